@@ -1,0 +1,85 @@
+"""What the daemon asks of an engine, and what it hands it for one attempt of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gpuq.errors import GpuqError
+from gpuq.models import Node
+
+
+class EngineError(GpuqError):
+    """The engine cannot do what was asked now; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One start of a job, as an engine sees it.
+
+    `token` is unique to this attempt; every process of it carries it as `GPUQ_ATTEMPT` in its environment,
+    so that what is left of an attempt can be found and proven gone. Folders exist and are the attempt's own.
+    """
+
+    job_id: int
+    number: int
+    token: str
+    name: str
+    workers: int
+    gpus_per_worker: int
+    folder: Path
+    scratch: Path
+    script: Path
+    args: tuple[str, ...]
+    checkpoints: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A process to start: words, whole environment, working folder. No shell reads it."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: Path
+
+
+class Engine(Protocol):
+    """One place where Spark runs. Methods may block; the daemon calls them off its event loop."""
+
+    @property
+    def partition(self) -> str:
+        """The partition this engine serves."""
+        ...
+
+    def start(self) -> None:
+        """Make the engine ready, or find it again if it runs from before.
+
+        Raises:
+            EngineError: it cannot run here (no Java, port taken, too little memory); nothing is left running.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End what `start` started. Safe to call twice."""
+        ...
+
+    def health(self) -> str | None:
+        """Return what is wrong with the engine now, in one sentence, or None."""
+        ...
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return its nodes with their capacity; `free_gpus` is all of them, the scheduler knows the rest."""
+        ...
+
+    def command(self, attempt: Attempt) -> Command:
+        """Return the spark-submit that runs `gpuq_job.driver` for this attempt."""
+        ...
+
+    def reclaim(self, attempt_token: str, application_id: str | None) -> int:
+        """Kill what is left of an attempt outside its driver's process group; return how much still lives.
+
+        0 is the proof that its GPUs may be handed on: no process, and Spark has released its executors.
+        Temporary folders that Spark made for the application are removed. Safe to repeat.
+        """
+        ...

@@ -1,0 +1,172 @@
+"""One method a question to gpuqd, over its unix socket.
+
+HTTP/1.1 by hand over AF_UNIX: `http.client` alone costs more to import than a whole command may take.
+Answers are the API's JSON as it came; `gpuq.models` says what the fields mean, and `gpuq.wire.decode`
+makes those values of it where start-up time does not matter (the TUI).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
+
+Json = dict[str, Any]  # the API's border: JSON as it came
+
+_ERRORS = {400: UsageError, 413: UsageError, 422: UsageError, 404: NotFoundError, 403: ForbiddenError}
+_MAX_HEAD = 64 * 1024
+
+
+def default_socket() -> str:
+    """Return where gpuqd listens: $GPUQ_SOCKET, else the system's, else the user's own."""
+    named = os.environ.get("GPUQ_SOCKET")
+    if named:
+        return named
+    system = "/run/gpuq/gpuqd.sock"
+    if os.path.exists(system):
+        return system
+    state_home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state_home, "gpuq", "gpuqd.sock")
+
+
+class Client:
+    """Asks one gpuqd. Each question is one connection; safe to use from several threads."""
+
+    def __init__(self, path: str | None = None, *, timeout_s: float = 60.0) -> None:
+        self.path = path or default_socket()
+        self.timeout_s = timeout_s
+
+    def cluster(self) -> Json:
+        """Return the daemon and its nodes (`models.Cluster`)."""
+        return self._ask("GET", "/v1/cluster")
+
+    def jobs(self, *, everything: bool = False, user: str | None = None) -> list[Json]:
+        """Return jobs by id (`models.Job`): those not ended, or `everything` that is kept."""
+        return self._ask("GET", "/v1/jobs", {"all": "true" if everything else None, "user": user})["jobs"]
+
+    def job(self, job_id: int) -> Json:
+        """Return one job (`models.Job`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}")
+
+    def enqueue(self, spec: Json) -> Json:
+        """Queue a `models.JobSpec` and return its job; it is durable when this returns."""
+        return self._ask("POST", "/v1/jobs", body=spec)
+
+    def why(self, job_id: int) -> Json:
+        """Return why the job is where it is (`models.Why`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/why")
+
+    def cancel(self, job_id: int) -> Json:
+        """Ask for the job's end and return it as it is now."""
+        return self._ask("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def wait(self, job_id: int, *, timeout_s: float = 30.0) -> Json:
+        """Return the job as soon as it has ended, or as it is after `timeout_s`."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/wait", {"timeout_s": timeout_s})
+
+    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0, limit: int = 256 * 1024) -> Json:
+        """Return `{"data", "offset", "next_offset", "size", "is_final", "rank"}` of a rank's log.
+
+        `rank` None is the driver's log. A negative `offset` counts from the end. `data` is cleaned of control
+        sequences; `is_final` says that nothing will be added.
+        """
+        return self._ask("GET", f"/v1/jobs/{job_id}/logs", {"rank": rank, "offset": offset, "limit": limit})
+
+    def series(self, job_id: int) -> list[Json]:
+        """Return the job's tags (`models.Series`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/series")["series"]
+
+    def curve(
+        self,
+        job_id: int,
+        tag: str,
+        *,
+        rank: int | None = None,
+        run: str | None = None,
+        columns: int = 200,
+        x: str = "step",
+    ) -> Json:
+        """Return a scalar's points thinned to `columns` (`models.Curve`); `x` is "step" or "wall".
+
+        Without `rank` and `run`, the first series of that name, by rank, is taken.
+        """
+        return self._ask(
+            "GET",
+            f"/v1/jobs/{job_id}/curve",
+            {"tag": tag, "rank": rank, "run": run, "columns": columns, "x": x},
+        )
+
+    def _ask(self, method: str, path: str, params: Json | None = None, body: Json | None = None) -> Any:
+        content = (
+            b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        )
+        query = "&".join(f"{k}={_quote(str(v))}" for k, v in (params or {}).items() if v is not None)
+        head = (
+            f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        status, answer = self._exchange(head.encode() + content)
+        if status < 400:
+            return json.loads(answer)
+        raise _error(status, answer)
+
+    def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self.timeout_s)
+            try:
+                connection.connect(self.path)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                raise UnavailableError(
+                    f"gpuqd does not answer at {self.path}: start it with `gpuqd serve --config FILE`, "
+                    "or set GPUQ_SOCKET to its socket."
+                ) from error
+            except PermissionError as error:
+                raise ForbiddenError(
+                    f"You may not talk to the gpuqd at {self.path}: it serves another user."
+                ) from error
+            except OSError as error:
+                raise UnavailableError(f"Cannot reach gpuqd at {self.path}: {error.strerror}.") from error
+            return _read_answer(connection, request)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"gpuqd at {self.path} did not answer within {self.timeout_s:g} s; try again."
+            ) from error
+        finally:
+            connection.close()
+
+
+def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
+    try:
+        connection.sendall(request)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # refused before it was read whole: the answer says why
+    with connection.makefile("rb") as stream:
+        try:
+            head = stream.readline(_MAX_HEAD).split(None, 2)
+            while stream.readline(_MAX_HEAD) not in (b"\r\n", b"\n", b""):
+                pass
+            answer = stream.read()
+        except ConnectionResetError as error:
+            raise UnavailableError("gpuqd closed the connection; try again.") from error
+    if len(head) < 2 or not head[1].isdigit():
+        raise UnavailableError("gpuqd closed the connection without an answer; try again.")
+    return int(head[1]), answer
+
+
+def _error(status: int, answer: bytes) -> GpuqError:
+    """Return the error that a problem document (RFC 9457) stands for."""
+    try:
+        detail = json.loads(answer)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"gpuqd answered with status {status}."
+    return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(detail)
+
+
+def _quote(text: str) -> str:
+    """Percent-encode for a query; `urllib.parse` would cost milliseconds of every command."""
+    safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+    return "".join(chr(b) if b in safe else f"%{b:02X}" for b in text.encode("utf-8", "surrogatepass"))

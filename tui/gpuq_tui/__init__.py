@@ -1,0 +1,1 @@
+"""`gpuq top`: the full-screen terminal."""
