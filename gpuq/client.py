@@ -140,7 +140,7 @@ class Client:
 
 
 def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
-    try:
+    try:  # noqa: SIM105 - contextlib would cost start-up time
         connection.sendall(request)
     except (BrokenPipeError, ConnectionResetError):
         pass  # refused before it was read whole: the answer says why

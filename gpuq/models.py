@@ -6,7 +6,7 @@ Every field is part of the JSON of the API and of `--json`: names are stable, ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -224,15 +224,15 @@ class Series:
 class Curve:
     """The points of a series, thinned to a width: per column the smallest and largest value.
 
-    All lists have one entry a column that has points, ordered by `steps`. A column of NaN only has NaN in
+    All tuples have one entry a column that has points, ordered by `steps`. A column of NaN only has NaN in
     both (null in JSON). `nan_count` counts NaN and infinities over the whole curve, `count` all points.
     """
 
     series: Series
-    steps: list[float] = field(default_factory=list)
-    wall_times: list[float] = field(default_factory=list)
-    low: list[float | None] = field(default_factory=list)
-    high: list[float | None] = field(default_factory=list)
-    last: list[float | None] = field(default_factory=list)
+    steps: tuple[float, ...] = ()
+    wall_times: tuple[float, ...] = ()
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    last: tuple[float | None, ...] = ()
     count: int = 0
     nan_count: int = 0

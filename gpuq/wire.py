@@ -32,13 +32,14 @@ def _decode(hint: Any, value: Any) -> Any:
         return [_decode(get_args(hint)[0], item) for item in value]
     if is_dataclass(hint) and isinstance(hint, type):
         hints = _hints(hint)
-        return hint(**{name: _decode(hints[name], value[name]) for name in hints if name in value})
+        make: Any = hint
+        return make(**{name: _decode(hints[name], value[name]) for name in hints if name in value})
     if isinstance(hint, type) and hint in (int, float, str, bool):
         return value
     return hint(value)
 
 
 @cache
-def _hints(model: type) -> dict[str, Any]:
+def _hints(model: Any) -> dict[str, Any]:
     resolved = get_type_hints(model)
     return {f.name: resolved[f.name] for f in fields(model)}
