@@ -1,0 +1,169 @@
+"""The life of a job as a table: (state, event) → step. A pair that is missing is an error, not a no-op."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gpuq.models import JobState, Rank
+
+CANCELLED_EXIT = 143  # 128 + SIGTERM
+TIMEOUT_EXIT = 124  # as timeout(1)
+_SIGNALLED = 128
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    PLANNED = "planned"
+    FUNCTION_BEGAN = "function began"
+    CANCEL_REQUESTED = "cancel requested"
+    LIMIT_REACHED = "limit reached"
+    TRAINING_ENDED = "training ended"
+    DRIVER_ENDED = "driver ended"
+    GONE_COMPLETED = "gone, completed"
+    GONE_FAILED = "gone, failed"
+    GONE_CANCELLED = "gone, cancelled"
+    GONE_TIMEOUT = "gone, timed out"
+
+
+class Action(StrEnum):
+    """What has to be done after a step is committed; each may be repeated safely."""
+
+    LAUNCH = "launch"
+    END = "end"
+    RECLAIM = "reclaim"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next state, and what it asks for."""
+
+    state: JobState
+    actions: tuple[Action, ...] = ()
+
+
+_S, _E, _A = JobState, Event, Action
+
+TRANSITIONS: dict[tuple[JobState, Event], Step] = {
+    (_S.PENDING, _E.PLANNED): Step(_S.CONFIGURING, (_A.LAUNCH,)),
+    (_S.PENDING, _E.CANCEL_REQUESTED): Step(_S.CANCELLED),
+    (_S.CONFIGURING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
+    (_S.CONFIGURING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.CONFIGURING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.CONFIGURING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
+    (_S.CONFIGURING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
+    (_S.RUNNING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
+    (_S.RUNNING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.RUNNING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.RUNNING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
+    (_S.RUNNING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
+    (_S.COMPLETING, _E.FUNCTION_BEGAN): Step(_S.COMPLETING),
+    (_S.COMPLETING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.COMPLETING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.COMPLETING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
+    (_S.COMPLETING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
+    (_S.COMPLETING, _E.GONE_COMPLETED): Step(_S.COMPLETED, (_A.RELEASE,)),
+    (_S.COMPLETING, _E.GONE_FAILED): Step(_S.FAILED, (_A.RELEASE,)),
+    (_S.COMPLETING, _E.GONE_CANCELLED): Step(_S.CANCELLED, (_A.RELEASE,)),
+    (_S.COMPLETING, _E.GONE_TIMEOUT): Step(_S.TIMEOUT, (_A.RELEASE,)),
+}
+
+
+def step(state: JobState, event: Event) -> Step:
+    """Return the step that `event` makes in `state`.
+
+    Raises:
+        ValueError: the table has no such pair.
+    """
+    found = TRANSITIONS.get((state, event))
+    if found is None:
+        raise ValueError(f"no transition from {state} on {event}")
+    return found
+
+
+class Intent(StrEnum):
+    """Why gpuq ends an attempt itself; the first one stands."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the training ended, as the driver told it."""
+
+    exit_code: int
+    error: str | None = None
+    failed_rank: int | None = None
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What a driver has said since the last look; `offset` is how far its report file has been read."""
+
+    offset: int
+    application_id: str | None = None
+    driver_pid: int | None = None
+    ranks: tuple[Rank, ...] = ()
+    began_at: float | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverEnd:
+    """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How the job ends."""
+
+    event: Event
+    exit_code: int
+    error: str | None = None
+    failed_rank: int | None = None
+    tail: tuple[str, ...] = ()
+
+
+def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd) -> Verdict:
+    """Return how an attempt ended, from what was wanted, what the driver said and how it died.
+
+    A training that reported its end before it was stopped has completed, whatever came after.
+    """
+    if outcome is not None and outcome.exit_code == 0:
+        return Verdict(event=Event.GONE_COMPLETED, exit_code=0)
+    match intent:
+        case Intent.CANCEL:
+            return Verdict(event=Event.GONE_CANCELLED, exit_code=CANCELLED_EXIT)
+        case Intent.TIMEOUT:
+            return Verdict(event=Event.GONE_TIMEOUT, exit_code=TIMEOUT_EXIT, error="reached its time limit")
+        case None:
+            pass
+    if outcome is not None:
+        return Verdict(
+            event=Event.GONE_FAILED,
+            exit_code=outcome.exit_code,
+            error=outcome.error,
+            failed_rank=outcome.failed_rank,
+            tail=outcome.tail,
+        )
+    return _unexplained(end)
+
+
+def _unexplained(end: DriverEnd) -> Verdict:
+    if end.signal is not None:
+        code, error = _SIGNALLED + end.signal, f"the driver was killed by signal {end.signal}"
+    elif end.exit_code is None:
+        code, error = _SIGNALLED + 9, "the driver and its shim were killed"
+    elif end.exit_code == 0:
+        code, error = 1, "the driver ended without a report of the training's end"
+    else:
+        code, error = end.exit_code, f"the driver ended with exit code {end.exit_code} before the training"
+    return Verdict(event=Event.GONE_FAILED, exit_code=code, error=error)

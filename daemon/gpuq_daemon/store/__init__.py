@@ -1,0 +1,1 @@
+"""All SQL of gpuq: what is kept, and one method a question."""

@@ -1,0 +1,160 @@
+"""One SQLite file: numbered migrations, one writer with group commit, a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import sqlite_utils
+from sqlite_utils.migrations import Migrations
+
+from gpuq.errors import UnavailableError
+
+T = TypeVar("T")
+Write = Callable[[sqlite_utils.Database], Any]
+_MOST_IN_A_COMMIT = 512
+
+
+@dataclass(slots=True)
+class _Request:
+    write: Write
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class Database:
+    """A file of its own thread: writes are queued and committed together, and are durable when acknowledged.
+
+    There is no batch window: while one commit syncs, the next writes gather. Each write runs in a savepoint,
+    so one that fails undoes only itself.
+    """
+
+    def __init__(self, path: Path, schema: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+        self.path = path
+        self._synchronous = synchronous
+        self._writer = self._open()
+        _migrations(schema).apply(self._writer)
+        self._reader = self._open()
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
+        self._thread.start()
+
+    async def write(self, write: Callable[[sqlite_utils.Database], T]) -> T:
+        """Run `write` in a transaction and return its answer once that is durable.
+
+        Raises:
+            UnavailableError: the transaction could not be committed (a full disk, for one); nothing of it stands.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._requests.put(_Request(write, loop, future))
+        return await future
+
+    def rows(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield what is committed as dictionaries; for the event loop's thread, and short questions."""
+        return self._reader.query(sql, params or {})
+
+    def close(self) -> None:
+        """Commit what is queued, then close the file."""
+        self._requests.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._writer.close()
+
+    def _open(self) -> sqlite_utils.Database:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return sqlite_utils.Database(connection, execute_plugins=False)
+
+    def _serve(self) -> None:
+        while (first := self._requests.get()) is not None:
+            batch = [first]
+            is_last = False
+            while len(batch) < _MOST_IN_A_COMMIT and not self._requests.empty():
+                request = self._requests.get()
+                if request is None:
+                    is_last = True
+                    break
+                batch.append(request)
+            self._commit(batch)
+            if is_last:
+                return
+
+    def _commit(self, batch: list[_Request]) -> None:
+        connection = self._writer.conn
+        answers: list[tuple[_Request, Any, BaseException | None]] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for request in batch:
+                answers.append((request, *self._attempt(request)))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            failure = UnavailableError(
+                f"The state in {self.path} cannot be written: {error}. Nothing was changed."
+            )
+            failure.__cause__ = error
+            answers = [(request, None, failure) for request in batch]
+        for request, answer, failed in answers:
+            request.loop.call_soon_threadsafe(_deliver, request.future, answer, failed)
+
+    def _attempt(self, request: _Request) -> tuple[Any, BaseException | None]:
+        connection = self._writer.conn
+        connection.execute("SAVEPOINT write")
+        try:
+            answer = request.write(self._writer)
+        except sqlite3.OperationalError:
+            raise  # the file, not the question: the whole batch fails
+        except Exception as error:
+            connection.execute("ROLLBACK TO write")
+            connection.execute("RELEASE write")
+            return None, error
+        connection.execute("RELEASE write")
+        return answer, None
+
+
+def _deliver(future: asyncio.Future[Any], answer: Any, failed: BaseException | None) -> None:
+    if future.done():
+        return  # who asked has gone; what was written stands
+    if failed is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(failed)
+
+
+def _migrations(schema: str) -> Migrations:
+    """Return the numbered files of `schema/<schema>/` in order; a file never changes once released."""
+    migrations = Migrations(schema)
+    folder = resources.files("gpuq_daemon.store").joinpath("schema", schema)
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".sql"):
+            migrations(name=file.name.removesuffix(".sql"))(_script(file.read_text()))
+    return migrations
+
+
+def _script(text: str) -> Any:
+    def run(db: sqlite_utils.Database) -> None:
+        for statement in _statements(text):
+            db.conn.execute(statement)
+
+    return run
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Yield single statements: `executescript` would commit the transaction that a migration runs in."""
+    pending = ""
+    for line in text.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
