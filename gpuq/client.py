@@ -10,14 +10,21 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any
+import time
 
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
 
-Json = dict[str, Any]  # the API's border: JSON as it came
+TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
+if TYPE_CHECKING:
+    from typing import IO, Any
+
+    Json = dict[str, Any]  # the API's border: JSON as it came
+else:
+    Json = dict
 
 _ERRORS = {400: UsageError, 413: UsageError, 422: UsageError, 404: NotFoundError, 403: ForbiddenError}
 _MAX_HEAD = 64 * 1024
+_BACKLOG_PAUSE_S = 0.02
 
 
 def default_socket() -> str:
@@ -109,16 +116,21 @@ class Client:
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         status, answer = self._exchange(head.encode() + content)
-        if status < 400:
+        if status >= 400:
+            raise _error(status, answer)
+        try:
             return json.loads(answer)
-        raise _error(status, answer)
+        except ValueError as error:
+            raise UnavailableError(
+                f"What answers at {self.path} is not a gpuqd; set GPUQ_SOCKET to the right socket."
+            ) from error
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self.timeout_s)
             try:
-                connection.connect(self.path)
+                _connect(connection, self.path, time.monotonic() + self.timeout_s)
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 raise UnavailableError(
                     f"gpuqd does not answer at {self.path}: start it with `gpuqd serve --config FILE`, "
@@ -129,7 +141,9 @@ class Client:
                     f"You may not talk to the gpuqd at {self.path}: it serves another user."
                 ) from error
             except OSError as error:
-                raise UnavailableError(f"Cannot reach gpuqd at {self.path}: {error.strerror}.") from error
+                raise UnavailableError(
+                    f"Cannot reach gpuqd at {self.path}: {error.strerror or error}."
+                ) from error
             return _read_answer(connection, request)
         except TimeoutError as error:
             raise UnavailableError(
@@ -137,6 +151,17 @@ class Client:
             ) from error
         finally:
             connection.close()
+
+
+def _connect(connection: socket.socket, path: str, deadline: float) -> None:
+    """Connect, coming again while the daemon's backlog is full: AF_UNIX refuses instead of waiting."""
+    while True:
+        try:
+            return connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(_BACKLOG_PAUSE_S)
 
 
 def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
@@ -147,14 +172,23 @@ def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]
     with connection.makefile("rb") as stream:
         try:
             head = stream.readline(_MAX_HEAD).split(None, 2)
-            while stream.readline(_MAX_HEAD) not in (b"\r\n", b"\n", b""):
-                pass
-            answer = stream.read()
+            length = _content_length(stream)
+            answer = stream.read() if length is None else stream.read(length)
         except ConnectionResetError as error:
             raise UnavailableError("gpuqd closed the connection; try again.") from error
-    if len(head) < 2 or not head[1].isdigit():
-        raise UnavailableError("gpuqd closed the connection without an answer; try again.")
+    if len(head) < 2 or not head[1].isdigit() or (length is not None and len(answer) < length):
+        raise UnavailableError("gpuqd closed the connection before its answer was whole; try again.")
     return int(head[1]), answer
+
+
+def _content_length(stream: IO[bytes]) -> int | None:
+    """Read the header lines up to the empty one; None where the body goes on to the end of the stream."""
+    length = None
+    while (line := stream.readline(_MAX_HEAD)) not in (b"\r\n", b"\n", b""):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            length = int(value)
+    return length
 
 
 def _error(status: int, answer: bytes) -> GpuqError:
@@ -163,7 +197,7 @@ def _error(status: int, answer: bytes) -> GpuqError:
         detail = json.loads(answer)["detail"]
     except (ValueError, KeyError, TypeError):
         detail = f"gpuqd answered with status {status}."
-    return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(detail)
+    return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(str(detail))
 
 
 def _quote(text: str) -> str:

@@ -1,0 +1,157 @@
+"""What is read from a script at submit: its text, and the options in its head.
+
+The daemon checks again; here a mistake costs no round trip and queues nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import stat
+from dataclasses import dataclass
+
+from gpuq.errors import UsageError
+from gpuq.text import clean, is_clean
+from gpuq.units import size
+
+MAX_SCRIPT_BYTES = 1024 * 1024
+MAX_NAME_CHARACTERS = 128
+DIRECTIVE = "#GPUQ"
+
+OPTIONS = {
+    "--name": "name",
+    "-J": "name",
+    "--workers": "workers",
+    "-w": "workers",
+    "--gpus-per-worker": "gpus_per_worker",
+    "-g": "gpus_per_worker",
+    "--time": "time",
+    "-t": "time",
+    "--partition": "partition",
+    "-p": "partition",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directive:
+    """One option of a `#GPUQ` line: the field it sets, its word, and the line it stands in (from 1)."""
+
+    field: str
+    value: str
+    line: int
+
+
+def read_script(path: str) -> str:
+    """Return the text of the script at `path`, byte for byte.
+
+    Raises:
+        UsageError: there is no such file, it is not a regular one, not readable, too large or not UTF-8.
+    """
+    shown = clean(path)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would keep us waiting
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no script {shown}.") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot read {shown}: {_cause(error)}.") from error
+    with os.fdopen(handle, "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{shown} is not a file that can be queued; give a Python script.")
+        content = stream.read(MAX_SCRIPT_BYTES + 1)
+    if len(content) > MAX_SCRIPT_BYTES:
+        largest = max(found.st_size, len(content))
+        raise UsageError(
+            f"{shown} is {size(largest)}; a script may have at most 1 MiB: put data on the file system."
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{shown} line {line} is not UTF-8 text; save the script as UTF-8.") from error
+
+
+def _cause(error: OSError | ValueError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "it is a directory"
+    return (error.strerror if isinstance(error, OSError) else str(error)) or "unknown cause"
+
+
+def read_directives(text: str, path: str) -> list[Directive]:
+    """Return the options of the `#GPUQ` lines before the first line of code, in their order.
+
+    Raises:
+        UsageError: a line cannot be split into words, or holds an unknown option or one without a value.
+    """
+    found: list[Directive] = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            break
+        if stripped.split(None, 1)[:1] == [DIRECTIVE]:
+            found += _directives(stripped.removeprefix(DIRECTIVE), number, clean(path))
+    return found
+
+
+def late_directives(text: str) -> list[int]:
+    """Return which lines (from 1) are `#GPUQ` lines after the first line of code: too late to be read."""
+    in_head, late = True, list[int]()
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        stripped = line.strip()
+        in_head = in_head and (not stripped or stripped.startswith("#"))
+        if not in_head and line.split(None, 1)[:1] == [DIRECTIVE]:
+            late.append(number)
+    return late
+
+
+def _directives(words_text: str, line: int, path: str) -> list[Directive]:
+    try:
+        words = shlex.split(words_text, comments=True)
+    except ValueError as error:
+        raise UsageError(f"{path} line {line}: a quotation mark is not closed.") from error
+    found: list[Directive] = []
+    while words:
+        option, value = _split_option(words.pop(0))
+        if option not in OPTIONS:
+            raise UsageError(f"{path} line {line}: {_unknown(option)}")
+        if value is None:
+            if not words:
+                raise UsageError(f"{path} line {line}: {option} needs a value.")
+            value = words.pop(0)
+        found.append(Directive(field=OPTIONS[option], value=value, line=line))
+    return found
+
+
+def _split_option(word: str) -> tuple[str, str | None]:
+    """Return option and value of `--name=x`, `-w2`, or the option alone."""
+    if word.startswith("--"):
+        option, equals, value = word.partition("=")
+        return option, value if equals else None
+    return (word[:2], word[2:]) if word[:2] in OPTIONS and len(word) > 2 else (word, None)
+
+
+def _unknown(option: str) -> str:
+    near = difflib.get_close_matches(option, OPTIONS, n=1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else "known are " + ", ".join(o for o in OPTIONS if o[1] == "-") + "."
+    )
+    return f"there is no {DIRECTIVE} option {clean(option)[:60]}; {hint}"
+
+
+def check_name(name: str) -> None:
+    """Check a job's name.
+
+    Raises:
+        UsageError: it is empty, longer than 128 characters, or not printable.
+    """
+    if not name.strip():
+        raise UsageError("A job's name cannot be empty; leave --name out to take the script's.")
+    if not is_clean(name):
+        raise UsageError("A job's name cannot hold line breaks, control characters or escape codes.")
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise UsageError(
+            f"The job's name has {len(name)} characters; it may have at most {MAX_NAME_CHARACTERS}."
+        )

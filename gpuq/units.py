@@ -1,0 +1,136 @@
+"""Times, sizes and counts as people write and read them."""
+
+from __future__ import annotations
+
+from gpuq.errors import NotFoundError, UsageError
+
+MAX_TIME_LIMIT_S = 366 * 86400
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_JOB_ID = 2**63 - 1  # what SQLite counts with
+
+
+def parse_time_limit(text: str) -> int:
+    """Return a time limit in seconds, from 1 second to 366 days.
+
+    `90` is minutes, `30m`, `2h` and `1h30m` say their units, and `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` and
+    `D-HH:MM:SS` are as in Slurm.
+
+    Raises:
+        UsageError: anything else.
+    Source: Slurm, sbatch, `--time`.
+    """
+    word = text.strip().lower()
+    seconds = _clock_time(word) if ":" in word or "-" in word else _with_units(word)
+    if seconds is None:
+        raise UsageError(
+            f"{_quoted(text)} is not a time limit: write minutes (90), units (30m, 2h, 1h30m), "
+            "HH:MM:SS or D-HH:MM:SS."
+        )
+    if not 1 <= seconds <= MAX_TIME_LIMIT_S:
+        raise UsageError(f"The time limit {_quoted(text)} is not between 1 second and 366 days.")
+    return seconds
+
+
+def _with_units(word: str) -> int | None:
+    if _is_number(word):
+        return int(word) * 60
+    seconds, digits, left = 0, "", "dhms"
+    for c in word:
+        if c.isascii() and c.isdigit():
+            digits += c
+        elif c in left and _is_number(digits):
+            seconds += int(digits) * _SECONDS[c]
+            digits, left = "", left[left.index(c) + 1 :]
+        else:
+            return None
+    return seconds if word and not digits else None
+
+
+def _clock_time(word: str) -> int | None:
+    days, dash, clock = word.rpartition("-")
+    parts = clock.split(":")
+    if not all(_is_number(part) for part in (*parts, *([days] if dash else []))) or len(parts) > 3:
+        return None
+    numbers = [int(part) for part in parts]
+    if dash:
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    else:
+        hours, minutes, seconds = [0, 0, *numbers][-3:]
+    return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 12
+
+
+def parse_count(text: str, what: str) -> int:
+    """Return how many `what` ("workers") are asked for, at least 1.
+
+    Raises:
+        UsageError: it is no whole number from 1 to 1 000 000.
+    """
+    word = text.strip()
+    if not _is_number(word.removeprefix("-")):
+        raise UsageError(f"{_quoted(text)} is not a number of {what}: ask for a whole number from 1.")
+    if not 1 <= int(word) <= 1_000_000:
+        raise UsageError(f"A job cannot have {int(word)} {what}: ask for a whole number from 1.")
+    return int(word)
+
+
+def parse_job_id(text: str) -> int:
+    """Return the number of a job.
+
+    Raises:
+        UsageError: it is no whole number from 1.
+        NotFoundError: it is larger than any job's number can be.
+    """
+    if not (text.isascii() and text.isdigit()) or not text.strip("0"):
+        raise UsageError(
+            f"{_quoted(text)} is not a job number: give a whole number from 1, as `gpuq queue` shows."
+        )
+    if len(text.lstrip("0")) > 19 or int(text) > _MAX_JOB_ID:
+        raise NotFoundError(f"There is no job {text[:40]}.")
+    return int(text)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as `[D-]HH:MM:SS`, whole seconds, never below zero."""
+    total = max(0, int(seconds))
+    days, rest = divmod(total, 86400)
+    clock = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
+    return f"{days}-{clock}" if days else clock
+
+
+def size(n_bytes: int) -> str:
+    """Return bytes in binary units with one decimal: `10.0 MiB`."""
+    value = float(n_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{n_bytes} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def number(value: float | None) -> str:
+    """Return a measured value with four significant digits; `-` where there is none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def moment(at: float | None) -> str:
+    """Return a Unix time as local `YYYY-MM-DD HH:MM:SS`; `-` where there is none."""
+    if at is None:
+        return "-"
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def plural(count: int, one: str) -> str:
+    """Return `1 worker`, `2 workers`."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
+def _quoted(text: str) -> str:
+    from gpuq.text import clean, fit
+
+    return f"'{fit(clean(text), 60)}'"
