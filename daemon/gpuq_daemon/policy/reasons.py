@@ -15,7 +15,7 @@ def explain(snapshot: Snapshot, job_id: int, *, gpu_kind: str = "GPU") -> Why:
     Raises:
         KeyError: the job is not pending in the snapshot.
     """
-    queue = [job for job in in_order(snapshot.pending)]
+    queue = in_order(snapshot.pending)
     job = next((job for job in queue if job.job_id == job_id), None)
     if job is None:
         raise KeyError(job_id)

@@ -50,7 +50,7 @@ class Database:
         """Run `write` in a transaction and return its answer once that is durable.
 
         Raises:
-            UnavailableError: the transaction could not be committed (a full disk, for one); nothing of it stands.
+            UnavailableError: the transaction could not be committed (a full disk, say); nothing of it stands.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -91,11 +91,9 @@ class Database:
 
     def _commit(self, batch: list[_Request]) -> None:
         connection = self._writer.conn
-        answers: list[tuple[_Request, Any, BaseException | None]] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for request in batch:
-                answers.append((request, *self._attempt(request)))
+            answers = [(request, *self._attempt(request)) for request in batch]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:

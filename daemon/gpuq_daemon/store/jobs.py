@@ -12,7 +12,7 @@ import msgspec
 from sqlite_utils import Database as Tables
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Job, JobSpec, JobState, Rank, RankState
+from gpuq.models import Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.lifecycle import (
     CANCELLED_EXIT,
     Action,
@@ -95,10 +95,10 @@ class JobStore:
                 "now": now,
             }
             added = tables.execute(
-                """INSERT INTO jobs (name, user, uid, partition, state, workers, gpus_per_worker, time_limit_s,
-                                     script_name, script_sha256, args, submitted_at)
-                   VALUES (:name, :user, :uid, :partition, 'PENDING', :workers, :gpus_per_worker, :time_limit_s,
-                           :script_name, :sha256, :args, :now)""",
+                """INSERT INTO jobs (name, user, uid, partition, state, workers, gpus_per_worker,
+                                     time_limit_s, script_name, script_sha256, args, submitted_at)
+                   VALUES (:name, :user, :uid, :partition, 'PENDING', :workers, :gpus_per_worker,
+                           :time_limit_s, :script_name, :sha256, :args, :now)""",
                 row,
             )
             return int(added.lastrowid or 0)
@@ -134,7 +134,8 @@ class JobStore:
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
         rows = self._db.rows(
-            f"""SELECT j.id AS job_id, j.user, j.partition, a.started_at + j.time_limit_s AS until, l.node, l.gpus
+            f"""SELECT j.id AS job_id, j.user, j.partition, l.node, l.gpus,
+                       a.started_at + j.time_limit_s AS until
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
                 WHERE j.state IN {_HOLDING} ORDER BY j.id"""
@@ -149,15 +150,18 @@ class JobStore:
 
     def active_attempts(self) -> list[ActiveAttempt]:
         """Return the attempts to look after, by job."""
-        rows = self._db.rows(
-            f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
-                       j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
-                       j.time_limit_s, a.application_id, a.intent, a.outcome, a.reports_offset
-                FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
-                JOIN scripts s ON s.sha256 = j.script_sha256
-                WHERE j.state IN {_HOLDING} ORDER BY j.id"""
-        )
-        return [_attempt(row) for row in rows]
+        return self._attempts("1", {})
+
+    def active_attempt(self, job_id: int) -> ActiveAttempt:
+        """Return the job's attempt that is not proven gone.
+
+        Raises:
+            KeyError: the job has none.
+        """
+        found = self._attempts("j.id = :job_id", {"job_id": job_id})
+        if not found:
+            raise KeyError(job_id)
+        return found[0]
 
     async def start(self, starts: Sequence[tuple[Start, str]], *, now: float) -> list[int]:
         """Turn planned starts, each with its token, into attempts; return the jobs that still wanted one."""
@@ -235,6 +239,18 @@ class JobStore:
 
         await self._db.write(write)
 
+    def _attempts(self, where: str, params: dict[str, Any]) -> list[ActiveAttempt]:
+        rows = self._db.rows(
+            f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
+                       j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
+                       j.time_limit_s, a.application_id, a.intent, a.outcome, a.reports_offset
+                FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+                JOIN scripts s ON s.sha256 = j.script_sha256
+                WHERE j.state IN {_HOLDING} AND {where} ORDER BY j.id""",
+            params,
+        )
+        return [_attempt(row) for row in rows]
+
     def _jobs(self, where: str, params: dict[str, Any], limit: int = 1) -> list[Job]:
         rows = list(
             self._db.rows(
@@ -254,35 +270,17 @@ class JobStore:
 
 
 def _job(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
-    return Job(
-        id=row["id"],
-        name=row["name"],
-        user=row["user"],
-        partition=row["partition"],
-        state=JobState(row["state"]),
-        workers=row["workers"],
-        gpus_per_worker=row["gpus_per_worker"],
-        gpus=row["workers"] * row["gpus_per_worker"],
-        gpu_kind="GPU",
-        script_name=row["script_name"],
-        script_sha256=row["script_sha256"],
-        args=tuple(json.loads(row["args"])),
-        time_limit_s=row["time_limit_s"],
-        submitted_at=row["submitted_at"],
-        started_at=row["started_at"],
-        running_at=row["running_at"],
-        ended_at=row["ended_at"],
-        attempt=row["attempt"],
-        application_id=row["application_id"],
-        driver_pid=row["driver_pid"],
-        nodes=tuple(nodes),
-        ranks=tuple(ranks),
-        exit_code=row["exit_code"],
-        error=row["error"],
-        error_tail=tuple(json.loads(row["error_tail"])),
-        failed_rank=row["failed_rank"],
-        charged_gpu_s=row["charged_gpu_s"] or 0.0,
-    )
+    values = {
+        **row,
+        "gpus": row["workers"] * row["gpus_per_worker"],
+        "gpu_kind": "GPU",
+        "args": json.loads(row["args"]),
+        "error_tail": json.loads(row["error_tail"]),
+        "charged_gpu_s": row["charged_gpu_s"] or 0.0,
+        "nodes": tuple(nodes),
+        "ranks": tuple(ranks),
+    }
+    return msgspec.convert(values, Job)
 
 
 def _state(tables: Tables, job_id: int) -> JobState:
@@ -336,8 +334,10 @@ def _record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> No
     for rank in reported.ranks:
         row = {**asdict(rank), "gpus": json.dumps(rank.gpus), "job_id": job_id, "attempt": attempt}
         tables.execute(
-            """INSERT INTO ranks (job_id, attempt, rank, role, host, node, pid, executor_id, gpus, state, exit_code)
-               VALUES (:job_id, :attempt, :rank, :role, :host, :node, :pid, :executor_id, :gpus, :state, :exit_code)
+            """INSERT INTO ranks (job_id, attempt, rank, role, host, node, pid, executor_id, gpus, state,
+                                  exit_code)
+               VALUES (:job_id, :attempt, :rank, :role, :host, :node, :pid, :executor_id, :gpus, :state,
+                       :exit_code)
                ON CONFLICT (job_id, attempt, rank) DO UPDATE SET role = excluded.role, host = excluded.host,
                  node = coalesce(excluded.node, node), pid = coalesce(excluded.pid, pid),
                  executor_id = coalesce(excluded.executor_id, executor_id),
@@ -362,24 +362,9 @@ def _record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> No
 
 
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
-    outcome = row.pop("outcome")
-    intent = row.pop("intent")
-    return ActiveAttempt(
-        **{**row, "args": tuple(json.loads(row["args"])), "state": JobState(row["state"])},
-        outcome=None if outcome is None else msgspec.json.decode(outcome, type=Outcome),
-        intent=None if intent is None else Intent(intent),
-    )
+    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
+    return msgspec.convert({**row, "args": json.loads(row["args"]), "outcome": outcome}, ActiveAttempt)
 
 
 def _rank(row: dict[str, Any]) -> Rank:
-    return Rank(
-        rank=row["rank"],
-        role=row["role"],
-        host=row["host"],
-        node=row["node"],
-        pid=row["pid"],
-        executor_id=row["executor_id"],
-        gpus=tuple(json.loads(row["gpus"])),
-        state=RankState(row["state"]),
-        exit_code=row["exit_code"],
-    )
+    return msgspec.convert({**row, "gpus": json.loads(row["gpus"])}, Rank)

@@ -1,0 +1,121 @@
+"""Follows what a job's driver says in `reports.jsonl`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gpuq.models import Rank, RankState
+from gpuq_daemon.policy.lifecycle import Outcome, Reported
+
+logger = logging.getLogger(__name__)
+
+_MOST_AT_ONCE = 4 * 1024 * 1024
+_LONGEST_LINE = 256 * 1024
+_LONGEST_ERROR = 2_000
+
+
+class _Application(Struct, tag="application", tag_field="kind"):
+    application_id: str
+    driver_pid: int | None = None
+
+
+class _Rank(Struct, tag="rank", tag_field="kind"):
+    rank: int
+    role: str
+    host: str
+    state: RankState
+    t: float
+    node: str | None = None
+    pid: int | None = None
+    executor_id: str | None = None
+    gpus: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+
+class _Outcome(Struct, tag="outcome", tag_field="kind"):
+    exit_code: int
+    error: str | None = None
+    failed_rank: int | None = None
+    tail: tuple[str, ...] = ()
+
+
+_LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome)
+
+
+def read_reports(path: Path, offset: int) -> Reported:
+    """Return what complete lines after `offset` say; a line still being written is left for the next look.
+
+    The file belongs to the job's owner: a line that is no report is passed over and logged.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Reported(offset=offset)
+    try:
+        data = os.pread(file, _MOST_AT_ONCE, offset)
+    finally:
+        os.close(file)
+    whole = data.rfind(b"\n") + 1
+    if not whole and len(data) > _LONGEST_LINE:
+        whole = len(data)  # no report is this long: step over it
+    lines = [line for line in data[:whole].split(b"\n") if line]
+    return _reported(lines, offset + whole)
+
+
+def _reported(lines: list[bytes], offset: int) -> Reported:
+    application: _Application | None = None
+    outcome: Outcome | None = None
+    ranks: dict[int, Rank] = {}
+    began_at: float | None = None
+    for line in lines:
+        match _decoded(line):
+            case _Application() as application:
+                pass
+            case _Rank() as said:
+                ranks[said.rank] = _merged(ranks.get(said.rank), said)
+                if said.state is RankState.RUNNING and began_at is None:
+                    began_at = said.t
+            case _Outcome() as said if outcome is None:
+                error = None if said.error is None else said.error[:_LONGEST_ERROR]
+                tail = tuple(text[:_LONGEST_ERROR] for text in said.tail)
+                outcome = Outcome(
+                    exit_code=said.exit_code, error=error, failed_rank=said.failed_rank, tail=tail
+                )
+            case _:
+                pass
+    return Reported(
+        offset=offset,
+        application_id=None if application is None else application.application_id,
+        driver_pid=None if application is None else application.driver_pid,
+        ranks=tuple(ranks.values()),
+        began_at=began_at,
+        outcome=outcome,
+    )
+
+
+def _decoded(line: bytes) -> _Application | _Rank | _Outcome | None:
+    try:
+        return _LINE.decode(line)
+    except msgspec.DecodeError as error:
+        logger.warning("passed over a line that is no report", extra={"error": str(error)})
+        return None
+
+
+def _merged(before: Rank | None, said: _Rank) -> Rank:
+    """Return the rank with what is new; a later line need not repeat what an earlier one said."""
+    return Rank(
+        rank=said.rank,
+        role=said.role,
+        host=said.host,
+        state=said.state,
+        exit_code=said.exit_code,
+        node=said.node or (before.node if before else None),
+        pid=said.pid or (before.pid if before else None),
+        executor_id=said.executor_id or (before.executor_id if before else None),
+        gpus=said.gpus or (before.gpus if before else ()),
+    )

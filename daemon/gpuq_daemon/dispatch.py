@@ -1,0 +1,181 @@
+"""Starts attempts, finds them again, ends them. Every step may be repeated safely, by a later gpuqd too."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpuq.errors import GpuqError
+from gpuq_daemon.backends.base import Attempt, Engine
+from gpuq_daemon.config import Config
+from gpuq_daemon.places import Place, place_of
+from gpuq_daemon.policy.lifecycle import DriverEnd
+from gpuq_daemon.processes import ProcessId, boot_id, is_alive, send_signal
+from gpuq_daemon.store.jobs import ActiveAttempt
+
+logger = logging.getLogger(__name__)
+
+_CLAIM_WAIT_S = 20.0
+_NEVER = "none"
+_SHIM = Path(__file__).with_name("shim.py")
+
+
+class LaunchError(GpuqError):
+    """The attempt could not be started; it never will be."""
+
+
+class Dispatcher:
+    """Starts and ends the shims of attempts. Methods may block; call them off the event loop."""
+
+    def __init__(self, config: Config, engines: Mapping[str, Engine]) -> None:
+        self._config = config
+        self._engines = engines
+
+    def ensure_started(self, attempt: ActiveAttempt) -> ProcessId | None:
+        """Return the attempt's living shim, started now if it never was; None if it has been and is gone.
+
+        Raises:
+            LaunchError: it cannot be started; nothing of it runs.
+        """
+        place = self.place(attempt)
+        if not place.claim.exists():
+            if attempt.intent is not None and self._forbid(place):
+                return None
+            try:
+                self._start(attempt, place)
+            except (OSError, GpuqError) as error:
+                if self._forbid(place):
+                    raise LaunchError(f"could not be started: {error}") from error
+        return self.find(attempt)
+
+    def find(self, attempt: ActiveAttempt) -> ProcessId | None:
+        """Return the shim that runs the attempt, or None if none does."""
+        text = _read(self.place(attempt).claim)
+        if text is None or text.strip() == _NEVER:
+            return None
+        found = _claimed_by(text)
+        return found if found is not None and is_alive(found) else None
+
+    def end(self, attempt: ActiveAttempt) -> None:
+        """Ask the attempt's shim to end it: SIGTERM, SIGKILL after the configured grace."""
+        found = self.find(attempt)
+        if found is not None:
+            send_signal(found, signal.SIGTERM)
+
+    def driver_end(self, attempt: ActiveAttempt) -> DriverEnd:
+        """Return how the driver ended; all unknown if the shim was killed before it could say."""
+        text = _read(self.place(attempt).folder / "exit.json")
+        try:
+            said = {} if text is None else json.loads(text)
+            return DriverEnd(
+                exit_code=said.get("exit_code"), signal=said.get("signal"), ended_at=said.get("ended_at")
+            )
+        except (ValueError, AttributeError):
+            return DriverEnd()
+
+    def place(self, attempt: ActiveAttempt) -> Place:
+        """Return where the attempt's files are."""
+        return place_of(self._config, attempt.job_id, attempt.number, attempt.token)
+
+    def _start(self, attempt: ActiveAttempt, place: Place) -> None:
+        _make_folders(place)
+        script = place.folder / attempt.script_name
+        script.write_text(attempt.script, encoding="utf-8")
+        command = self._engines[attempt.partition].command(
+            Attempt(
+                job_id=attempt.job_id,
+                number=attempt.number,
+                token=attempt.token,
+                name=attempt.name,
+                workers=attempt.workers,
+                gpus_per_worker=attempt.gpus_per_worker,
+                folder=place.folder,
+                scratch=place.scratch,
+                script=script,
+                args=attempt.args,
+                checkpoints=place.job / "checkpoints",
+            )
+        )
+        launch = place.folder / "launch.json"
+        launch.write_text(
+            json.dumps(
+                {
+                    "argv": command.argv,
+                    "env": command.env,
+                    "cwd": str(command.cwd),
+                    "grace_s": self._config.kill_wait_s,
+                }
+            )
+        )
+        started = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SHIM), str(launch)],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=place.folder,
+            env={},
+        )
+        _await_claim(place, started)
+
+    def _forbid(self, place: Place) -> bool:
+        """Claim the attempt so that nothing ever runs it; False if a shim was quicker."""
+        place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            file = os.open(place.claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return False
+        with os.fdopen(file, "w") as claim:
+            claim.write(f"{_NEVER}\n")
+        return True
+
+
+def _make_folders(place: Place) -> None:
+    """Make the attempt's folders, for its owner alone."""
+    for folder in (place.folder / "logs", place.events, place.job / "checkpoints", place.scratch):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root = place.scratch.parent.stat()
+    if root.st_uid != os.getuid() or place.scratch.parent.is_symlink():
+        raise LaunchError(
+            f"{place.scratch.parent} belongs to somebody else: set scratch_dir to another folder"
+        )
+    place.scratch.parent.chmod(0o700)
+
+
+def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
+    """Return once a shim, this one or one that was quicker, has claimed the attempt."""
+    deadline = time.monotonic() + _CLAIM_WAIT_S
+    while not place.claim.exists():
+        if started.poll() is not None and not place.claim.exists():
+            raise LaunchError(f"its shim ended with {started.returncode} before it began")
+        if time.monotonic() > deadline:
+            started.kill()
+            started.wait()
+            raise LaunchError(f"its shim did not begin within {_CLAIM_WAIT_S:g} s")
+        time.sleep(0.005)
+
+
+def _claimed_by(text: str) -> ProcessId | None:
+    """Return the process that a claim names: "pid start_time boot_id"."""
+    match text.split():
+        case [pid, start_time, boot] if pid.isdecimal() and start_time.isdecimal():
+            return ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot)
+        case [pid, start_time] if pid.isdecimal() and start_time.isdecimal():
+            return ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot_id())
+        case _:
+            return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(64 * 1024)
+    except FileNotFoundError:
+        return None

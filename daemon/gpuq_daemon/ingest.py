@@ -1,0 +1,59 @@
+"""Carries what attempts write into the stores: the driver's reports, and the points of event files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gpuq_daemon.collectors.event_files import EventFileFollower
+from gpuq_daemon.collectors.reports import read_reports
+from gpuq_daemon.places import Place
+from gpuq_daemon.store.jobs import ActiveAttempt, JobStore
+from gpuq_daemon.store.metrics import MetricsStore
+
+logger = logging.getLogger(__name__)
+
+_BYTES_A_LOOK = 8 * 1024 * 1024
+
+
+class Ingest:
+    """Takes in what is new; what was taken in before a restart is not taken in twice."""
+
+    def __init__(
+        self, *, jobs: JobStore, metrics: MetricsStore, place: Callable[[ActiveAttempt], Place]
+    ) -> None:
+        self._jobs = jobs
+        self._metrics = metrics
+        self._place = place
+        self._followers: dict[tuple[int, int], EventFileFollower] = {}
+
+    async def take_in(self, attempt: ActiveAttempt) -> bool:
+        """Read what the attempt has written since the last look; return whether there was anything."""
+        reported = await asyncio.to_thread(read_reports, self._place(attempt).reports, attempt.reports_offset)
+        if reported.offset > attempt.reports_offset:
+            await self._jobs.record(attempt.job_id, attempt.number, reported)
+        has_points = await asyncio.to_thread(self._points, attempt)
+        return has_points or reported.offset > attempt.reports_offset
+
+    async def drain(self, attempt: ActiveAttempt) -> None:
+        """Take in everything up to the ends of the files; for an attempt that writes no more."""
+        while await self.take_in(self._jobs.active_attempt(attempt.job_id)):
+            pass
+
+    def forget(self, attempt: ActiveAttempt) -> None:
+        """Close what was kept open for the attempt."""
+        self._followers.pop((attempt.job_id, attempt.number), None)
+
+    def _points(self, attempt: ActiveAttempt) -> bool:
+        key = (attempt.job_id, attempt.number)
+        follower = self._followers.get(key)
+        if follower is None:
+            positions = self._metrics.positions(*key)
+            follower = EventFileFollower(*key, self._place(attempt).events, positions)
+            self._followers[key] = follower
+        batch = follower.poll(_BYTES_A_LOOK)
+        if batch.is_empty:
+            return False
+        self._metrics.append(batch)
+        return True

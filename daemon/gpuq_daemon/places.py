@@ -1,0 +1,42 @@
+"""Where the files of jobs and attempts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuq_daemon.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the files of an attempt are."""
+
+    job: Path
+    folder: Path
+    scratch: Path
+
+    @property
+    def claim(self) -> Path:
+        """Made once, by the shim that runs the attempt."""
+        return self.folder / "claim"
+
+    @property
+    def reports(self) -> Path:
+        """What the driver says."""
+        return self.folder / "reports.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """Event files, a folder for each rank."""
+        return self.folder / "events"
+
+    def log(self, rank: int | None) -> Path:
+        """Return the log of a rank, or of the driver for None."""
+        return self.folder / "driver.log" if rank is None else self.folder / "logs" / f"rank-{rank}.log"
+
+
+def place_of(config: Config, job_id: int, number: int, token: str = "") -> Place:
+    """Return where the attempt's files are, whether they exist or not."""
+    job = config.state / "jobs" / str(job_id)
+    return Place(job=job, folder=job / str(number), scratch=config.scratch / token)

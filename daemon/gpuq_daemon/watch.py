@@ -1,0 +1,141 @@
+"""Looks after one attempt from its start to the proof that nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+
+from gpuq_daemon.backends.base import Engine
+from gpuq_daemon.bell import Bell
+from gpuq_daemon.clock import Clock
+from gpuq_daemon.dispatch import Dispatcher, LaunchError
+from gpuq_daemon.ingest import Ingest
+from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, verdict
+from gpuq_daemon.processes import ProcessId, open_pidfd
+from gpuq_daemon.store.jobs import ActiveAttempt, JobStore
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+_RECLAIM_PAUSE_S = 0.5
+_RECLAIM_COMPLAINT_AFTER = 20
+
+
+class Watch:
+    """The course of active attempts, one coroutine each."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        dispatcher: Dispatcher,
+        ingest: Ingest,
+        engines: Mapping[str, Engine],
+        clock: Clock,
+        bell: Bell,
+        released: Callable[[], None],
+    ) -> None:
+        self._jobs = jobs
+        self._dispatcher = dispatcher
+        self._ingest = ingest
+        self._engines = engines
+        self._clock = clock
+        self._bell = bell
+        self._released = released
+        self._nudges: dict[int, asyncio.Event] = {}
+
+    def nudge(self, job_id: int) -> None:
+        """Make the job's course look at its intent now."""
+        if job_id in self._nudges:
+            self._nudges[job_id].set()
+
+    async def run(self, job_id: int) -> None:
+        """Bring the job's current attempt from wherever it is to its end."""
+        self._nudges[job_id] = asyncio.Event()
+        try:
+            await self._run(job_id)
+        finally:
+            del self._nudges[job_id]
+
+    async def _run(self, job_id: int) -> None:
+        attempt = self._jobs.active_attempt(job_id)
+        try:
+            shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt)
+        except LaunchError as error:
+            logger.warning("not launched", extra={"job_id": job_id, "error": str(error)})
+            failed = Verdict(event=Event.GONE_FAILED, exit_code=1, error=str(error))
+            await self._finish(attempt, failed, None)
+            return
+        if shim is not None:
+            logger.info("launched", extra={"job_id": job_id, "shim_pid": shim.pid})
+            await self._follow(attempt, shim)
+        await self._ingest.drain(attempt)
+        end = await asyncio.to_thread(self._dispatcher.driver_end, attempt)
+        attempt = self._jobs.active_attempt(job_id)
+        await self._finish(attempt, verdict(attempt.intent, attempt.outcome, end), end.ended_at)
+
+    async def _follow(self, attempt: ActiveAttempt, shim: ProcessId) -> None:
+        """Take in what the attempt writes until its shim has ended."""
+        nudge = self._nudges[attempt.job_id]
+        gone = asyncio.Event()
+        try:
+            pidfd = open_pidfd(shim)
+        except ProcessLookupError:
+            return
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            loop.remove_reader(pidfd)
+            gone.set()
+            nudge.set()
+
+        loop.add_reader(pidfd, ended)
+        try:
+            while not gone.is_set():
+                await self._look(attempt.job_id)
+                try:
+                    await asyncio.wait_for(nudge.wait(), _TICK_S)
+                except TimeoutError:
+                    continue
+                nudge.clear()
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+    async def _look(self, job_id: int) -> None:
+        """Take in what is new, and end the attempt if its time is up or somebody wants it."""
+        attempt = self._jobs.active_attempt(job_id)
+        if await self._ingest.take_in(attempt):
+            self._bell.ring()
+        if attempt.intent is None and attempt.outcome is None and self._is_overdue(attempt):
+            logger.info("time limit reached", extra={"job_id": job_id})
+            await self._jobs.intend(job_id, Intent.TIMEOUT, now=self._clock.now())
+            self._bell.ring()
+            attempt = self._jobs.active_attempt(job_id)
+        if attempt.intent is not None:
+            await asyncio.to_thread(self._dispatcher.end, attempt)
+
+    def _is_overdue(self, attempt: ActiveAttempt) -> bool:
+        if attempt.time_limit_s is None:
+            return False
+        return self._clock.now() >= attempt.started_at + attempt.time_limit_s
+
+    async def _finish(self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None) -> None:
+        """Hand the GPUs on only when it is proven that nothing of the attempt is left."""
+        await self._jobs.driver_ended(attempt.job_id)
+        self._bell.ring()
+        engine = self._engines[attempt.partition]
+        looks = 0
+        while left := await asyncio.to_thread(engine.reclaim, attempt.token, attempt.application_id):
+            looks += 1
+            if looks % _RECLAIM_COMPLAINT_AFTER == 0:
+                logger.warning("not gone yet", extra={"job_id": attempt.job_id, "left": left})
+            await asyncio.sleep(_RECLAIM_PAUSE_S)
+        await self._ingest.drain(attempt)
+        await self._jobs.finish(attempt.job_id, ending, ended_at=ended_at or self._clock.now())
+        logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
+        self._ingest.forget(attempt)
+        self._bell.ring()
+        self._released()
