@@ -1,0 +1,166 @@
+"""The one place that asks gpuqd: what a view wants goes in, values come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from gpuq import models
+from gpuq.client import Json
+from gpuq.errors import GpuqError, UnavailableError
+from gpuq.wire import decode
+from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
+from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.log import LogPiece
+
+T = TypeVar("T")
+
+_FIRST_LOG_BYTES = 32 * 1024
+
+
+class Asks(Protocol):
+    """What the interface needs of `gpuq.client.Client`."""
+
+    def cluster(self) -> Json: ...
+    def jobs(self, *, everything: bool = False) -> list[Json]: ...
+    def job(self, job_id: int) -> Json: ...
+    def why(self, job_id: int) -> Json: ...
+    def cancel(self, job_id: int) -> Json: ...
+    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json: ...
+    def series(self, job_id: int) -> list[Json]: ...
+    def curve(
+        self, job_id: int, tag: str, *, rank: int | None = None, run: str | None = None, columns: int = 200
+    ) -> Json: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the view on top shows of one job; `has_ended` jobs too if `everything`.
+
+    `series` is the one whose curve is drawn, thinned to `columns`; `log_rank` None is the driver's log, read
+    from `log_offset` on, None for its tail.
+    """
+
+    everything: bool = False
+    job_id: int | None = None
+    is_whole_job: bool = False
+    series: models.Series | None = None
+    columns: int = 200
+    log_rank: int | None = None
+    log_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What gpuqd said to `wanted`; a part is None if it was not asked for or not answered.
+
+    `problem` says why gpuqd could not be asked; `refused` why one part could not be had.
+    """
+
+    wanted: Wanted
+    cluster: models.Cluster | None = None
+    jobs: tuple[models.Job, ...] | None = None
+    why: models.Why | None = None
+    job: models.Job | None = None
+    series: tuple[models.Series, ...] | None = None
+    curve: models.Curve | None = None
+    log: LogPiece | None = None
+    problem: str | None = None
+    refused: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Feed:
+    """Asks with the client and makes clean values of what comes back. One question at a time."""
+
+    def __init__(self, client: Asks, look: Look) -> None:
+        self._client = client
+        self._look = look
+        self._known: dict[int, tuple[Json, models.Job]] = {}
+
+    def ask(self, wanted: Wanted, *, details_only: bool = False) -> Answer:
+        """Return what gpuqd answers now; blocks. `details_only` leaves the cluster and the jobs out."""
+        answer = Answer(wanted=wanted)
+        try:
+            if not details_only:
+                jobs = self._jobs(self._client.jobs(everything=wanted.everything))
+                cluster = self._model(models.Cluster, self._client.cluster())
+                answer = replace(answer, jobs=jobs, cluster=cluster)
+            if wanted.job_id is not None:
+                answer = self._with_details(answer, wanted.job_id)
+        except (GpuqError, OSError) as error:
+            return replace(answer, problem=cleaned_text(str(error), self._look))
+        except (ValueError, TypeError, KeyError) as error:
+            what = cleaned_text(f"{type(error).__name__}: {error}"[:200], self._look)
+            return replace(answer, problem=f"its answer is not understood ({what}); is gpuq older than gpuqd?")
+        return answer
+
+    def cancel(self, job_id: int) -> str:
+        """Ask for a job's end; return the sentence to show. Blocks."""
+        try:
+            job = self._model(models.Job, self._client.cancel(job_id))
+        except (GpuqError, OSError) as error:
+            return cleaned_text(f"Not cancelled: {error}", self._look)
+        return f"Job {job_id} is {job.state}." if job.state.is_final else f"Job {job_id} is asked to end."
+
+    def _with_details(self, answer: Answer, job_id: int) -> Answer:
+        wanted, refused = answer.wanted, dict[str, str]()
+        part = _Parts(refused, self._look)
+        why = part.take("why", lambda: self._model(models.Why, self._client.why(job_id)))
+        answer = replace(answer, why=why, refused=refused)
+        if not wanted.is_whole_job:
+            return answer
+        return replace(
+            answer,
+            job=part.take("job", lambda: self._model(models.Job, self._client.job(job_id))),
+            series=part.take("series", lambda: self._series(job_id)),
+            curve=part.take("curve", lambda: self._curve(job_id, wanted)),
+            log=part.take("log", lambda: self._log(job_id, wanted)),
+        )
+
+    def _jobs(self, rows: list[Json]) -> tuple[models.Job, ...]:
+        """Decode only the rows that changed: decoding 10 000 jobs takes longer than a second may."""
+        known = {row["id"]: self._known_or_decoded(row) for row in rows}
+        self._known = known
+        return tuple(job for _, job in known.values())
+
+    def _known_or_decoded(self, row: Json) -> tuple[Json, models.Job]:
+        before = self._known.get(row["id"])
+        return before if before is not None and before[0] == row else (row, self._model(models.Job, row))
+
+    def _series(self, job_id: int) -> tuple[models.Series, ...]:
+        # tags and runs stay as they are: they go back in the question for a curve
+        return tuple(decode(models.Series, row) for row in self._client.series(job_id))
+
+    def _curve(self, job_id: int, wanted: Wanted) -> models.Curve | None:
+        if wanted.series is None:
+            return None
+        s = wanted.series
+        row = self._client.curve(job_id, s.tag, rank=s.rank, run=s.run, columns=wanted.columns)
+        return decode(models.Curve, row)
+
+    def _log(self, job_id: int, wanted: Wanted) -> LogPiece:
+        offset = -_FIRST_LOG_BYTES if wanted.log_offset is None else wanted.log_offset
+        row = self._client.logs(job_id, rank=wanted.log_rank, offset=offset)
+        return decode(LogPiece, {**row, "data": cleaned_log(row["data"], self._look)})
+
+    def _model(self, model: type[T], row: Json) -> T:
+        value: Any = cleaned(row, self._look)
+        return decode(model, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Takes the parts of an answer one by one: one that is refused does not hide the others."""
+
+    refused: dict[str, str]
+    look: Look
+
+    def take(self, name: str, ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except UnavailableError:
+            raise
+        except GpuqError as error:
+            self.refused[name] = cleaned_text(str(error), self.look)
+            return None

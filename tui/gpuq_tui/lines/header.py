@@ -1,0 +1,79 @@
+"""The lines on top of every screen: the cluster, how old the data is, what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from gpuq.models import Cluster, Job
+from gpuq_tui.lines.duration import short
+from gpuq_tui.lines.line import Line, Look, Tone, fit, line
+from gpuq_tui.lines.queue import STATE_CODES
+
+STALE_AFTER_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How gpuqd answers: when it last did (None: never), and what went wrong since, if anything."""
+
+    answered_at: float | None = None
+    problem: str | None = None
+
+    def age_s(self, now: float) -> float | None:
+        """Return how old the data is, in seconds; None if there is none."""
+        return None if self.answered_at is None else max(0.0, now - self.answered_at)
+
+    def is_lost(self, now: float) -> bool:
+        """Whether what is shown must not be taken for the present."""
+        age = self.age_s(now)
+        return self.problem is not None or (age is not None and age > STALE_AFTER_S)
+
+
+def header_lines(
+    cluster: Cluster | None, jobs: tuple[Job, ...], contact: Contact, *, now: float, width: int, look: Look
+) -> list[Line]:
+    """Return one line about the cluster and one for each thing that is wrong."""
+    left = "gpuq" if cluster is None else f"gpuq {cluster.name[:30]}  {gpus(cluster)}"
+    counts = Counter(STATE_CODES[job.state][0] for job in jobs if not job.state.is_final)
+    left += "".join(f"  {number} {code}" for code, number in sorted(counts.items(), reverse=True))
+    right = _age(contact, now)
+    room = max(0, width - len(right) - 1)
+    first: Line = ((fit(left, room, look), Tone.STRONG), (" " + right, Tone.PLAIN))
+    return [
+        first,
+        *(line(fit("! " + text, width, look), Tone.BAD) for text in problems(cluster, contact, now)),
+    ]
+
+
+def gpus(cluster: Cluster) -> str:
+    """Return how many GPUs of each kind are busy, e.g. "2/2 virtual GPU busy"; nodes that are down are named."""
+    busy, total = Counter[str](), Counter[str]()
+    for node in cluster.nodes:
+        if node.is_up:
+            total[node.gpu_kind] += node.gpus
+            busy[node.gpu_kind] += node.gpus - node.free_gpus
+    parts = [f"{busy[kind]}/{total[kind]} {kind[:30]} busy" for kind in total]
+    down = sum(not node.is_up for node in cluster.nodes)
+    if down:
+        parts.append(f"{down} nodes down" if down > 1 else "1 node down")
+    return "  ".join(parts) or "no nodes"
+
+
+def problems(cluster: Cluster | None, contact: Contact, now: float) -> list[str]:
+    """Return what is wrong, worst first."""
+    found: list[str] = []
+    age = contact.age_s(now)
+    if contact.is_lost(now):
+        since = "" if age is None else f" ({short(age)} ago)"
+        found.append(f"gpuqd does not answer{since}: {contact.problem or 'still waiting'}")
+    if cluster is not None and not cluster.engine_ok:
+        found.append(f"engine: {cluster.engine_message or 'down'}")
+    return found
+
+
+def _age(contact: Contact, now: float) -> str:
+    age = contact.age_s(now)
+    if age is None:
+        return "no data yet"
+    return f"{'OLD DATA ' if contact.is_lost(now) else ''}{short(age)} ago"

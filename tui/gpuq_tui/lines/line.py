@@ -1,0 +1,99 @@
+"""A line of toned text, and how text gets to a width in terminal cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+
+class Tone(StrEnum):
+    """What a piece of text means. A colour may stand for it, so the words must say it too."""
+
+    PLAIN = ""
+    DIM = "dim"
+    STRONG = "strong"
+    GOOD = "good"
+    BAD = "bad"
+    WARN = "warn"
+
+
+Span = tuple[str, Tone]
+Line = tuple[Span, ...]  # text of one row, left to right; shorter than the row is fine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The signs that the terminal can show. `is_ascii` also replaces every other character of foreign text."""
+
+    is_ascii: bool = False
+
+    @property
+    def cut(self) -> str:
+        """Stands for text that was cut off; one cell."""
+        return "~" if self.is_ascii else "…"
+
+    @property
+    def rule(self) -> str:
+        """Draws the rule above a pane; one cell."""
+        return "-" if self.is_ascii else "─"
+
+    @property
+    def focused_rule(self) -> str:
+        """Draws the rule above the pane that has the keys; one cell."""
+        return "=" if self.is_ascii else "━"
+
+    @property
+    def up(self) -> str:
+        """Says that a value rose; one cell."""
+        return "^" if self.is_ascii else "↑"
+
+    @property
+    def down(self) -> str:
+        """Says that a value fell; one cell."""
+        return "v" if self.is_ascii else "↓"
+
+
+def line(text: str, tone: Tone = Tone.PLAIN) -> Line:
+    """Return a line of one tone."""
+    return ((text, tone),)
+
+
+def plain(of: Line) -> str:
+    """Return the text of a line without its tones."""
+    return "".join(text for text, _ in of)
+
+
+@lru_cache(maxsize=8192)
+def fit(text: str, width: int, look: Look, *, right: bool = False) -> str:
+    """Return `text` in exactly `width` cells: padded (on the left if `right`), or cut with a sign that says so."""
+    if width <= 0:
+        return ""
+    head = text[: 4 * width + 4]
+    cells = cell_len(head)
+    if cells > width or len(head) < len(text):
+        return set_cell_size(set_cell_size(head, width - 1) + look.cut, width)
+    return " " * (width - cells) + head if right else head + " " * (width - cells)
+
+
+def wrap(text: str, width: int, *, most: int = 50) -> list[str]:
+    """Return `text` in lines of at most `width` cells, at most `most` of them, broken at spaces where there are any."""
+    width = max(width, 2)
+    rest, lines = text[: width * most], list[str]()
+    while rest and len(lines) < most:
+        head = _head(rest, width)
+        if len(head) < len(rest):
+            space = head.rfind(" ")
+            head = rest[: space + 1] if space > 0 and rest[len(head)] != " " else head
+        lines.append(head.rstrip())
+        rest = rest[len(head) :].lstrip(" ")
+    return lines or [""]
+
+
+def _head(text: str, width: int) -> str:
+    head = text[:width]
+    while cell_len(head) > width:
+        head = head[:-1]
+    return head

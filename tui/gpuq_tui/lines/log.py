@@ -1,0 +1,62 @@
+"""The last lines of a log that grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gpuq_tui.lines.line import Line, line
+
+MOST_LINES = 2000
+_MOST_LETTERS = 4000  # of one line; a line without an end must not grow without bound
+_TAB = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPiece:
+    """Bytes `offset` to `next_offset` of a log of `size` bytes, as text; more comes unless `is_final`."""
+
+    data: str
+    offset: int
+    next_offset: int
+    size: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTail:
+    """The newest complete `lines`, the beginning of the next one, and where to read on (None: at the tail)."""
+
+    lines: tuple[str, ...] = ()
+    partial: str = ""
+    next_offset: int | None = None
+    is_final: bool = False
+
+    def with_piece(self, piece: LogPiece) -> LogTail:
+        """Return the tail with a piece added; a piece from elsewhere or of a log that shrank begins anew."""
+        if self.next_offset is not None and piece.size < self.next_offset:
+            return LogTail()
+        if piece.offset != self.next_offset:
+            return _begun(piece)
+        return _extended(self, piece)
+
+    def view(self) -> list[Line]:
+        """Return what to show, oldest first."""
+        last = [line(_shown(self.partial))] if self.partial else []
+        return [line(_shown(text)) for text in self.lines] + last
+
+
+def _begun(piece: LogPiece) -> LogTail:
+    tail = _extended(LogTail(), piece)
+    if piece.offset > 0 and tail.lines:  # the first line was cut somewhere
+        return replace(tail, lines=tail.lines[1:])
+    return tail
+
+
+def _extended(tail: LogTail, piece: LogPiece) -> LogTail:
+    *complete, partial = (tail.partial + piece.data).split("\n")
+    lines = (*tail.lines, *(text[:_MOST_LETTERS] for text in complete))[-MOST_LINES:]
+    return LogTail(lines=lines, partial=partial[:_MOST_LETTERS], next_offset=piece.next_offset, is_final=piece.is_final)
+
+
+def _shown(text: str) -> str:
+    return text.expandtabs(_TAB)

@@ -1,0 +1,46 @@
+"""Why a job is where it is, for the pane beside the table."""
+
+from __future__ import annotations
+
+from gpuq.models import Holder, Job, JobState, Why
+from gpuq_tui.lines.duration import short
+from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
+from gpuq_tui.lines.queue import elapsed_s, note
+
+
+def title(job: Job, now: float) -> str:
+    """Return the pane's heading: which job, whose, its state and for how long."""
+    return f"{job.id} {job.name[:60]} ({job.user[:30]}) {job.state} {short(elapsed_s(job, now))}"
+
+
+def why_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) -> list[Line]:
+    """Return what is known of the job's place, wrapped to `width`; `why` None is not answered yet."""
+    lines: list[Line] = []
+    if why is None or why.job_id != job.id:
+        lines += _entry("Why", "asking gpuqd" + look.cut, width, Tone.DIM)
+    else:
+        lines += _entry("Why", why.text, width)
+        if job.state is JobState.PENDING:
+            lines += _entry("GPUs", _arithmetic(why), width)
+            lines += [part for holder in why.held_by[:20] for part in _holder(holder, now, width)]
+    if job.state is not JobState.PENDING:
+        lines += _entry("Now" if not job.state.is_final else "End", note(job, look) or str(job.state), width)
+    if job.nodes:
+        lines += _entry("Nodes", " ".join(job.nodes[:50]), width)
+    return lines
+
+
+def _arithmetic(why: Why) -> str:
+    ahead = f"; {why.jobs_ahead} jobs ahead want {why.gpus_ahead}" if why.jobs_ahead else ""
+    return f"needs {why.needs_gpus}, free {why.free_gpus} of {why.total_gpus}{ahead}"
+
+
+def _holder(holder: Holder, now: float, width: int) -> list[Line]:
+    until = "no time limit" if holder.until is None else f"at most {short(holder.until - now)} more"
+    return _entry("Held", f"{holder.gpus} GPU by job {holder.job_id} of {holder.user} ({until})", width)
+
+
+def _entry(word: str, text: str, width: int, tone: Tone = Tone.PLAIN) -> list[Line]:
+    first, *more = wrap(text, width - 6)
+    head: Line = ((f"{word:<6}", Tone.STRONG), (first, tone))
+    return [head, *(line(" " * 6 + part, tone) for part in more)]

@@ -1,0 +1,1 @@
+"""Screens: they arrange widgets, answer their messages and say what of gpuqd they show."""

@@ -1,0 +1,198 @@
+"""One job: overview, its live chart, the tail of a rank's log."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from gpuq.models import Curve, Job, JobState, Series, Why
+from gpuq_tui.feed import Answer, Wanted
+from gpuq_tui.lines.chart import chartable, first_shown, label
+from gpuq_tui.lines.job import overview_lines
+from gpuq_tui.lines.line import Line, Look, Tone, line
+from gpuq_tui.lines.log import LogTail
+from gpuq_tui.lines.why import title
+from gpuq_tui.screens.view import Clock, View
+from gpuq_tui.widgets.chart import ChartPane
+from gpuq_tui.widgets.log import LogPane
+from gpuq_tui.widgets.pane import Pane
+
+
+class JobScreen(View):
+    """Everything of one job, live."""
+
+    KEYS = "tab pane  enter zoom  h l tag  [ ] rank log  ctrl+x cancel  ? help  q back"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("h,left", "tag(-1)", "previous tag"),
+        Binding("l,right", "tag(1)", "next tag"),
+        Binding("left_square_bracket", "rank(-1)", "log of the rank before", key_display="["),
+        Binding("right_square_bracket", "rank(1)", "log of the next rank", key_display="]"),
+        Binding("enter,z", "zoom", "only this pane, or all"),
+        Binding("q", "leave", "back to the queue"),
+    ]
+
+    def __init__(self, job: Job, *, look: Look, clock: Clock) -> None:
+        super().__init__(look=look, clock=clock)
+        self._job = job
+        self._why: Why | None = None
+        self._series: tuple[Series, ...] = ()
+        self._shown: Series | None = None
+        self._curve: Curve | None = None
+        self._rank = _first_rank(job)
+        self._log = LogTail()
+        self._log_missing: str | None = None
+        self._overview = Pane(look=look, title="Job", id="overview")
+        self._chart = ChartPane(look=look, title="Chart", id="chart")
+        self._log_pane = LogPane(look=look, title="Log", id="log")
+
+    @property
+    def selected(self) -> Job:
+        """Return the job this is about."""
+        return self._job
+
+    def wanted(self) -> Wanted:
+        """Return all of the job: its curve in the chart's width, its log from where it was read to."""
+        return Wanted(
+            job_id=self._job.id,
+            is_whole_job=True,
+            series=self._shown,
+            columns=self._chart.columns,
+            log_rank=self._rank,
+            log_offset=self._log.next_offset,
+        )
+
+    def body(self) -> ComposeResult:
+        """Yield overview and chart, and the log below them."""
+        with Container(id="top"):
+            yield self._overview
+            yield self._chart
+        yield self._log_pane
+
+    def on_mount(self) -> None:
+        """Show what the queue knew of the job."""
+        super().on_mount()
+        self.call_after_refresh(self._show_all)
+
+    def on_resize(self) -> None:
+        """Wrap everything anew."""
+        super().on_resize()
+        self.call_after_refresh(self._show_all)
+
+    def show_answer(self, answer: Answer) -> None:
+        """Show what came of this job; an answer to another question is left out."""
+        wanted = answer.wanted
+        if wanted.job_id != self._job.id or not wanted.is_whole_job:
+            return
+        if answer.job is not None:
+            self._take_job(answer.job)
+        self._why = answer.why or self._why
+        self._take_series(answer)
+        self._take_log(answer)
+        self._show_all()
+
+    def action_tag(self, by: int) -> None:
+        """Draw the tag `by` places on; round at the ends."""
+        if not self._series:
+            return
+        at = self._series.index(self._shown) if self._shown in self._series else 0
+        self._shown = self._series[(at + by) % len(self._series)]
+        self._curve = None
+        self._show_chart()
+        self.post_message(self.Wants())
+
+    def action_rank(self, by: int) -> None:
+        """Show the log `by` ranks on; the driver's comes before rank 0."""
+        places = self._job.workers + 1
+        at = 0 if self._rank is None else self._rank + 1
+        self._read_log_of((at + by) % places)
+        self.post_message(self.Wants())
+
+    def action_zoom(self) -> None:
+        """Give all room to the pane that has the keys, or back to all."""
+        self._zoom(None if self.has_class("-zoomed") else self.focused)
+
+    def action_back(self) -> None:
+        """Go back from one pane to all, else to the queue."""
+        if self.has_class("-zoomed"):
+            self._zoom(None)
+        else:
+            self.action_leave()
+
+    def action_leave(self) -> None:
+        """Go back to the queue."""
+        self.app.pop_screen()
+
+    def _take_job(self, job: Job) -> None:
+        is_new_attempt = job.attempt != self._job.attempt
+        had_no_ranks = self._job.running_at is None and job.running_at is not None
+        self._job = job
+        if is_new_attempt or (had_no_ranks and self._rank is None):
+            rank = _first_rank(job)
+            self._read_log_of(0 if rank is None else rank + 1)
+
+    def _take_series(self, answer: Answer) -> None:
+        if answer.series is None:
+            return
+        self._series = chartable(answer.series)
+        key = None if self._shown is None else (self._shown.tag, self._shown.run)
+        same = next((s for s in self._series if (s.tag, s.run) == key), None)
+        self._shown = same or first_shown(self._series, self._job)
+        curve = answer.curve
+        if curve is not None and self._shown is not None:
+            is_shown = (curve.series.tag, curve.series.run) == (self._shown.tag, self._shown.run)
+            self._curve = curve if is_shown else self._curve
+        elif self._shown is not None and answer.wanted.series is None:
+            self.post_message(self.Wants())  # only now it is known what can be drawn
+
+    def _take_log(self, answer: Answer) -> None:
+        wanted = answer.wanted
+        if wanted.log_rank != self._rank or wanted.log_offset != self._log.next_offset:
+            return  # an answer to a question that was overtaken
+        self._log_missing = answer.refused.get("log")
+        if answer.log is not None:
+            self._log = self._log.with_piece(answer.log)
+
+    def _read_log_of(self, place: int) -> None:
+        self._rank = None if place == 0 else place - 1
+        self._log, self._log_missing = LogTail(), None
+        self._show_log()
+
+    def _zoom(self, pane: object) -> None:
+        self.set_class(pane is not None, "-zoomed")
+        for one in (self._overview, self._chart, self._log_pane):
+            one.set_class(one is pane, "-only")
+        self.set_class(pane is self._log_pane, "-log-only")
+        self.call_after_refresh(self._show_all)
+
+    def _show_all(self) -> None:
+        pane = self._overview
+        text = None if self._why is None else self._why.text
+        now = self.data_time
+        lines = overview_lines(self._job, text, now=now, width=pane.size.width, look=self.look)
+        pane.show(lines, title=title(self._job, now))
+        self._show_chart()
+        self._show_log()
+
+    def _show_chart(self) -> None:
+        words = "Chart" if self._shown is None else label(self._shown, self.look)
+        if len(self._series) > 1 and self._shown in self._series:
+            words += f"  (h l: tag {self._series.index(self._shown) + 1} of {len(self._series)})"
+        self._chart.show_curve(self._curve, title=words)
+
+    def _show_log(self) -> None:
+        lines: list[Line] = self._log.view()
+        if not lines:
+            lines = [line(self._log_missing or "nothing written yet", Tone.DIM)]
+        which = "driver" if self._rank is None else f"rank {self._rank}"
+        ended = "  (ended)" if self._log.is_final else ""
+        self._log_pane.show(lines, title=f"Log {which} of {self._job.workers}{ended}  [ ] other")
+
+
+def _first_rank(job: Job) -> int | None:
+    """Return the rank whose log tells most: the failed one, else the chief; before that None, the driver."""
+    if job.state is JobState.FAILED:
+        return job.failed_rank
+    return 0 if job.running_at is not None else None

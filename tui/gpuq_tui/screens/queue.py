@@ -1,0 +1,130 @@
+"""All jobs, and why the selected one is where it is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+
+from gpuq.models import Job, Why
+from gpuq_tui.feed import Answer, Wanted
+from gpuq_tui.lines.filters import matcher
+from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.why import title, why_lines
+from gpuq_tui.screens.view import Clock, View
+from gpuq_tui.widgets.filter_line import FilterLine
+from gpuq_tui.widgets.job_table import JobTable
+from gpuq_tui.widgets.pane import Pane
+
+
+class QueueScreen(View):
+    """The root view."""
+
+    KEYS = "jk move  enter open  / filter  a finished too  ctrl+x cancel  ? help  q quit"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter as you type", key_display="/"),
+        Binding("a", "everything", "show finished jobs too, or not"),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    class OpenAsked(Message):
+        """The user wants to see all of a job."""
+
+        def __init__(self, job: Job) -> None:
+            super().__init__()
+            self.job = job
+
+    def __init__(self, *, look: Look, clock: Clock) -> None:
+        super().__init__(look=look, clock=clock)
+        self._everything = False
+        self._filter = ""
+        self._why: Why | None = None
+        self._table = JobTable(look=look, title="Jobs", id="jobs")
+        self._why_pane = Pane(look=look, title="Why", id="why")
+        self._filter_line = FilterLine(id="filter")
+
+    @property
+    def selected(self) -> Job | None:
+        """Return the job under the cursor."""
+        return self._table.selected
+
+    def wanted(self) -> Wanted:
+        """Return the jobs, and why the selected one is where it is."""
+        selected = self.selected
+        return Wanted(everything=self._everything, job_id=None if selected is None else selected.id)
+
+    def body(self) -> ComposeResult:
+        """Yield the table and the pane below or beside it."""
+        with Container(id="main"):
+            yield self._table
+            yield self._why_pane
+        yield self._filter_line
+
+    def show_answer(self, answer: Answer) -> None:
+        """Show the jobs and why the selected one waits."""
+        self._why = answer.why or self._why
+        if answer.jobs is not None or answer.wanted.job_id is None:
+            self._show_jobs()
+        self._show_why()
+
+    def action_everything(self) -> None:
+        """Show finished jobs too, or no longer."""
+        self._everything = not self._everything
+        self._show_jobs()
+        self.action_refresh_now()
+
+    def action_filter(self) -> None:
+        """Let the user type a filter."""
+        self._filter_line.open(self._filter)
+
+    def action_back(self) -> None:
+        """Take the filter away; this is the root, there is no further back."""
+        self._filter_line.close()
+        self._set_filter("")
+
+    @on(FilterLine.Typed)
+    def _filter_typed(self, message: FilterLine.Typed) -> None:
+        self._set_filter(message.text)
+
+    @on(FilterLine.Left)
+    def _filter_left(self) -> None:
+        self._table.focus()
+
+    @on(JobTable.Selected)
+    def _selection_moved(self) -> None:
+        self._show_why()
+        self.post_message(self.Wants())
+
+    @on(JobTable.Opened)
+    def _opened(self, message: JobTable.Opened) -> None:
+        self.post_message(self.OpenAsked(message.job))
+
+    def on_resize(self) -> None:
+        """Wrap the pane's text anew."""
+        super().on_resize()
+        self.call_after_refresh(self._show_why)
+
+    def _set_filter(self, text: str) -> None:
+        self._filter = text
+        self._show_jobs()
+
+    def _show_jobs(self) -> None:
+        passes = matcher(self._filter)
+        shown = [job for job in self.jobs if (self._everything or not job.state.is_final) and passes(job)]
+        self._table.show_jobs(shown, now=self.data_time, title=self._title(len(shown)))
+
+    def _title(self, shown: int) -> str:
+        parts = [f"Jobs {shown} of {len(self.jobs)}", "all" if self._everything else "not ended"]
+        return " | ".join([*parts, f"/{self._filter}"] if self._filter else parts)
+
+    def _show_why(self) -> None:
+        pane, job = self._why_pane, self.selected
+        if job is None:
+            pane.show((), title="no job")
+            return
+        lines = why_lines(job, self._why, now=self.data_time, width=pane.size.width, look=self.look)
+        pane.show(lines, title=title(job, self.data_time))
