@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from gpuq.errors import GpuqError
 from gpuq_daemon.backends.base import Attempt, Engine
 from gpuq_daemon.config import Config
@@ -73,11 +75,8 @@ class Dispatcher:
         """Return how the driver ended; all unknown if the shim was killed before it could say."""
         text = _read(self.place(attempt).folder / "exit.json")
         try:
-            said = {} if text is None else json.loads(text)
-            return DriverEnd(
-                exit_code=said.get("exit_code"), signal=said.get("signal"), ended_at=said.get("ended_at")
-            )
-        except (ValueError, AttributeError):
+            return DriverEnd() if text is None else msgspec.json.decode(text, type=DriverEnd)
+        except msgspec.DecodeError:
             return DriverEnd()
 
     def place(self, attempt: ActiveAttempt) -> Place:
@@ -143,9 +142,7 @@ def _make_folders(place: Place) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     root = place.scratch.parent.stat()
     if root.st_uid != os.getuid() or place.scratch.parent.is_symlink():
-        raise LaunchError(
-            f"{place.scratch.parent} belongs to somebody else: set scratch_dir to another folder"
-        )
+        raise LaunchError(f"{place.scratch.parent} belongs to somebody else: set scratch_dir to another folder")
     place.scratch.parent.chmod(0o700)
 
 

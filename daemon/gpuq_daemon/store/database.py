@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
@@ -59,7 +59,7 @@ class Database:
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Yield what is committed as dictionaries; for the event loop's thread, and short questions."""
-        return self._reader.query(sql, params or {})
+        return cast(Iterator[dict[str, Any]], self._reader.query(sql, params or {}))
 
     def close(self) -> None:
         """Commit what is queued, then close the file."""

@@ -131,6 +131,10 @@ class JobStore:
         )
         return tuple(PendingJob(**row) for row in rows)
 
+    def count_pending(self) -> int:
+        """Return how many jobs wait."""
+        return next(self._db.rows("SELECT count(*) AS n FROM jobs WHERE state = 'PENDING'"))["n"]
+
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
         rows = self._db.rows(

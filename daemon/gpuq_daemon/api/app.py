@@ -1,0 +1,99 @@
+"""The ASGI application: routes, and errors as problem documents."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi import OpenAPIConfig
+
+from gpuq import __version__
+from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq_daemon.api import cluster, jobs, logs, series
+from gpuq_daemon.api.desk import Desk
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_BODY = 4 * 1024 * 1024
+_STATUS: dict[type[GpuqError], int] = {
+    UsageError: 400,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    UnavailableError: 503,
+}
+_ROUTES = (
+    cluster.show_cluster,
+    jobs.list_jobs,
+    jobs.enqueue,
+    jobs.show,
+    jobs.explain,
+    jobs.cancel,
+    jobs.wait,
+    logs.read_log,
+    series.list_series,
+    series.curve,
+)
+
+
+def make_app(desk: Desk) -> Litestar:
+    """Return the API over `desk`."""
+
+    def provide_desk() -> Desk:
+        return desk
+
+    return Litestar(
+        route_handlers=_ROUTES,
+        dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
+        exception_handlers={GpuqError: _refuse, HTTPException: _reject, Exception: _crash},
+        openapi_config=OpenAPIConfig(title="gpuq", version=__version__, path="/v1/schema"),
+        request_max_body_size=_LARGEST_BODY,
+        logging_config=None,
+    )
+
+
+def _refuse(_: Request[Any, Any, Any], error: GpuqError) -> Response[dict[str, Any]]:
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    return _problem(status, str(error))
+
+
+def _reject(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    if isinstance(error, ValidationException):
+        return _problem(400, _what_is_wrong(error))
+    if error.status_code == 413:
+        return _problem(413, f"The request is larger than {_LARGEST_BODY // 1048576} MiB: a script must be smaller.")
+    return _problem(error.status_code, error.detail)
+
+
+def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    logger.error("a request failed", exc_info=error)
+    return _problem(500, "gpuqd met an error of its own; its log says more.")
+
+
+def _what_is_wrong(error: ValidationException) -> str:
+    match error.extra:
+        case [{"message": str(message), "key": str(key)}, *_]:
+            return f"{key}: {message}."
+        case [{"message": str(message)}, *_]:
+            return f"{message}."
+        case _:
+            return error.detail
+
+
+def _problem(status: int, detail: str) -> Response[dict[str, Any]]:
+    """Return a problem document. Source: RFC 9457."""
+    content = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    return Response(content, status_code=status, media_type="application/problem+json")
+
+
+_TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Too large",
+    500: "Internal error",
+    503: "Unavailable",
+}

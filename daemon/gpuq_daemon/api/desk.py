@@ -1,0 +1,41 @@
+"""What the routes work with, put together by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gpuq.models import Cluster, Reason, Why
+from gpuq_daemon.bell import Bell
+from gpuq_daemon.clock import Clock
+from gpuq_daemon.config import Config
+from gpuq_daemon.places import Place
+from gpuq_daemon.policy.snapshot import NodeView
+from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.metrics import MetricsStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where requests are answered: the stores, and the few things that the rest of the daemon does for them.
+
+    `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it.
+    """
+
+    config: Config
+    clock: Clock
+    bell: Bell
+    jobs: JobStore
+    metrics: MetricsStore
+    cluster: Callable[[], Cluster]
+    nodes: Callable[[], tuple[NodeView, ...]]
+    gpu_kinds: Callable[[], Mapping[str, str]]
+    reason: Callable[[int], Reason | None]
+    explain: Callable[[int, str], Why]
+    place: Callable[[int, int], Place]
+    wake: Callable[[], None]
+    nudge: Callable[[int], None]
+
+    def gpu_kind(self, partition: str) -> str:
+        """Return what a GPU slot of the partition is called."""
+        return self.gpu_kinds().get(partition, "GPU")

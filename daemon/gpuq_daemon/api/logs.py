@@ -1,0 +1,86 @@
+"""Routes about logs: a piece of a rank's or the driver's output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+from msgspec import Struct
+
+from gpuq.errors import NotFoundError
+from gpuq.models import Job
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.places import Place
+
+_MOST = 1024 * 1024
+
+
+class LogPiece(Struct):
+    """Text of a log from byte `offset` on; go on at `next_offset`. `is_final`: nothing will be added.
+
+    The text is as the job wrote it, control sequences and all: whoever shows it cleans it.
+    """
+
+    data: str
+    offset: int
+    next_offset: int
+    size: int
+    is_final: bool
+    rank: int | None
+
+
+@get("/v1/jobs/{job_id:int}/logs")
+async def read_log(
+    desk: Desk,
+    job_id: int,
+    rank: Annotated[int | None, Parameter(ge=0)] = None,
+    offset: int = 0,
+    limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 256 * 1024,
+) -> LogPiece:
+    """Return a piece of the log of a rank, or of the driver; a negative offset counts from the end."""
+    job = desk.jobs.job(job_id)
+    _must_have(job, rank)
+    place = desk.place(job.id, job.attempt)
+    data, start, size = await asyncio.to_thread(_read, place, rank, offset, limit)
+    return LogPiece(
+        data=data.decode(errors="replace"),
+        offset=start,
+        next_offset=start + len(data),
+        size=size,
+        is_final=job.state.is_final,
+        rank=rank,
+    )
+
+
+def _must_have(job: Job, rank: int | None) -> None:
+    if rank is not None and rank >= job.workers:
+        ranks = "rank 0" if job.workers == 1 else f"ranks 0 to {job.workers - 1}"
+        raise NotFoundError(f"Job {job.id} has no rank {rank}; it has {ranks}.")
+
+
+def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[bytes, int, int]:
+    """Return (bytes, where they start, size of the file); cut so that no character is torn."""
+    try:
+        file = os.open(place.log(rank), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b"", 0, 0
+    try:
+        size = os.fstat(file).st_size
+        start = max(0, size + offset) if offset < 0 else offset
+        data = os.pread(file, limit, start)
+    finally:
+        os.close(file)
+    return _whole_characters(data), start, size
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Return `data` without the beginning of a UTF-8 character at its end, which the next piece will have."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return data[:-back] if back < needed and len(data) > back else data
+    return data

@@ -1,0 +1,41 @@
+"""Routes about what the training measured: its tags, and curves thinned to a width."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from litestar import get
+from litestar.params import Parameter
+from msgspec import Struct
+
+from gpuq.models import Curve, Series
+from gpuq_daemon.api.desk import Desk
+
+
+class SeriesList(Struct):
+    """Tags of a job, by rank, run and name."""
+
+    series: list[Series]
+
+
+@get("/v1/jobs/{job_id:int}/series")
+async def list_series(desk: Desk, job_id: int) -> SeriesList:
+    """Return the job's tags."""
+    desk.jobs.job(job_id)
+    return SeriesList(await asyncio.to_thread(desk.metrics.series, job_id))
+
+
+@get("/v1/jobs/{job_id:int}/curve")
+async def curve(
+    desk: Desk,
+    job_id: int,
+    tag: str,
+    rank: int | None = None,
+    run: str | None = None,
+    columns: Annotated[int, Parameter(ge=1, le=10_000)] = 200,
+    x: Literal["step", "wall"] = "step",
+) -> Curve:
+    """Return a scalar's points, thinned to `columns`."""
+    desk.jobs.job(job_id)
+    return await asyncio.to_thread(desk.metrics.curve, job_id, tag, rank=rank, run=run, columns=columns, x=x)

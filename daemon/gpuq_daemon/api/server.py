@@ -1,0 +1,65 @@
+"""The socket, and uvicorn on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Generator
+from pathlib import Path
+
+import uvicorn
+from litestar import Litestar
+
+from gpuq.errors import UsageError
+from gpuq_daemon.api.peer import PeerProtocol
+
+_BACKLOG = 4096
+
+
+class Server(uvicorn.Server):
+    """uvicorn that leaves signals to the service."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
+def make_server(app: Litestar) -> Server:
+    """Return a server of `app`; serve it on the sockets of `listen`."""
+    config = uvicorn.Config(
+        app,
+        http=PeerProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    return Server(config)
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a socket at `path` that only this user (and root) can reach.
+
+    Raises:
+        UsageError: it cannot be made there.
+    """
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()  # of a gpuqd that is gone: the lock on the state says so
+        before = os.umask(0o177)
+        try:
+            server.bind(str(path))
+        finally:
+            os.umask(before)
+        server.listen(_BACKLOG)
+    except OSError as error:
+        server.close()
+        raise UsageError(f"Cannot listen at {path}: {error.strerror or error}.") from error
+    return server

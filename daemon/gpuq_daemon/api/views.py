@@ -1,0 +1,62 @@
+"""A job as everybody sees it: what is stored, with what only the running daemon knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gpuq.models import Job, JobState, Why
+from gpuq_daemon.api.desk import Desk
+
+
+def whole(desk: Desk, job: Job) -> Job:
+    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
+    charged = job.charged_gpu_s
+    if job.state.holds_gpus and job.started_at is not None:
+        charged = max(0.0, desk.clock.now() - job.started_at) * job.gpus
+    return replace(
+        job,
+        reason=desk.reason(job.id) if job.state is JobState.PENDING else None,
+        gpu_kind=desk.gpu_kind(job.partition),
+        charged_gpu_s=charged,
+        progress=desk.metrics.progress(job.id) if job.attempt else None,
+    )
+
+
+def why(desk: Desk, job: Job) -> Why:
+    """Return why the job is where it is; for one that does not wait, what became of it."""
+    if job.state is JobState.PENDING:
+        try:
+            return desk.explain(job.id, desk.gpu_kind(job.partition))
+        except KeyError:
+            job = desk.jobs.job(job.id)
+    nodes = [node for node in desk.cluster().nodes if node.partition == job.partition]
+    return Why(
+        job_id=job.id,
+        state=job.state,
+        reason=None,
+        text=_course(job),
+        needs_gpus=job.gpus,
+        free_gpus=sum(node.free_gpus for node in nodes),
+        total_gpus=sum(node.gpus for node in nodes),
+    )
+
+
+def _course(job: Job) -> str:
+    match job.state:
+        case JobState.PENDING:
+            return "starts in the next pass."
+        case JobState.CONFIGURING:
+            here = len(job.ranks)
+            return f"is starting on {', '.join(job.nodes)}: {here} of {job.workers} workers reserved."
+        case JobState.RUNNING:
+            return f"runs on {', '.join(job.nodes)}."
+        case JobState.COMPLETING:
+            return "has ended; its GPUs are free once nothing of it is left."
+        case JobState.COMPLETED:
+            return "has completed."
+        case JobState.FAILED:
+            return f"has failed with exit code {job.exit_code}: {job.error}"
+        case JobState.CANCELLED:
+            return "was cancelled."
+        case JobState.TIMEOUT:
+            return f"was ended at its time limit of {job.time_limit_s} s."

@@ -1,0 +1,51 @@
+"""The command `gpuqd`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gpuq import __version__
+from gpuq.errors import GpuqError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gpuqd")
+def cli() -> None:
+    """Run the daemon that keeps gpuq's queue."""
+
+
+@cli.command()
+@click.option("--config", "config_file", required=True, type=click.Path(path_type=Path), help="The gpuqd.toml.")
+def serve(config_file: Path) -> None:
+    """Serve the queue until SIGTERM or ctrl-C."""
+    import uvloop
+
+    from gpuq_daemon import logs, service
+    from gpuq_daemon.config import load
+
+    config = load(config_file)
+    logs.set_up()
+
+    def ready() -> None:
+        print(f"gpuqd {__version__} serves {config.cluster_name} at {config.socket_path}", flush=True)
+
+    uvloop.run(service.serve(config, ready=ready))
+
+
+def main() -> None:
+    """Run gpuqd; an error that a person can mend is one sentence."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except GpuqError as error:
+        print(f"gpuqd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

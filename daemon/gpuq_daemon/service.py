@@ -1,0 +1,248 @@
+"""gpuqd put together: one event loop with the API, the scheduler, the engines, and a course for each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from gpuq import __version__
+from gpuq.errors import UsageError
+from gpuq.models import Cluster
+from gpuq_daemon.api.app import make_app
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.server import Server, listen, make_server
+from gpuq_daemon.backends.base import Engine
+from gpuq_daemon.backends.embedded import EmbeddedEngine
+from gpuq_daemon.bell import Bell
+from gpuq_daemon.clock import Clock, WallClock
+from gpuq_daemon.config import Config
+from gpuq_daemon.dispatch import Dispatcher
+from gpuq_daemon.engines import Engines
+from gpuq_daemon.ingest import Ingest
+from gpuq_daemon.places import place_of
+from gpuq_daemon.scheduler import Scheduler
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.watch import Watch
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+
+
+def make_engines(config: Config) -> dict[str, Engine]:
+    """Return the engine of every partition; none is started."""
+    return {
+        name: EmbeddedEngine(
+            partition=name,
+            folder=config.state / "engine" / name,
+            nodes=wanted.nodes,
+            gpus_per_node=wanted.gpus_per_node,
+            python=Path(wanted.python or sys.executable),
+            gpu=wanted.gpu,
+            master_port=wanted.master_port,
+            min_memory_mib=wanted.min_memory_mib,
+        )
+        for name, wanted in config.partition.items()
+    }
+
+
+async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Jobs that run then go on, and so does an embedded engine that they need; the next gpuqd finds both. Without
+    running jobs everything is stopped.
+
+    Raises:
+        UsageError: another gpuqd uses the state, or the socket cannot be made.
+        EngineError: an engine cannot run; nothing is left running.
+    """
+    _make_private(config.state)
+    with _locked(config.state / "gpuqd.lock"):
+        database = Database(config.state / "state.db", "state")
+        metrics = MetricsStore(config.state / "metrics.db")
+        try:
+            await Service(config, JobStore(database), metrics, make_engines(config), WallClock()).run(ready)
+        finally:
+            metrics.close()
+            database.close()
+
+
+class Service:
+    """The daemon's parts, wired together."""
+
+    def __init__(
+        self,
+        config: Config,
+        jobs: JobStore,
+        metrics: MetricsStore,
+        engines: Mapping[str, Engine],
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._jobs = jobs
+        self._bell = Bell()
+        self._stop = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._courses: dict[int, asyncio.Task[None]] = {}
+        self._engines = Engines(engines, changed=self._engines_changed)
+        self._scheduler = Scheduler(
+            jobs=jobs,
+            clock=clock,
+            bell=self._bell,
+            nodes=self._engines.views,
+            down=self._engines.down,
+            new_token=lambda: secrets.token_hex(8),
+            started=self._look_after,
+        )
+        dispatcher = Dispatcher(config, engines)
+        self._watch = Watch(
+            jobs=jobs,
+            dispatcher=dispatcher,
+            ingest=Ingest(jobs=jobs, metrics=metrics, place=dispatcher.place),
+            engines=engines,
+            clock=clock,
+            bell=self._bell,
+            released=self._scheduler.wake,
+        )
+        self._desk = Desk(
+            config=config,
+            clock=clock,
+            bell=self._bell,
+            jobs=jobs,
+            metrics=metrics,
+            cluster=self._cluster,
+            nodes=self._engines.views,
+            gpu_kinds=self._engines.gpu_kinds,
+            reason=self._scheduler.reason,
+            explain=self._scheduler.explain,
+            place=lambda job_id, number: place_of(config, job_id, number),
+            wake=self._scheduler.wake,
+            nudge=self._watch.nudge,
+        )
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Start everything, serve until asked to stop, and stop what no job needs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        with contextlib.closing(listen(self._config.socket_path)) as socket:
+            if not await self._started_engines():
+                return
+            server = make_server(make_app(self._desk))
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                api = tasks.create_task(server.serve(sockets=[socket]))
+                for attempt in self._jobs.active_attempts():
+                    self._look_after(attempt.job_id)
+                loops = [tasks.create_task(self._scheduler.run()), tasks.create_task(self._engines.watch())]
+                ready()
+                await self._stop.wait()
+                await self._end(server, api, loops)
+        self._config.socket_path.unlink(missing_ok=True)
+        await self._stop_engines()
+
+    async def _started_engines(self) -> bool:
+        """Start the engines; False if gpuqd was asked to stop meanwhile."""
+        starting = asyncio.create_task(self._engines.start())
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await starting  # an engine half started cannot be stopped well: let it come up first
+        if self._stop.is_set():
+            await self._stop_engines()
+            return False
+        return True
+
+    async def _end(self, server: Server, api: asyncio.Task[None], loops: list[asyncio.Task[None]]) -> None:
+        self._bell.close()
+        server.should_exit = True
+        await api
+        for task in (*loops, *self._courses.values()):
+            task.cancel()
+
+    async def _stop_engines(self) -> None:
+        running = [attempt.job_id for attempt in self._jobs.active_attempts()]
+        if running:
+            logger.info("jobs go on without gpuqd, and so does their engine", extra={"job_ids": running})
+        else:
+            await self._engines.stop()
+
+    def _look_after(self, job_id: int) -> None:
+        assert self._tasks is not None
+        self._courses[job_id] = self._tasks.create_task(self._course(job_id))
+
+    async def _course(self, job_id: int) -> None:
+        """Run the attempt's course; an error of our own is logged and the course taken up again."""
+        try:
+            while True:
+                try:
+                    return await self._watch.run(job_id)
+                except Exception:
+                    logger.exception("a course broke off; it is taken up again", extra={"job_id": job_id})
+                await asyncio.sleep(_RETRY_S)
+        finally:
+            del self._courses[job_id]
+
+    def _engines_changed(self) -> None:
+        self._scheduler.wake()
+        self._bell.ring()
+
+    def _cluster(self) -> Cluster:
+        snapshot = self._scheduler.snapshot()
+        free = snapshot.free_by_node()
+        down = self._engines.down()
+        nodes = tuple(
+            replace(
+                node,
+                free_gpus=max(0, free.get(node.name, 0)),
+                job_ids=tuple(job.job_id for job in snapshot.active if node.name in job.gpus_by_node),
+            )
+            for node in self._engines.nodes()
+        )
+        return Cluster(
+            name=self._config.cluster_name,
+            version=__version__,
+            engine_ok=not down,
+            engine_message="; ".join(f"{name}: {wrong}" for name, wrong in down.items()) or None,
+            nodes=nodes,
+        )
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise UsageError(f"Cannot use the state folder {folder}: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Hold the state for this process alone; the kernel lets go when it ends, however it ends."""
+    file: TextIO
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            pid = file.read(32).strip() or "unknown"
+            raise UsageError(
+                f"Another gpuqd (pid {pid}) uses the state in {path.parent}: "
+                "stop it, or give this one a state_dir of its own."
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
