@@ -62,9 +62,7 @@ def read_script(path: str) -> str:
         content = stream.read(MAX_SCRIPT_BYTES + 1)
     if len(content) > MAX_SCRIPT_BYTES:
         largest = max(found.st_size, len(content))
-        raise UsageError(
-            f"{shown} is {size(largest)}; a script may have at most 1 MiB: put data on the file system."
-        )
+        raise UsageError(f"{shown} is {size(largest)}; a script may have at most 1 MiB: put data on the file system.")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -133,11 +131,7 @@ def _split_option(word: str) -> tuple[str, str | None]:
 
 def _unknown(option: str) -> str:
     near = difflib.get_close_matches(option, OPTIONS, n=1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else "known are " + ", ".join(o for o in OPTIONS if o[1] == "-") + "."
-    )
+    hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(o for o in OPTIONS if o[1] == "-") + "."
     return f"there is no {DIRECTIVE} option {clean(option)[:60]}; {hint}"
 
 
@@ -152,6 +146,4 @@ def check_name(name: str) -> None:
     if not is_clean(name):
         raise UsageError("A job's name cannot hold line breaks, control characters or escape codes.")
     if len(name) > MAX_NAME_CHARACTERS:
-        raise UsageError(
-            f"The job's name has {len(name)} characters; it may have at most {MAX_NAME_CHARACTERS}."
-        )
+        raise UsageError(f"The job's name has {len(name)} characters; it may have at most {MAX_NAME_CHARACTERS}.")

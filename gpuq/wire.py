@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -30,13 +30,16 @@ def _decode(hint: Any, value: Any) -> Any:
         return tuple(_decode(get_args(hint)[0], item) for item in value)
     if origin is list:
         return [_decode(get_args(hint)[0], item) for item in value]
-    if is_dataclass(hint) and isinstance(hint, type):
-        hints = _hints(hint)
-        make = cast(Any, hint)
-        return make(**{name: _decode(hints[name], value[name]) for name in hints if name in value})
+    if is_dataclass(hint):
+        return _record(hint, value)
     if isinstance(hint, type) and hint in (int, float, str, bool):
         return value
     return hint(value)
+
+
+def _record(model: Any, value: Any) -> Any:
+    hints = _hints(model)
+    return model(**{name: _decode(hints[name], value[name]) for name in hints if name in value})
 
 
 @cache

@@ -1,0 +1,68 @@
+"""The command `gpuq`: the commonest questions are answered before click is loaded, the rest through it."""
+
+from __future__ import annotations
+
+import sys
+
+from gpuq.errors import GpuqError
+
+TYPE_CHECKING = False  # `typing` costs milliseconds of every command
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors for people become one line on stderr.
+
+    Exit codes: 0 done, 1 error, 2 bad use, 3 not found, 4 forbidden, 5 no daemon, 130 interrupted,
+    141 nobody reads the output; `wait` and `enqueue --wait` end with the job's own.
+    """
+    from gpuq.cli import terminal
+
+    words = list(sys.argv[1:] if argv is None else argv)
+    terminal.prepare()
+    try:
+        code = _run(words)
+        terminal.flush()
+    except GpuqError as error:
+        terminal.say_error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        terminal.close_output()
+        return 141
+    except OSError as error:
+        return terminal.report_full(error)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Answer the exact shapes that are typed most without click, which costs more to load than they take."""
+    match words:
+        case ["--version"] | ["-V"]:
+            from gpuq import __version__
+            from gpuq.cli import terminal
+
+            terminal.say(f"gpuq {__version__}")
+        case []:
+            from gpuq.cli.queue import print_queue
+
+            print_queue(is_mine=True)
+        case ["queue"]:
+            from gpuq.cli.queue import print_queue
+
+            print_queue()
+        case ["queue", "--json"]:
+            from gpuq.cli.queue import print_queue
+
+            print_queue(as_json=True)
+        case ["why", word] if word.isdigit():
+            from gpuq.cli.why import print_why
+
+            print_why(word)
+        case _:
+            from gpuq.cli.group import run
+
+            return run(words)
+    return 0

@@ -1,0 +1,79 @@
+"""`gpuq logs`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.following import growing_log, whole_log
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.text import clean_log
+from gpuq.units import parse_job_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gpuq.client import Json
+
+_TAIL_BYTES = 256 * 1024
+
+
+@click.command("logs")
+@click.argument("job_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's log.")
+@click.option("--driver", is_flag=True, help="The driver's log: spark-submit and what leads the job.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), help="Only the last lines (of the last 256 KiB).")
+@click.option("--json", "as_json", is_flag=True, help="Print each piece as a line of JSON.")
+def command(job_id: str, follow: bool, rank: int | None, driver: bool, lines: int | None, as_json: bool) -> None:
+    """Print the log of job ID: of the rank that failed, else of the chief (rank 0)."""
+    if driver and rank is not None:
+        raise UsageError("Ask for --driver or for --rank, not for both.")
+    client = Client()
+    job = client.job(parse_job_id(job_id))
+    if job["attempt"] == 0 and job["state"] == "PENDING" and not follow:
+        terminal.say_error(f"Job {job['id']} has not started, so it has no log yet; see `gpuq why {job['id']}`.")
+    else:
+        print_log(client, job, None if driver else default_rank(job, rank), follow, lines, as_json)
+
+
+def default_rank(job: Json, asked: int | None) -> int | None:
+    """Return the rank whose log is wanted: as asked, the failed one, or 0; None (driver) if none ever ran."""
+    if asked is not None:
+        return asked
+    if job["failed_rank"] is not None:
+        return job["failed_rank"]
+    return None if job["state"] == "FAILED" and not job["ranks"] else 0
+
+
+def print_log(client: Client, job: Json, rank: int | None, follow: bool, lines: int | None, as_json: bool) -> None:
+    """Print a log as it is, or as it grows until the job's end; with `lines` only its end and what follows."""
+    offset = 0
+    if lines is not None:
+        first = client.logs(job["id"], rank=rank, offset=-_TAIL_BYTES)
+        _print_piece(first | {"data": last_lines(first["data"], lines)}, as_json)
+        if not follow:
+            return
+        offset = first["next_offset"]
+    _print_pieces((growing_log if follow else whole_log)(client, job["id"], rank, offset), as_json)
+
+
+def last_lines(text: str, count: int) -> str:
+    """Return the last `count` lines; a last one without its line end counts."""
+    kept = text.splitlines(keepends=True)
+    return "".join(kept[-count:]) if count else ""
+
+
+def _print_pieces(pieces: Iterable[Json], as_json: bool) -> None:
+    for piece in pieces:
+        _print_piece(piece, as_json)
+
+
+def _print_piece(piece: Json, as_json: bool) -> None:
+    if as_json:
+        terminal.say_json(piece)
+        terminal.flush()
+    else:
+        terminal.say_part(clean_log(piece["data"]))

@@ -1,0 +1,34 @@
+"""`gpuq wait`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.following import wait_for_end
+from gpuq.cli.views.job import end_line
+from gpuq.client import Client
+from gpuq.units import parse_job_id
+
+
+@click.command("wait")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
+def command(job_ids: tuple[str, ...], as_json: bool) -> int:
+    """Wait until jobs have ended and exit with their exit code, the largest of several."""
+    numbers = [parse_job_id(word) for word in job_ids]
+    client = Client()
+    code = 0
+    for job in [client.job(number) for number in numbers]:  # an unknown job is said before any waiting
+        ended = wait_for_end(client, job)
+        if as_json:
+            terminal.say_json(ended)
+        else:
+            terminal.say(end_line(ended))
+        code = max(code, exit_code(ended["exit_code"]))
+    return code
+
+
+def exit_code(of_job: int | None) -> int:
+    """Return a job's exit code as a process can have it; 1 where an ended job has none."""
+    return 1 if of_job is None else min(max(of_job, 0), 255)

@@ -1,0 +1,122 @@
+"""The click side of `gpuq`: commands are imported when they are called, mistakes become one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+
+import click
+
+from gpuq import __version__
+from gpuq.errors import UsageError
+from gpuq.text import clean, fit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The line of help stands here, so that `gpuq --help` need not load every command.
+COMMANDS = {
+    "enqueue": "Queue a training script.",
+    "queue": "Show the queue, as squeue does.",
+    "show": "Show everything about one job.",
+    "why": "Say why a job is where it is.",
+    "logs": "Print or follow a job's log.",
+    "plot": "Draw a job's curves.",
+    "wait": "Wait for jobs to end; exit with their exit code.",
+    "cancel": "End jobs.",
+    "top": "Watch everything in a full-screen terminal.",
+}
+
+_EPILOG = """\b
+Without a command: your own jobs. GPUQ_SOCKET names the daemon's socket.
+\b
+Exit codes: 0 done, 1 error, 2 bad use, 3 no such job or tag, 4 not allowed,
+5 no daemon, 130 interrupted, 141 nobody reads the output. `gpuq wait` and
+`gpuq enqueue --wait` end with the job's own exit code."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `gpuq.cli.commands.<name>` as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a job's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None where there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        return import_module(f"gpuq.cli.commands.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of `args`; a mistyped one is refused with the nearest name."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"There is no command {_shown(args[0])}; {_hint(args[0], list(COMMANDS), 'gpuq --help')}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", "-V", message="gpuq %(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Queue TensorFlow training on a shared Spark GPU cluster and watch it from the terminal."""
+    if ctx.invoked_subcommand is None:
+        from gpuq.cli.queue import print_queue
+
+        print_queue(is_mine=True)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command line and return its exit code.
+
+    Raises:
+        GpuqError: what click refuses, as UsageError, or what the command came upon.
+    """
+    try:
+        code: object = root.main(list(words), prog_name="gpuq", standalone_mode=False)
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
+        raise UsageError(sentence(error)) from error
+    return code if isinstance(code, int) else 0
+
+
+def sentence(error: click.ClickException) -> str:
+    """Return what was wrong with a command line and what would be right, as one sentence."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "gpuq"
+    if isinstance(error, click.NoSuchOption):
+        return _no_such_option(error.option_name, context, command)
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"{message}; see `{command} --help`."
+
+
+def _no_such_option(name: str, context: click.Context | None, command: str) -> str:
+    params = context.command.params if context else []
+    if any(p.name in ("job_id", "job_ids", "words") for p in params) and name[1:2].isdigit():
+        return f"{_shown(name)} is not a job number: give a whole number from 1, as `gpuq queue` shows."
+    known = [option for p in params if isinstance(p, click.Option) for option in p.opts]
+    rest = " Words for the script go after `--`." if command.endswith("enqueue") else ""
+    return f"There is no option {_shown(name)}; {_hint(name, known, command + ' --help')}{rest}"
+
+
+def _hint(word: str, known: Sequence[str], help_command: str) -> str:
+    near = difflib.get_close_matches(word[:80], known, n=1)
+    return f"did you mean {near[0]}?" if near else f"`{help_command}` lists them."
+
+
+def _shown(word: str) -> str:
+    return f"'{fit(clean(word), 60)}'"

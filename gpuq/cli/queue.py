@@ -1,0 +1,47 @@
+"""Prints the queue; without click, since this is the command that is typed most."""
+
+from __future__ import annotations
+
+import time
+
+from gpuq.cli import terminal
+from gpuq.cli.views.queue import queue_lines
+from gpuq.client import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+
+def print_queue(
+    *,
+    everything: bool = False,
+    user: str | None = None,
+    states: AbstractSet[str] = frozenset(),
+    is_mine: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Print jobs by id: those not ended, or `everything`; of one user, in some states (none: in any)."""
+    client = Client()
+    whose = me() if is_mine else user
+    jobs = [job for job in client.jobs(everything=everything, user=whose) if not states or job["state"] in states]
+    if as_json:
+        terminal.say_json(jobs)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    cluster = client.cluster()
+    lines = queue_lines(
+        jobs, cluster, time.time(), width=terminal.width(), mark=mark, whose="yours: " if is_mine else ""
+    )
+    terminal.say("\n".join(lines))
+
+
+def me() -> str:
+    """Return who asks, as the daemon sees it: the name of this process's user, else the number."""
+    import os
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -1,0 +1,1 @@
+"""Pure functions from the API's JSON to lines of clean text."""

@@ -1,0 +1,135 @@
+"""One job: all its facts, or its end in a sentence."""
+
+from __future__ import annotations
+
+import shlex
+
+from gpuq.cli.views.queue import FINAL, progress
+from gpuq.cli.views.table import facts, table
+from gpuq.text import clean
+from gpuq.units import duration, moment, plural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
+
+_RANKS = ("RANK", "ROLE", "STATE", "NODE", "HOST", "PID", "EXECUTOR", "GPUS", "EXIT")
+
+
+def job_lines(job: Json, now: float, *, width: int | None = None, mark: str = "…") -> list[str]:
+    """Return facts, ranks, and the error with the last lines of the rank that failed first."""
+    lines = facts(_facts(job, now))
+    if job["ranks"]:
+        rows = [_rank(rank) for rank in job["ranks"]]
+        lines += ["", *table(_RANKS, rows, right=frozenset({"RANK", "PID", "EXIT"}), width=width, mark=mark)]
+    return lines + error_lines(job)
+
+
+def error_lines(job: Json) -> list[str]:
+    """Return the error and its tail, after an empty line; nothing where there is none."""
+    if job["error"] is None and not job["error_tail"]:
+        return []
+    whose = "" if job["failed_rank"] is None else f" (rank {job['failed_rank']})"
+    return [
+        "",
+        clean(f"Error{whose}: {job['error'] or 'unknown'}"),
+        *("  " + clean(line, keep="\t") for line in job["error_tail"]),
+    ]
+
+
+def _facts(job: Json, now: float) -> list[tuple[str, str | None]]:
+    script = shlex.join([job["script_name"], *job["args"]])
+    return [
+        ("Job", f"{job['id']} ({job['name']})"),
+        ("State", _state(job)),
+        ("User", job["user"]),
+        ("Partition", job["partition"]),
+        ("Asks for", _asks(job)),
+        ("Script", script),
+        ("SHA-256", job["script_sha256"]),
+        ("Submitted", moment(job["submitted_at"])),
+        ("Started", _after(job["started_at"], job["submitted_at"], "waited")),
+        ("Training", _after(job["running_at"], job["started_at"], "set up in")),
+        ("Ended", _after(job["ended_at"], job["started_at"], "ran")),
+        ("Attempt", str(job["attempt"]) if job["attempt"] else None),
+        ("Application", job["application_id"]),
+        ("Driver", None if job["driver_pid"] is None else f"pid {job['driver_pid']}"),
+        ("Nodes", ", ".join(job["nodes"]) or None),
+        ("Logs", job["log_uri"]),
+        ("Progress", progress(job) or None),
+        ("Used", used(job)),
+    ]
+
+
+def _state(job: Json) -> str:
+    reason = f" ({job['reason']})" if job["reason"] else ""
+    code = "" if job["exit_code"] is None else f", exit code {job['exit_code']}"
+    return f"{job['state']}{reason}{code}"
+
+
+def _asks(job: Json) -> str:
+    limit = job["time_limit_s"]
+    time = "no time limit" if limit is None else f"at most {duration(limit)}"
+    return f"{gang(job)} ({plural(job['gpus'], job['gpu_kind'])}), {time}"
+
+
+def gang(job: Json) -> str:
+    """Return `2 workers x 1 GPU`."""
+    return f"{plural(job['workers'], 'worker')} x {plural(job['gpus_per_worker'], 'GPU')}"
+
+
+def _after(at: float | None, before: float | None, word: str) -> str | None:
+    if at is None:
+        return None
+    return moment(at) if before is None else f"{moment(at)} ({word} {duration(at - before)})"
+
+
+def used(job: Json) -> str | None:
+    """Return the bill as its product: GPUs x time held = GPU-hours; None before anything was held."""
+    if not job["charged_gpu_s"]:
+        return None
+    charged, gpus = job["charged_gpu_s"], job["gpus"]
+    return f"{plural(gpus, job['gpu_kind'])} x {duration(charged / gpus)} = {charged / 3600:.3f} GPU-h"
+
+
+def _rank(rank: Json) -> tuple[str, ...]:
+    return (
+        str(rank["rank"]),
+        rank["role"],
+        rank["state"],
+        rank["node"] or "-",
+        rank["host"],
+        "-" if rank["pid"] is None else str(rank["pid"]),
+        rank["executor_id"] or "-",
+        ",".join(rank["gpus"]) or "-",
+        "-" if rank["exit_code"] is None else str(rank["exit_code"]),
+    )
+
+
+def queued_line(job: Json) -> str:
+    """Return what was queued, as the daemon understood it."""
+    limit = "" if job["time_limit_s"] is None else f", at most {duration(job['time_limit_s'])}"
+    return clean(f"Queued job {job['id']} ({job['name']}): {gang(job)}{limit}.")
+
+
+def end_line(job: Json) -> str:
+    """Return how a job ended: state, exit code, time and GPU time."""
+    parts = [job["state"]]
+    if job["exit_code"] is not None:
+        parts.append(f"exit code {job['exit_code']}")
+    if job["started_at"] is not None and job["ended_at"] is not None:
+        parts.append(f"ran {duration(job['ended_at'] - job['started_at'])}")
+    bill = used(job)
+    return clean(f"Job {job['id']} ({job['name']}): {', '.join(parts)}" + (f"; used {bill}." if bill else "."))
+
+
+def cancel_line(before: Json, after: Json) -> str:
+    """Return what a cancel did: nothing to a job that had ended, the end of one that waited, or a request."""
+    job = f"Job {after['id']} ({after['name']})"
+    if before["state"] in FINAL:
+        return clean(f"{job} had already ended: {before['state']}.")
+    if after["state"] == "CANCELLED":
+        return clean(f"{job} is cancelled; it was {before['state']}.")
+    if after["state"] in FINAL:
+        return clean(f"{job} has ended: {after['state']}.")
+    return clean(f"{job} is being cancelled; it was {before['state']}.")

@@ -1,0 +1,139 @@
+"""The queue as a table, and the cluster as its first line."""
+
+from __future__ import annotations
+
+from gpuq.cli.views.table import table
+from gpuq.text import clean, fit
+from gpuq.units import duration, number, plural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpuq.client import Json
+
+# By name, since loading the enum costs more than printing the table; a test holds them against it.
+SHORT_STATES = {
+    "PENDING": "PD",
+    "CONFIGURING": "CF",
+    "RUNNING": "R",
+    "COMPLETING": "CG",
+    "COMPLETED": "CD",
+    "FAILED": "F",
+    "CANCELLED": "CA",
+    "TIMEOUT": "TO",
+}
+FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
+_HEADER = ("JOB", "NAME", "USER", "ST", "GPU", "TIME", "WHY / PROGRESS")
+
+
+def queue_lines(
+    jobs: Sequence[Json], cluster: Json, now: float, *, width: int | None, mark: str = "…", whose: str = ""
+) -> list[str]:
+    """Return the cluster's line and one line a job, in the order given.
+
+    TIME is the wait of a pending job and the run of any other, up to `now` (Unix seconds) or its end.
+    """
+    first = [cluster_line(cluster, jobs, whose)]
+    if cluster.get("engine_message"):
+        first.append(clean(f"Engine: {cluster['engine_message']}"))
+    if width is not None:
+        first = [fit(line, width, mark=mark) for line in first]
+    if not jobs:
+        return first
+    rows = [_row(job, cluster, now) for job in jobs]
+    right = frozenset({"JOB", "GPU", "TIME"})
+    return first + table(_HEADER, rows, right=right, width=width, widest={"NAME": 20, "USER": 12}, mark=mark)
+
+
+def cluster_line(cluster: Json, jobs: Sequence[Json], whose: str) -> str:
+    """Return how many GPUs are busy, nodes that are down, and how many jobs are in which state."""
+    parts = [_busy(cluster["nodes"])]
+    down = sum(not node["is_up"] for node in cluster["nodes"])
+    if down:
+        parts.append(f"{plural(down, 'node')} down")
+    counts = [(short, sum(job["state"] == state for job in jobs)) for state, short in SHORT_STATES.items()]
+    states = ", ".join(f"{count} {short}" for short, count in counts if count)
+    parts.append(f"{whose}{plural(len(jobs), 'job')}" + (f": {states}" if states else ""))
+    return clean(" | ".join(parts))
+
+
+def _busy(nodes: Sequence[Json]) -> str:
+    kinds: dict[str, tuple[int, int]] = {}
+    for node in nodes:
+        if node["is_up"]:
+            busy, total = kinds.get(node["gpu_kind"], (0, 0))
+            kinds[node["gpu_kind"]] = (busy + node["gpus"] - node["free_gpus"], total + node["gpus"])
+    if not kinds:
+        return "no GPUs: no node is up"
+    return ", ".join(f"{busy} of {plural(total, kind)} busy" for kind, (busy, total) in kinds.items())
+
+
+def _row(job: Json, cluster: Json, now: float) -> tuple[str, ...]:
+    return (
+        str(job["id"]),
+        job["name"],
+        job["user"],
+        SHORT_STATES.get(str(job["state"]), str(job["state"])),
+        str(job["gpus"]),
+        duration(elapsed_s(job, now)),
+        comment(job, cluster),
+    )
+
+
+def elapsed_s(job: Json, now: float) -> float:
+    """Return seconds waited by a job that never started, else seconds since its start, up to its end."""
+    since = job["submitted_at"] if job["started_at"] is None else job["started_at"]
+    return (now if job["ended_at"] is None else job["ended_at"]) - since
+
+
+def comment(job: Json, cluster: Json) -> str:
+    """Return what matters of a job in its state: why it waits, how far it is, or how it ended."""
+    match job["state"]:
+        case "PENDING":
+            return _waiting(job, cluster)
+        case "CONFIGURING":
+            return f"starting on {', '.join(job['nodes'])}" if job["nodes"] else "starting"
+        case "COMPLETING":
+            return "cleaning up"
+        case "FAILED":
+            code = "" if job["exit_code"] is None else f"exit {job['exit_code']}"
+            return ": ".join(part for part in (code, job["error"]) if part)
+        case "TIMEOUT":
+            return job["error"] or "time limit reached"
+        case "CANCELLED":
+            return job["error"] or ""
+        case _:
+            return "  ".join(part for part in (progress(job), ", ".join(job["nodes"])) if part)
+
+
+def progress(job: Json) -> str:
+    """Return `loss 0.412 @ 240 v`: tag, newest value, step and trend (`v` falls, `^` rises); empty without."""
+    newest = job["progress"]
+    if newest is None:
+        return ""
+    value, previous = newest["value"], newest["previous"]
+    trend = ""
+    if value is not None and previous is not None and value != previous:
+        trend = " v" if value < previous else " ^"
+    shown = "NaN" if value is None else number(value)  # JSON has no NaN
+    return f"{newest['tag']} {shown} @ {newest['step']}{trend}"
+
+
+def _waiting(job: Json, cluster: Json) -> str:
+    match job["reason"]:
+        case "Resources":
+            free = sum(
+                node["free_gpus"]
+                for node in cluster["nodes"]
+                if node["is_up"] and node["partition"] == job["partition"]
+            )
+            return f"Resources: needs {plural(job['gpus'], 'GPU')}, {free} free"
+        case "Priority":
+            return "Priority: jobs in front of it come first"
+        case "EngineDown":
+            return "EngineDown: " + (cluster["engine_message"] or "the engine does not answer")
+        case None:
+            return "not considered yet"
+        case other:
+            return other

@@ -1,0 +1,24 @@
+"""Why a job is where it is, in a few lines."""
+
+from __future__ import annotations
+
+from gpuq.text import clean
+from gpuq.units import moment, plural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
+
+
+def why_lines(why: Json) -> list[str]:
+    """Return the sentence, and the jobs that hold what it waits for."""
+    reason = f" ({why['reason']})" if why["reason"] else ""
+    return [
+        clean(f"Job {why['job_id']} is {why['state']}{reason}: {why['text']}"),
+        *(clean(_holder(holder)) for holder in why["held_by"]),
+    ]
+
+
+def _holder(holder: Json) -> str:
+    until = "no time limit" if holder["until"] is None else f"until {moment(holder['until'])} at the latest"
+    return f"  job {holder['job_id']} ({holder['user']}) holds {plural(holder['gpus'], 'GPU')}, {until}"

@@ -1,0 +1,166 @@
+"""The far side of the wire: a scripted HTTP server on a unix socket, and the values it answers with.
+
+`FakeDaemon.answers` maps "GET /v1/jobs/12" to what is answered: JSON-ready values and dataclasses of
+`gpuq.models`, a `Problem`, raw bytes, or a list of those of which each is given once and the last for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, is_dataclass
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from gpuq.models import Cluster, Curve, Job, JobState, Node, Series, SeriesKind
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem document (RFC 9457)."""
+
+    status: int
+    detail: str
+
+
+@dataclass
+class FakeDaemon:
+    """What is answered, and what was asked: (method, path, query, body) in order."""
+
+    path: str
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])
+    asked: list[tuple[str, str, dict[str, str], Any]] = field(
+        default_factory=list[tuple[str, str, dict[str, str], Any]]
+    )
+
+    def answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        """Return the scripted answer to one request."""
+        url = urlsplit(target)
+        self.asked.append((method, url.path, dict(parse_qsl(url.query)), json.loads(body) if body else None))
+        value = self.answers.get(f"{method} {url.path}", Problem(404, f"There is no {url.path}."))
+        if isinstance(value, list) and value:
+            value = value.pop(0) if len(value) > 1 else value[0]
+        if isinstance(value, Problem):
+            return value.status, json.dumps({"title": "x", "detail": value.detail}).encode()
+        return 200, value if isinstance(value, bytes) else json.dumps(as_json(value)).encode()
+
+
+@contextmanager
+def serve(directory: Path) -> Iterator[FakeDaemon]:
+    """Serve a fake daemon at a socket in `directory` until the block ends."""
+    daemon = FakeDaemon(path=str(directory / "d.sock"))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, content = daemon.answer(self.command, self.path, body)
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET
+
+    with socketserver.ThreadingUnixStreamServer(daemon.path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield daemon
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def as_json(value: Any) -> Any:
+    """Return models as the API's JSON: dataclasses as objects, NaN as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_json(asdict(value))
+    if isinstance(value, dict):
+        return {key: as_json(inner) for key, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def a_job(**named: Any) -> Job:
+    """Return a pending job 12 of ada's for 2 workers x 1 GPU, but for what is named."""
+    workers, each = named.get("workers", 2), named.get("gpus_per_worker", 1)
+    plain: dict[str, Any] = {
+        "id": 12,
+        "name": "digits_sync",
+        "user": "ada",
+        "partition": "default",
+        "state": JobState.PENDING,
+        "workers": workers,
+        "gpus_per_worker": each,
+        "gpus": workers * each,
+        "gpu_kind": "virtual GPU",
+        "script_name": "digits_sync.py",
+        "script_sha256": "ab" * 32,
+        "submitted_at": 1_000.0,
+    }
+    return Job(**(plain | named))
+
+
+def a_cluster(*, free_gpus: int = 0, **named: Any) -> Cluster:
+    """Return a cluster of two nodes of one virtual GPU each, `free_gpus` of them free."""
+    nodes = tuple(
+        Node(
+            name=f"node-{i}",
+            partition="default",
+            host="localhost",
+            gpu_kind="virtual GPU",
+            gpus=1,
+            free_gpus=int(i <= free_gpus),
+        )
+        for i in (1, 2)
+    )
+    return Cluster(**({"name": "gpuq", "version": "0.1.0", "engine_ok": True, "nodes": nodes} | named))
+
+
+def a_curve(values: list[float], *, job_id: int = 12, tag: str = "loss", rank: int = 0, run: str = ".") -> Curve:
+    """Return the curve of `values` at steps 1, 2, 3..., one second each, one column a point."""
+    count = len(values)
+    series = Series(
+        job_id=job_id,
+        attempt=1,
+        rank=rank,
+        run=run,
+        tag=tag,
+        kind=SeriesKind.SCALAR,
+        count=count,
+        first_step=1,
+        last_step=count,
+        last_wall_time=100.0 + count,
+        last_value=values[-1] if values else None,
+    )
+    seen = tuple(None if math.isnan(v) else v for v in values)
+    return Curve(
+        series=series,
+        steps=tuple(float(i + 1) for i in range(count)),
+        wall_times=tuple(100.0 + i for i in range(count)),
+        low=seen,
+        high=seen,
+        last=seen,
+        count=count,
+        nan_count=seen.count(None),
+    )
+
+
+def a_log(data: str, *, offset: int = 0, is_final: bool = True, size: int | None = None) -> dict[str, Any]:
+    """Return a piece of a log as the API gives it."""
+    end = offset + len(data.encode())
+    return {
+        "data": data,
+        "offset": offset,
+        "next_offset": end,
+        "size": end if size is None else size,
+        "is_final": is_final,
+        "rank": 0,
+    }
