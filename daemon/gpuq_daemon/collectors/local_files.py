@@ -1,0 +1,150 @@
+"""Event files below a folder of this machine. The one place of the collector that touches files.
+
+Who writes below the folder is not trusted: no link is followed anywhere below it, nothing that is not a plain
+file is opened, and a walk ends at fixed bounds.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+EVENT_FILE_PREFIX = "events.out.tfevents."
+MAX_DEPTH = 8
+MAX_ENTRIES = 20_000
+
+_ROOT_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER_FLAGS = _ROOT_FLAGS | os.O_NOFOLLOW
+# Without O_NONBLOCK, opening a pipe that has an event file's name would wait for ever.
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An event file: its folders below the root and its name, and what `stat` says about it.
+
+    `identity` is the file's own, whatever its name is; `changed_at_ns` is its modification time.
+    """
+
+    parts: tuple[str, ...]
+    identity: str
+    size: int
+    changed_at_ns: int
+
+
+class OpenFile:
+    """An event file that is open for reading."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer at the end of what is written, none there."""
+        return os.pread(self._descriptor, size, offset)
+
+
+class LocalFiles:
+    """The event files below one folder, which need not exist yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self) -> list[Found]:
+        """Return the event files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries."""
+        try:
+            root = os.open(self.root, _ROOT_FLAGS)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found: list[Found] = []
+        try:
+            _walk(root, (), found, MAX_ENTRIES)
+        finally:
+            os.close(root)
+        return sorted(found, key=lambda f: f.parts)
+
+    @contextmanager
+    def open(self, file: Found) -> Generator[OpenFile | None]:
+        """Give a found file opened, or None if it is gone or another one has its place."""
+        descriptor = self._open(file)
+        try:
+            yield None if descriptor is None else OpenFile(descriptor)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _open(self, file: Found) -> int | None:
+        """Open one folder after the other, so that none can be swapped for a link in between."""
+        *folders, name = file.parts
+        try:
+            at = os.open(self.root, _ROOT_FLAGS)
+            for folder in folders:
+                at = _step(at, folder, _FOLDER_FLAGS)
+            at = _step(at, name, _FILE_FLAGS)
+        except OSError:
+            return None
+        status = os.fstat(at)
+        if stat.S_ISREG(status.st_mode) and _identity(status) == file.identity:
+            return at
+        os.close(at)
+        return None
+
+
+def _step(folder: int, name: str, flags: int) -> int:
+    """Open what is called `name` in `folder`, and close `folder`."""
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _identity(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _walk(folder: int, parts: tuple[str, ...], found: list[Found], budget: int) -> int:
+    """Add the event files in and below `folder`; return how many more entries may be looked at."""
+    below: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            budget -= 1
+            if budget < 0:
+                break
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.name)
+            elif entry.name.startswith(EVENT_FILE_PREFIX) and entry.is_file(follow_symlinks=False):
+                _add(folder, (*parts, entry.name), found)
+    if len(parts) >= MAX_DEPTH:
+        return budget
+    for name in sorted(below):
+        if budget <= 0:
+            break
+        try:
+            inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+        except OSError:
+            continue  # gone again, a link by now, or not for us
+        try:
+            budget = _walk(inner, (*parts, name), found, budget)
+        finally:
+            os.close(inner)
+    return budget
+
+
+def _add(folder: int, parts: tuple[str, ...], found: list[Found]) -> None:
+    try:
+        status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    found.append(
+        Found(
+            parts=parts,
+            identity=_identity(status),
+            size=status.st_size,
+            changed_at_ns=status.st_mtime_ns,
+        )
+    )

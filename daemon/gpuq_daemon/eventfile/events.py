@@ -1,0 +1,242 @@
+"""Points out of Event messages.
+
+Source: TensorFlow, tensorflow/core/util/event.proto and tensorflow/core/framework/summary.proto.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TypeAlias
+
+from gpuq_daemon.eventfile import histograms
+from gpuq_daemon.eventfile.protowire import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    Field,
+    MalformedError,
+    fields,
+    signed,
+)
+from gpuq_daemon.eventfile.tensors import DOUBLE, FLOAT, read_tensor
+from gpuq_daemon.series.points import HistogramPoint, ScalarPoint
+
+MAX_TAG_BYTES = 1024
+_DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
+_WALL_TIME_KEY, _STEP_KEY, _SUMMARY_KEY = 0x09, 0x10, 0x2A
+_STEP_AT = 10
+_START = 1
+_MAX_TEMPLATES = 8192
+_PLUGINS = {b"scalars", b"histograms", b""}
+
+_Template: TypeAlias = tuple[int, struct.Struct, dict[bytes, str]]
+"""Where in a summary the value lies, its type, and the tag by the summary's other bytes."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Points:
+    """What a run of events holds, by tag, in the order of the file. `malformed` counts refused events."""
+
+    scalars: dict[str, list[ScalarPoint]] = field(default_factory=dict[str, list[ScalarPoint]])
+    histograms: dict[str, list[HistogramPoint]] = field(default_factory=dict[str, list[HistogramPoint]])
+    malformed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """One number of a summary; its raw bytes are `width` bytes at `at`, None if it is not stored as such."""
+
+    tag: str
+    value: float
+    at: int | None = None
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event; `is_start` marks the beginning of a TF1 session, whose steps may go back."""
+
+    wall_time: float
+    step: int
+    scalars: tuple[Scalar, ...] = ()
+    histograms: tuple[tuple[str, histograms.Buckets], ...] = ()
+    is_start: bool = False
+
+
+def read_event(payload: bytes) -> Event:
+    """Return what an Event message says; text, images, graphs and other plugins' data are left out.
+
+    Raises:
+        MalformedError: the bytes are no Event, or its wall time is no time.
+    """
+    wall_time, step, is_start = 0.0, 0, False
+    scalars: list[Scalar] = []
+    buckets: list[tuple[str, histograms.Buckets]] = []
+    for number, wire, start, end in fields(payload, 0, len(payload)):
+        if number == 1 and wire == FIXED64:
+            wall_time = _DOUBLE.unpack_from(payload, start)[0]
+        elif number == 2 and wire == VARINT:
+            step = signed(start)
+        elif number == 5 and wire == BYTES:
+            for inner, inner_wire, value_start, value_end in fields(payload, start, end):
+                if inner == 1 and inner_wire == BYTES:
+                    _read_value(payload, value_start, value_end, scalars, buckets)
+        elif number == 7 and wire == BYTES:
+            is_start = any(f[:3] == (1, VARINT, _START) for f in fields(payload, start, end))
+    if not isfinite(wall_time):
+        raise MalformedError("an event's wall time is not finite")
+    return Event(
+        wall_time=wall_time,
+        step=step,
+        scalars=tuple(scalars),
+        histograms=tuple(buckets),
+        is_start=is_start,
+    )
+
+
+def _read_value(
+    data: bytes,
+    start: int,
+    end: int,
+    scalars: list[Scalar],
+    buckets: list[tuple[str, histograms.Buckets]],
+) -> None:
+    """Append what one Summary.Value holds. Another kind of value (text, image) gets its case here."""
+    tag, plugin = "", b""
+    content: Field | None = None
+    for found in fields(data, start, end):
+        number, wire, at, stop = found
+        if number == 1 and wire == BYTES:
+            if stop - at > MAX_TAG_BYTES:
+                raise MalformedError("a tag is too long")
+            tag = data[at:stop].decode("utf-8", "replace")
+        elif number in (2, 5, 8):
+            content = found
+        elif number == 9 and wire == BYTES:
+            plugin = _plugin(data, at, stop)
+    match content:
+        case (2, 5, at, _):  # simple_value; 5 is FIXED32
+            scalars.append(Scalar(tag=tag, value=_FLOAT.unpack_from(data, at)[0], at=at, width=4))
+        case (5, 2, at, stop):  # histo; 2 is BYTES
+            buckets.append((tag, histograms.from_proto(data, at, stop)))
+        case (8, 2, at, stop) if plugin in _PLUGINS:
+            _read_tensor_value(data, at, stop, tag, scalars, buckets)
+        case _:
+            return
+
+
+def _read_tensor_value(
+    data: bytes,
+    start: int,
+    end: int,
+    tag: str,
+    scalars: list[Scalar],
+    buckets: list[tuple[str, histograms.Buckets]],
+) -> None:
+    """Append a tensor: one number is a scalar, rows of three are a histogram.
+
+    The shape decides, since writers may leave the plugin's name out of all but a tag's first event.
+    """
+    tensor = read_tensor(data, start, end)
+    if tensor is None:
+        return
+    if len(tensor.values) == 1:
+        width = {FLOAT: 4, DOUBLE: 8}.get(tensor.dtype, 0)
+        at = tensor.values_at if width else None
+        scalars.append(Scalar(tag=tag, value=float(tensor.values[0]), at=at, width=width))
+    elif len(tensor.shape) == 2 and tensor.shape[1] == 3 and tensor.dtype in (FLOAT, DOUBLE):
+        buckets.append((tag, histograms.from_rows(tensor.values)))
+
+
+def _plugin(data: bytes, start: int, end: int) -> bytes:
+    """Return the plugin's name in a SummaryMetadata."""
+    for number, wire, at, stop in fields(data, start, end):
+        if number == 1 and wire == BYTES:
+            for inner, inner_wire, name_start, name_end in fields(data, at, stop):
+                if inner == 1 and inner_wire == BYTES:
+                    return data[name_start:name_end]
+    return b""
+
+
+class EventDecoder:
+    """Decodes the events of one file, and remembers what its scalar events look like.
+
+    A TF2 scalar event repeats everything but wall time, step and value. What is left of an event without
+    those three is looked up; only a form not met before is parsed field by field.
+    """
+
+    __slots__ = ("_count", "_templates")
+
+    def __init__(self) -> None:
+        # By the length of the summary, since in a file few lengths have more than one template.
+        self._templates: dict[int, list[_Template]] = {}
+        self._count = 0
+
+    def decode(self, payload: bytes, into: Points) -> None:
+        """Add what one event holds to `into`; a malformed event adds only to its count."""
+        summary_at, step = _after_step(payload)
+        for at, code, tags in self._templates.get(len(payload) - summary_at, ()):
+            value_at = summary_at + at
+            tag = tags.get(payload[summary_at:value_at] + payload[value_at + code.size :])
+            wall_time = _DOUBLE.unpack_from(payload, 1)[0]
+            if tag is not None and isfinite(wall_time):
+                into.scalars.setdefault(tag, []).append((step, wall_time, code.unpack_from(payload, value_at)[0]))
+                return
+        try:
+            event = read_event(payload)
+        except MalformedError:
+            into.malformed += 1
+            return
+        self._add(event, into)
+        if summary_at and len(event.scalars) == 1 and not event.histograms:
+            self._learn(payload, summary_at, event.scalars[0])
+
+    def _add(self, event: Event, into: Points) -> None:
+        for scalar in event.scalars:
+            into.scalars.setdefault(scalar.tag, []).append((event.step, event.wall_time, scalar.value))
+        for tag, (edges, counts) in event.histograms:
+            point = HistogramPoint(step=event.step, wall_time=event.wall_time, edges=edges, counts=counts)
+            into.histograms.setdefault(tag, []).append(point)
+
+    def _learn(self, payload: bytes, summary_at: int, scalar: Scalar) -> None:
+        """Remember an event whose summary, and nothing after it, holds one number of fixed width."""
+        if scalar.at is None or not _ends_with_summary(payload, summary_at):
+            return
+        if self._count >= _MAX_TEMPLATES:
+            self._templates.clear()
+            self._count = 0
+        at, code = scalar.at - summary_at, _FLOAT if scalar.width == 4 else _DOUBLE
+        templates = self._templates.setdefault(len(payload) - summary_at, [])
+        for template in templates:
+            if template[:2] == (at, code):
+                break
+        else:
+            template = (at, code, dict[bytes, str]())
+            templates.append(template)
+        template[2][payload[summary_at : scalar.at] + payload[scalar.at + scalar.width :]] = scalar.tag
+        self._count += 1
+
+
+def _after_step(payload: bytes) -> tuple[int, int]:
+    """Return where the field after wall time and step starts, and the step; (0, 0) if those are not first."""
+    if len(payload) < 32 or payload[0] != _WALL_TIME_KEY:
+        return 0, 0
+    if payload[9] != _STEP_KEY:
+        return 9, 0
+    step = shift = 0
+    for at in range(_STEP_AT, _STEP_AT + 9):  # nine bytes hold every step that is not negative
+        byte = payload[at]
+        step |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return at + 1, step
+        shift += 7
+    return 0, 0
+
+
+def _ends_with_summary(payload: bytes, start: int) -> bool:
+    """Whether the one field from `start` to the end is the summary."""
+    if payload[start] != _SUMMARY_KEY:
+        return False
+    return next(fields(payload, start, len(payload)))[3] == len(payload)

@@ -1,0 +1,39 @@
+"""Which scalar stands for a job in a list of jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gpuq.models import Series, SeriesKind
+
+_VALIDATION = re.compile(r"(?:^|[^a-z])(?:val|valid|validation|eval|evaluation|test)(?:[^a-z]|$)")
+
+
+def standing_for(series: Iterable[Series]) -> Series | None:
+    """Return the series that stands for the job, or None without scalars.
+
+    A loss comes before everything else, training before validation, the plainest name first ("loss", then
+    "epoch_loss", then "loss_of_something"); per-epoch before per-batch, which some writers sum over replicas.
+    Without a loss it is the first tag that was written.
+    """
+    scalars = [s for s in series if s.kind is SeriesKind.SCALAR]
+    losses = [s for s in scalars if _is_loss(s)]
+    if losses:
+        return min(losses, key=_loss_order)
+    return min(scalars, key=lambda s: s.rank, default=None)
+
+
+def _is_loss(series: Series) -> bool:
+    return "loss" in _name(series)
+
+
+def _loss_order(series: Series) -> tuple[bool, int, int, str, str]:
+    name = _name(series)
+    is_validation = bool(_VALIDATION.search(f"{series.run}/{series.tag}".lower()))
+    plainness = 0 if name == "loss" else 1 if re.fullmatch(r"(epoch|train|training|total)_loss", name) else 2
+    return is_validation, plainness, series.rank, series.run, series.tag
+
+
+def _name(series: Series) -> str:
+    return series.tag.rsplit("/", 1)[-1].lower()

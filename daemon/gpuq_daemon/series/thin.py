@@ -1,0 +1,115 @@
+"""Many points into few columns, without losing a spike.
+
+numpy is imported on first use: a daemon that nobody asks for a curve does without its 20 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gpuq_daemon.series.chunk import layout
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+
+Axis: TypeAlias = Literal["step", "wall"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """All points of a series as arrays of one length, in the order in which they were written."""
+
+    steps: Floats
+    wall_times: Floats
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinned:
+    """A curve of few columns, by x; see `gpuq.models.Curve` for the fields."""
+
+    steps: tuple[float, ...] = ()
+    wall_times: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    last: tuple[float, ...] = ()
+    count: int = 0
+    nan_count: int = 0
+
+
+def unpacked(chunks: Iterable[tuple[bytes, int]]) -> Columns:
+    """Return the points of `chunks`, each a blob and its count of points, one after the other.
+
+    Raises:
+        ValueError: a blob is not that of so many points.
+    """
+    import numpy as np
+
+    parts: list[tuple[Floats, Floats, Floats]] = []
+    for blob, count in chunks:
+        form = layout(blob, count)
+        steps = np.frombuffer(blob, "<i8", count, form.steps).astype("f8")
+        wall_times = np.frombuffer(blob, "<f8", count, form.wall_times)
+        values = np.frombuffer(blob, "<" + form.value_code, count, form.values).astype("f8")
+        parts.append((steps, wall_times, values))
+    if not parts:
+        parts.append((np.empty(0), np.empty(0), np.empty(0)))
+    steps, wall_times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Columns(steps=steps, wall_times=wall_times, values=values)
+
+
+def thin(points: Columns, columns: int, x: Axis = "step") -> Thinned:
+    """Return `points` in at most `columns` columns of equal width along `x`, with the extremes of each.
+
+    Points are taken in the order of x; at the same x (a restart writes its steps again) in the order written,
+    so that `last` is the newest. A series of no more than `columns` points is returned whole, one column a
+    point. Smallest and largest are of the finite values; a column without any has NaN in both. `nan_count`
+    counts what is not finite. The place of a column is that of its last point.
+    """
+    import numpy as np
+
+    along = points.steps if x == "step" else points.wall_times
+    count = len(along)
+    if count == 0:
+        return Thinned()
+    points = _ordered(points, along)
+    along = points.steps if x == "step" else points.wall_times
+    starts = np.arange(count) if count <= columns else _starts(along, max(columns, 1))
+    ends = np.append(starts[1:], count) - 1
+    is_finite = np.isfinite(points.values)
+    finite = points.values if is_finite.all() else np.where(is_finite, points.values, np.nan)
+    return Thinned(
+        steps=tuple(points.steps[ends].tolist()),
+        wall_times=tuple(points.wall_times[ends].tolist()),
+        low=tuple(np.fmin.reduceat(finite, starts).tolist()),
+        high=tuple(np.fmax.reduceat(finite, starts).tolist()),
+        last=tuple(points.values[ends].tolist()),
+        count=count,
+        nan_count=int(count - np.count_nonzero(is_finite)),
+    )
+
+
+def _ordered(points: Columns, along: Floats) -> Columns:
+    """Return the points by x, equal x in the order written."""
+    import numpy as np
+
+    if bool(np.all(along[1:] >= along[:-1])):
+        return points
+    order = np.argsort(along, kind="stable")
+    return Columns(steps=points.steps[order], wall_times=points.wall_times[order], values=points.values[order])
+
+
+def _starts(along: Floats, columns: int) -> NDArray[np.int64]:
+    """Return where each column that has points begins; `along` is sorted and not empty."""
+    import numpy as np
+
+    # Halved, so that the width of the whole range of floats is one.
+    first, last = along[0] / 2, along[-1] / 2
+    edges: Floats = np.linspace(first, last, columns, endpoint=False, dtype=np.float64) * 2
+    edges[0] = along[0]
+    return np.unique(np.searchsorted(along, edges, side="left"))
