@@ -1,0 +1,406 @@
+"""The embedded engine: a Spark Standalone master and its workers on this machine, on loopback only.
+
+They run in sessions of their own and survive gpuqd, which finds them again by pid and start time. Applications
+authenticate with a secret in a file that only this user can read: others on the machine reach the ports as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+from gpuq.models import Node
+from gpuq_daemon import processes
+from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, python_probe, submit
+from gpuq_daemon.backends.base import Attempt, Command, EngineError
+from gpuq_daemon.backends.engine_record import Asked, Record, Worker
+from gpuq_daemon.backends.submit import Installation
+from gpuq_daemon.processes import ProcessId
+from gpuq_job import spec
+
+HOST = "127.0.0.1"
+MARKER = "GPUQ_ENGINE"
+MEMORY_FLOOR_MIB = 4096
+_HEAP_MIB = 384
+_CORES = 64  # places for executors; GPUs are what limits them
+_START_S = 60.0
+_STOP_S = 5.0
+_RECLAIM_S = 4.0
+
+
+class EmbeddedEngine:
+    """Runs Spark here. `folder` is its own: logs, work folders, and the record of what it started."""
+
+    def __init__(
+        self,
+        *,
+        partition: str,
+        folder: Path,
+        nodes: int,
+        gpus_per_node: int,
+        python: Path,
+        gpu_mode: gpus.GpuMode = "auto",
+        master_port: int | None = None,
+        memory_floor_mib: int = MEMORY_FLOOR_MIB,
+    ) -> None:
+        self._partition = partition
+        self._folder = folder
+        self._asked = Asked(
+            nodes=nodes,
+            gpus_per_node=gpus_per_node,
+            gpu_mode=gpu_mode,
+            master_port=master_port,
+            python=str(python),
+        )
+        self._gpu_mode: gpus.GpuMode = gpu_mode
+        self._memory_floor_mib = memory_floor_mib
+        self._installation: Installation | None = None
+        self._record: Record | None = None
+
+    @property
+    def partition(self) -> str:
+        """The partition this engine serves."""
+        return self._partition
+
+    def start(self) -> None:
+        """Start master and workers, or find those that run from before; replace dead workers.
+
+        Raises:
+            EngineError: it cannot run here; nothing is left running.
+        """
+        installation = self._installed()
+        record = engine_record.read(self._record_path)
+        try:
+            if record is None or record.asked != self._asked or not _is_running(record.master):
+                self._end(record)
+                record = self._start_master(installation)
+            self._record = record
+            self._start_workers(installation)
+            self._await_workers()
+        except EngineError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End master and workers, and what still runs on them."""
+        self._end(self._record or engine_record.read(self._record_path))
+        self._record = None
+
+    def health(self) -> str | None:
+        """Return which part of the engine is down, or None."""
+        record = self._record
+        if record is None:
+            return "The embedded engine is not started."
+        if not _is_running(record.master):
+            return "The Spark master of the embedded engine has died."
+        for worker in record.workers:
+            if not _is_running(worker.process):
+                return f"The Spark worker of node {worker.name} has died."
+        page = master_page.fetch(HOST, record.ui_port)
+        if page is None:
+            return f"The Spark master of the embedded engine does not answer on port {record.ui_port}."
+        for worker in record.workers:
+            if f"{HOST}:{worker.port}" not in page.workers:
+                return f"The Spark worker of node {worker.name} is not registered with its master."
+        return None
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return one node a worker, also before the engine is started."""
+        record = self._record
+        kind = gpus.VIRTUAL if record is None else record.slots.kind
+        return tuple(
+            Node(
+                name=name,
+                partition=self._partition,
+                host=HOST,
+                gpu_kind=kind,
+                gpus=self._asked.gpus_per_node,
+                free_gpus=self._asked.gpus_per_node,
+                is_up=any(w.name == name and _is_running(w.process) for w in record.workers) if record else False,
+            )
+            for name in self._names()
+        )
+
+    def command(self, attempt: Attempt) -> Command:
+        """Return the spark-submit for this attempt; writes its spec.json."""
+        record, installation = self._record, self._installation
+        if record is None or installation is None:
+            raise EngineError("The embedded engine is not started.")
+        submit.check_scratch(attempt.scratch)
+        path = attempt.folder / "spec.json"
+        spec.write(path, _run(attempt))
+        (self._folder / "attempts" / _checked(attempt.token)).write_text(str(attempt.scratch))
+        base = submit.base_environment(os.environ, installation, HOST)
+        return Command(
+            argv=submit.argv(
+                attempt,
+                installation,
+                master=f"spark://{HOST}:{record.master_port}",
+                host=HOST,
+                properties=self._properties,
+                spec=path,
+            ),
+            env=submit.driver_environment(attempt, base, HOST),
+            cwd=attempt.folder,
+        )
+
+    def reclaim(self, attempt_token: str, application_id: str | None) -> int:
+        """Kill what is left of an attempt, wait for Spark to let go of it, remove its temporary folders."""
+        token = _checked(attempt_token)
+        alive = leftovers.kill_marked(token, wait_s=_RECLAIM_S)
+        record = self._record
+        held = 0
+        if record is not None and _is_running(record.master):
+            held = 0 if leftovers.wait_until(lambda: self._has_let_go(record, token), _RECLAIM_S) else 1
+        if alive + held == 0:
+            self._remove(token, application_id)
+        return alive + held
+
+    @property
+    def _record_path(self) -> Path:
+        return self._folder / "engine.json"
+
+    @property
+    def _properties(self) -> Path:
+        return self._folder / "secret.conf"
+
+    def _names(self) -> list[str]:
+        return [f"embedded-{number}" for number in range(1, self._asked.nodes + 1)]
+
+    def _installed(self) -> Installation:
+        found = java.find(os.environ)
+        python = Path(self._asked.python)
+        home = python_probe.spark_home(python, {"PATH": os.environ.get("PATH", "")})
+        self._installation = Installation(java=found, spark_home=home, python=python)
+        return self._installation
+
+    def _start_master(self, installation: Installation) -> Record:
+        self._check_memory()
+        for name in ("logs", "work", "tmp", "attempts"):
+            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        record = Record(
+            asked=self._asked,
+            marker=secrets.token_hex(16),
+            slots=gpus.slots(self._gpu_mode, self._asked.nodes, self._asked.gpus_per_node),
+            master_port=_port(self._asked.master_port),
+            ui_port=_port(None),
+        )
+        settings = f"spark.authenticate true\nspark.authenticate.secret {secrets.token_hex(32)}\n"
+        engine_record.write_private(self._properties, settings.encode())
+        self._keep(record)
+        words = (
+            *("org.apache.spark.deploy.master.Master", "--host", HOST, "--port", str(record.master_port)),
+            *("--webui-port", str(record.ui_port), "--properties-file", str(self._properties)),
+        )
+        options = ("-Dspark.port.maxRetries=0", "-Dspark.ui.killEnabled=false")
+        process = self._launch(installation, record, "master", options, words, {})
+        record = self._keep(replace(record, master=process))
+        if not leftovers.wait_until(
+            lambda: not _is_running(process) or master_page.fetch(HOST, record.ui_port) is not None, _START_S
+        ) or not _is_running(process):
+            raise EngineError(self._failed("master"))
+        return record
+
+    def _start_workers(self, installation: Installation) -> None:
+        record = self._record
+        assert record is not None
+        for number, name in enumerate(self._names()):
+            known = [worker for worker in record.workers if worker.name == name]
+            if known and _is_running(known[0].process):
+                continue
+            worker = self._start_worker(installation, record, name, record.slots.addresses[number])
+            others = tuple(worker for worker in record.workers if worker.name != name)
+            record = self._keep(replace(record, workers=(*others, worker)))
+
+    def _start_worker(
+        self, installation: Installation, record: Record, name: str, addresses: tuple[str, ...]
+    ) -> Worker:
+        port = _port(None)
+        (self._folder / "work" / name).mkdir(mode=0o700, exist_ok=True)
+        words = (
+            *("org.apache.spark.deploy.worker.Worker", "--host", HOST, "--port", str(port)),
+            *("--webui-port", "0", "--cores", str(_CORES)),
+            *("--memory", f"{_CORES * submit.EXECUTOR_HEAP_MIB}m"),
+            *("--work-dir", str(self._folder / "work" / name), "--properties-file", str(self._properties)),
+            f"spark://{HOST}:{record.master_port}",
+        )
+        options = (f"-Dspark.local.dir={self._folder / 'tmp'}", *self._resources(name, addresses))
+        process = self._launch(installation, record, name, options, words, {"GPUQ_NODE": name})
+        return Worker(name=name, port=port, process=process)
+
+    def _resources(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """Write the file that tells a worker its GPUs, and return the options that name it."""
+        if not addresses:
+            return ()
+        path = self._folder / "work" / f"{name}.gpus.json"
+        quoted = ", ".join(f'"{address}"' for address in addresses)
+        gpu = '{"componentName": "spark.worker", "resourceName": "gpu"}'
+        path.write_text(f'[{{"id": {gpu}, "addresses": [{quoted}]}}]')
+        return (
+            f"-Dspark.worker.resource.gpu.amount={len(addresses)}",
+            f"-Dspark.worker.resourcesFile={path}",
+        )
+
+    def _launch(
+        self,
+        installation: Installation,
+        record: Record,
+        name: str,
+        options: tuple[str, ...],
+        words: tuple[str, ...],
+        environment: dict[str, str],
+    ) -> ProcessId:
+        logs = self._folder / "logs"
+        settings = Path(__file__).with_name("log4j2-engine.properties")
+        command = (
+            *java.words(
+                installation.java,
+                installation.jars,
+                _HEAP_MIB,
+                f"-Djava.io.tmpdir={self._folder / 'tmp'}",
+                f"-Dlog4j2.configurationFile={settings}",
+                f"-Dgpuq.log={logs / name}.log",
+                *options,
+            ),
+            *words,
+        )
+        base = submit.base_environment(os.environ, installation, HOST)
+        output = str(logs / f"{name}.out")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        pid = os.posix_spawn(
+            command[0],
+            command,
+            {**base, MARKER: record.marker, **environment},
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE),
+        )
+        process = processes.identify(pid)
+        if process is None:
+            raise EngineError(self._failed(name))
+        return process
+
+    def _await_workers(self) -> None:
+        record = self._record
+        assert record is not None
+        wanted = {f"{HOST}:{worker.port}" for worker in record.workers}
+
+        def is_decided() -> bool:
+            if not all(_is_running(worker.process) for worker in record.workers):
+                return True
+            page = master_page.fetch(HOST, record.ui_port)
+            return page is not None and wanted <= page.workers
+
+        is_in_time = leftovers.wait_until(is_decided, _START_S)
+        for worker in record.workers:
+            if not is_in_time or not _is_running(worker.process):
+                raise EngineError(self._failed(worker.name))
+
+    def _failed(self, name: str) -> str:
+        part = "master" if name == "master" else f"worker of node {name}"
+        return (
+            f"The Spark {part} did not come up within {_START_S:g} s: see {self._folder / 'logs' / name}.log and .out."
+        )
+
+    def _check_memory(self) -> None:
+        free = memory.available_mib()
+        if free < self._memory_floor_mib:
+            raise EngineError(
+                f"The embedded engine needs {self._memory_floor_mib} MiB of free memory for a job of two workers, "
+                f"but {free} MiB are available: free some, or use a larger machine."
+            )
+
+    def _keep(self, record: Record) -> Record:
+        self._record = record
+        engine_record.write(self._record_path, record)
+        return record
+
+    def _end(self, record: Record | None) -> None:
+        if record is None:
+            return
+        started = [worker.process for worker in record.workers]
+        for process in [*started, *([record.master] if record.master else [])]:
+            processes.send_signal(process, signal.SIGTERM)
+            _reap(process.pid)
+
+        def are_gone() -> bool:
+            return not any(_is_running(process) for process in [*started, record.master])
+
+        leftovers.wait_until(are_gone, _STOP_S)
+        leftovers.kill_marked(record.marker, marker=MARKER, wait_s=_STOP_S)
+        are_gone()
+        shutil.rmtree(self._folder / "tmp", ignore_errors=True)
+        self._record_path.unlink(missing_ok=True)
+
+    def _has_let_go(self, record: Record, token: str) -> bool:
+        page = master_page.fetch(HOST, record.ui_port)
+        return page is not None and not any(name.endswith(f"-{token}") for name in page.applications.values())
+
+    def _remove(self, token: str, application_id: str | None) -> None:
+        noted = self._folder / "attempts" / token
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(noted.read_text(), ignore_errors=True)
+            noted.unlink()
+        if application_id is not None and re.fullmatch(r"app-[0-9]+-[0-9]+", application_id):
+            for name in self._names():
+                shutil.rmtree(self._folder / "work" / name / application_id, ignore_errors=True)
+
+
+def _run(attempt: Attempt) -> spec.Run:
+    return spec.Run(
+        job_id=attempt.job_id,
+        attempt=attempt.number,
+        workers=attempt.workers,
+        gpus_per_worker=attempt.gpus_per_worker,
+        script=str(attempt.script),
+        args=(attempt.script.name, *attempt.args),
+        folder=str(attempt.folder),
+        checkpoints=str(attempt.checkpoints),
+        host=HOST,
+        key=secrets.token_hex(32),
+    )
+
+
+def _checked(token: str) -> str:
+    """Return the token, which names a file, if it can name no other."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", token):
+        raise ValueError(f"not a token: {token!r}")
+    return token
+
+
+def _port(wanted: int | None) -> int:
+    """Return the port wanted, or one that nobody has now."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted or 0))
+        except OSError as error:
+            raise EngineError(
+                f"Port {wanted} on {HOST} is taken: end what uses it, or configure another one."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _is_running(process: ProcessId | None) -> bool:
+    if process is None:
+        return False
+    _reap(process.pid)
+    return processes.is_alive(process)
+
+
+def _reap(pid: int) -> None:
+    """Take in the end of a child; it is one only for the gpuqd that started it."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

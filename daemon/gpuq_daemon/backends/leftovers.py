@@ -1,0 +1,38 @@
+"""Ends what is left of an attempt on this machine: its processes, whoever their parents are."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+from gpuq_daemon import processes
+from gpuq_daemon.processes import ProcessId
+
+_POLL_S = 0.02
+
+
+def kill_marked(token: str, *, wait_s: float, marker: str = processes.MARKER) -> int:
+    """Kill all processes with a mark, and their children; return how many live after at most `wait_s`."""
+    remaining: set[ProcessId] = set()
+
+    def are_gone() -> bool:
+        found = processes.marked(token, marker=marker)
+        remaining.update(found, processes.descendants([process.pid for process in found]))
+        remaining.intersection_update([process for process in remaining if processes.is_alive(process)])
+        for process in remaining:
+            processes.send_signal(process, signal.SIGKILL)
+        return not remaining
+
+    wait_until(are_gone, wait_s)
+    return len(remaining)
+
+
+def wait_until(claim: Callable[[], bool], wait_s: float) -> bool:
+    """Ask again and again until the claim is true; return whether it became so within `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while not claim():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -1,0 +1,41 @@
+"""What a Spark Standalone master says of its workers and applications on its page /json.
+
+Source: Spark's JsonProtocol.writeMasterState.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+_TIMEOUT_S = 3.0
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterPage:
+    """The workers that are alive (their host:port), and the applications not ended (id to name)."""
+
+    workers: frozenset[str]
+    applications: dict[str, str]
+
+
+def fetch(host: str, ui_port: int) -> MasterPage | None:
+    """Return the master's page, or None if it does not answer as a master does."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never by a proxy
+    try:
+        with opener.open(f"http://{host}:{ui_port}/json/", timeout=_TIMEOUT_S) as answer:
+            return parsed(json.loads(answer.read(_MAX_BYTES)))
+    except (OSError, urllib.error.URLError, ValueError, KeyError, TypeError):
+        return None
+
+
+def parsed(page: dict[str, Any]) -> MasterPage:
+    """Return the parts of the page's JSON that gpuq looks at."""
+    return MasterPage(
+        workers=frozenset(f"{w['host']}:{w['port']}" for w in page["workers"] if w["state"] == "ALIVE"),
+        applications={app["id"]: app["name"] for app in page["activeapps"]},
+    )

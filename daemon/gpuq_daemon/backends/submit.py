@@ -1,0 +1,161 @@
+"""The spark-submit of one attempt on a Standalone master: its words and its environment. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import gpuq_job
+from gpuq_daemon.backends.base import Attempt, EngineError
+from gpuq_daemon.backends.java import small_jvm, words
+from gpuq_daemon.processes import MARKER
+
+DRIVER_HEAP_MIB = 512
+EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
+_LONGEST_SOCKET_NAME = 107
+_SOCKET_IN_SCRATCH = "/pymp-xxxxxxxx/listener-xxxxxxxx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What starts Spark: the java, the folder of pyspark (SPARK_HOME), the Python that jobs run with."""
+
+    java: Path
+    spark_home: Path
+    python: Path
+
+    @property
+    def jars(self) -> Path:
+        """Return the folder of Spark's own jars."""
+        return self.spark_home / "jars"
+
+
+def base_environment(outside: Mapping[str, str], installation: Installation, host: str) -> dict[str, str]:
+    """Return what every Spark process gets: a few words from outside, never all, and Spark's own."""
+    return {
+        **{name: outside[name] for name in _KEPT if name in outside},
+        "JAVA_HOME": str(installation.java.parent.parent),
+        "SPARK_HOME": str(installation.spark_home),
+        "SPARK_SCALA_VERSION": "2.13",
+        "SPARK_LOCAL_IP": host,
+        "PYSPARK_PYTHON": str(installation.python),
+        "PYSPARK_DRIVER_PYTHON": str(installation.python),
+        "PYTHONPATH": str(_package_root()),
+    }
+
+
+def application_name(attempt: Attempt) -> str:
+    """Return the name by which an attempt's application is found at the master."""
+    return f"gpuq-{attempt.job_id}-{attempt.number}-{attempt.token}"
+
+
+def argv(
+    attempt: Attempt, installation: Installation, *, master: str, host: str, properties: Path, spec: Path
+) -> tuple[str, ...]:
+    """Return the words that start the driver; the application's executors are exactly its TFoS nodes.
+
+    `properties` is a file of settings that must not be seen in a list of processes.
+    """
+    conf = configuration(attempt, host)
+    return (
+        *words(
+            installation.java,
+            installation.jars,
+            DRIVER_HEAP_MIB,
+            f"-Djava.io.tmpdir={attempt.scratch}",
+            f"-Dlog4j2.configurationFile={log_settings()}",
+        ),
+        "org.apache.spark.deploy.SparkSubmit",
+        "--master",
+        master,
+        "--deploy-mode",
+        "client",
+        "--properties-file",
+        str(properties),
+        "--name",
+        application_name(attempt),
+        *(word for name, value in conf.items() for word in ("--conf", f"{name}={value}")),
+        str(_package_root() / "gpuq_job" / "driver.py"),
+        str(spec),
+    )
+
+
+def configuration(attempt: Attempt, host: str) -> dict[str, str]:
+    """Return the settings of an attempt's application."""
+    return {
+        "spark.driver.host": host,
+        "spark.driver.bindAddress": host,
+        "spark.driver.memory": f"{DRIVER_HEAP_MIB}m",
+        "spark.ui.enabled": "false",
+        "spark.local.dir": str(attempt.scratch),
+        # A training that fails must not be run again behind the queue's back.
+        "spark.task.maxFailures": "1",
+        # One executor is one TFoS node: a core stands for a place, not for a processor.
+        "spark.cores.max": str(attempt.workers),
+        "spark.executor.cores": "1",
+        "spark.task.cpus": "1",
+        "spark.executor.memory": f"{EXECUTOR_HEAP_MIB}m",
+        "spark.executor.extraJavaOptions": _quoted(
+            *small_jvm(),
+            f"-Djava.io.tmpdir={attempt.scratch}",
+            f"-Dlog4j2.configurationFile={log_settings()}",
+        ),
+        "spark.python.daemon.module": "gpuq_job.python_daemon",
+        **_gpus(attempt.gpus_per_worker),
+        **{f"spark.executorEnv.{name}": value for name, value in _marks(attempt, host).items()},
+        "spark.executorEnv.PYTHONPATH": str(_package_root()),
+    }
+
+
+def driver_environment(attempt: Attempt, base: Mapping[str, str], host: str) -> dict[str, str]:
+    """Return the whole environment of the driver."""
+    return {
+        **base,
+        **_marks(attempt, host),
+        "PYTHONSAFEPATH": "1",  # the folder of driver.py is not a place for imports
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def log_settings() -> Path:
+    """Return the log4j settings of drivers and executors: warnings, to standard error."""
+    return Path(__file__).with_name("log4j2-application.properties")
+
+
+def check_scratch(scratch: Path) -> None:
+    """Check that Unix sockets fit into an attempt's scratch folder.
+
+    Raises:
+        EngineError: its path is too long.
+    """
+    room = _LONGEST_SOCKET_NAME - len(_SOCKET_IN_SCRATCH)
+    if len(os.fsencode(scratch)) > room:
+        raise EngineError(
+            f"The path of the scratch folder {scratch} is too long for Unix sockets: "
+            f"choose one of at most {room} bytes."
+        )
+
+
+def _marks(attempt: Attempt, host: str) -> dict[str, str]:
+    return {MARKER: attempt.token, "GPUQ_HOST": host, "TMPDIR": str(attempt.scratch)}
+
+
+def _gpus(amount: int) -> dict[str, str]:
+    if amount == 0:
+        return {}
+    return {
+        "spark.executor.resource.gpu.amount": str(amount),
+        "spark.task.resource.gpu.amount": str(amount),
+    }
+
+
+def _quoted(*options: str) -> str:
+    """Return options as Spark splits them again: by a shell's rules for double quotes."""
+    return " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in options)
+
+
+def _package_root() -> Path:
+    return Path(gpuq_job.__file__).resolve().parent.parent

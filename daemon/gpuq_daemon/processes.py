@@ -1,0 +1,146 @@
+"""Processes as a restarted daemon can still tell them apart: by pid, start time and boot.
+
+A pid alone is handed out again; with the kernel's start time and boot id it names one process for ever.
+Everything here reads Linux's /proc, in bounded pieces, and takes a process that vanishes meanwhile for gone.
+
+Source: proc(5), pidfd_open(2).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "GPUQ_ATTEMPT"
+_PROC = Path("/proc")
+_MAX_ENVIRON = 4 * 1024 * 1024  # words and environment together have 2 MiB by default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessId:
+    """One process, unmistakable over reuse of its pid and over reboots.
+
+    `start_time` is in clock ticks since boot (field 22 of /proc/pid/stat).
+    """
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stat:
+    state: str
+    parent: int
+    start_time: int
+
+
+def boot_id() -> str:
+    """Return the kernel's name of the present boot."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def identify(pid: int) -> ProcessId | None:
+    """Return who has this pid now, or None if nobody does (a zombie counts as nobody)."""
+    stat = _stat(pid)
+    if stat is None or stat.state in "ZX":
+        return None
+    return ProcessId(pid=pid, start_time=stat.start_time, boot_id=boot_id())
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether exactly this process still runs; a zombie does not."""
+    return identify(process.pid) == process
+
+
+def open_pidfd(process: ProcessId) -> int:
+    """Return a pidfd that refers to exactly this process; the caller closes it.
+
+    Raises:
+        ProcessLookupError: it is gone.
+    """
+    descriptor = os.pidfd_open(process.pid)
+    if is_alive(process):  # checked after opening: from here on the descriptor cannot mean another process
+        return descriptor
+    os.close(descriptor)
+    raise ProcessLookupError(f"process {process.pid} is gone")
+
+
+def send_signal(process: ProcessId, number: int) -> bool:
+    """Send a signal to exactly this process; return whether it was there."""
+    try:
+        descriptor = open_pidfd(process)
+    except OSError:
+        return False
+    try:
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def marked(token: str, *, marker: str = MARKER) -> tuple[ProcessId, ...]:
+    """Return this user's living processes whose environment holds `<marker>=<token>`, by pid."""
+    words = f"{marker}={token}".encode()
+    return tuple(_identified(pid for pid in _own_pids() if words in _environment(pid)))
+
+
+def descendants(pids: Collection[int]) -> tuple[ProcessId, ...]:
+    """Return the living children of these processes, their children and so on; without `pids` themselves."""
+    children: dict[int, list[int]] = {}
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is not None:
+            children.setdefault(stat.parent, []).append(pid)
+    found: dict[int, None] = {}
+    waiting = list(pids)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found and child not in pids:
+                found[child] = None
+                waiting.append(child)
+    return tuple(_identified(iter(found)))
+
+
+def _identified(pids: Iterator[int]) -> Iterator[ProcessId]:
+    for pid in pids:
+        process = identify(pid)
+        if process is not None:
+            yield process
+
+
+def _pids() -> list[int]:
+    return sorted(int(name) for name in os.listdir(_PROC) if name.isdecimal())
+
+
+def _own_pids() -> Iterator[int]:
+    user = os.geteuid()
+    for pid in _pids():
+        try:
+            if os.stat(_PROC / str(pid)).st_uid == user:
+                yield pid
+        except OSError:
+            continue
+
+
+def _environment(pid: int) -> frozenset[bytes]:
+    try:
+        with open(_PROC / str(pid) / "environ", "rb") as stream:
+            return frozenset(stream.read(_MAX_ENVIRON).split(b"\0"))
+    except OSError:  # gone meanwhile, or not ours to read (a set-uid program)
+        return frozenset()
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        with open(_PROC / str(pid) / "stat", "rb") as stream:
+            text = stream.read(4096)
+    except OSError:
+        return None
+    fields = text[text.rindex(b")") + 2 :].split()  # the name before it may hold anything
+    return _Stat(state=fields[0].decode("ascii"), parent=int(fields[1]), start_time=int(fields[19]))

@@ -1,0 +1,188 @@
+"""Leads one attempt of a job: starts its command once, ends all that descends from it, writes how it ended.
+
+Run as `python -I -S shim.py launch.json` in a session of its own, with nothing but the standard library, so
+that it starts in milliseconds and outlives the daemon. Next to launch.json it makes:
+
+- `claim`: "pid start_time", before anything is started; where it exists already, nothing is started (exit 3).
+- `exit.json`: `{"exit_code", "signal", "ended_at"}` once nothing of the attempt is left below the shim. Of
+  `exit_code` and `signal` one is null, as the command ended by itself or by a signal; 127 is "not started".
+
+launch.json: `{"argv": [...], "env": {...}, "cwd": "...", "output": "driver.log", "grace_s": 2.0}`; a relative
+`output` is next to it. On SIGTERM all that the command started gets SIGTERM, and SIGKILL after `grace_s`.
+
+Source: prctl(2) PR_SET_CHILD_SUBREAPER; the shims of containerd and slurmstepd.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+ALREADY_CLAIMED = 3
+_NOT_STARTED = 127
+_DEFAULT_GRACE_S = 2.0
+_TERMINATIONS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_WATCHED = (*_TERMINATIONS, signal.SIGCHLD)
+
+
+def main(path: str) -> int:
+    """Run the attempt that `path` (launch.json) describes; return 0 once its end is written."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    folder = os.path.dirname(os.path.abspath(path))
+    with open(path, encoding="utf-8") as stream:
+        launch = json.load(stream)
+    if not claim(folder):
+        return ALREADY_CLAIMED
+    become_subreaper()
+    output = os.path.join(folder, launch.get("output", "driver.log"))
+    pid = start(launch["argv"], launch["env"], launch["cwd"], output)
+    code, number = (_NOT_STARTED, None) if pid is None else lead(pid, launch.get("grace_s", _DEFAULT_GRACE_S))
+    ended = {"exit_code": code, "signal": number, "ended_at": time.time()}
+    write_whole(os.path.join(folder, "exit.json"), json.dumps(ended) + "\n")
+    return 0
+
+
+def claim(folder: str) -> bool:
+    """Make `claim` in the attempt's folder, whole at once; return False if somebody has it already."""
+    pid = os.getpid()
+    draft = os.path.join(folder, f".claim.{pid}")
+    _write_synced(draft, f"{pid} {_stat_fields(pid)[19]}\n")
+    try:
+        os.link(draft, os.path.join(folder, "claim"))  # unlike a rename, this fails where the name exists
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(draft)
+    _sync_folder(folder)
+    return True
+
+
+def become_subreaper() -> None:
+    """Make every descendant that loses its parent a child of this process."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+def start(argv: list[str], env: dict[str, str], cwd: str, output: str) -> int | None:
+    """Start the command in its own process group; return its pid, or None with the reason in `output`."""
+    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.chdir(cwd)
+        return os.posix_spawn(
+            argv[0],
+            argv,
+            env,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ),
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=(*_WATCHED, signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores the last two
+        )
+    except OSError as error:
+        os.write(log, f"Cannot start {argv[0]}: {error.strerror}.\n".encode(errors="replace"))
+        return None
+    finally:
+        os.close(log)
+
+
+def lead(pid: int, grace_s: float) -> tuple[int | None, int | None]:
+    """Wait for the command and for the last of its descendants; return its exit code or its signal."""
+    status: int | None = None
+    kill_at: float | None = None
+    while True:
+        ended, is_last = reap(pid)
+        status = ended if ended is not None else status
+        if is_last:
+            break
+        if status is not None or (kill_at is not None and time.monotonic() >= kill_at):
+            kill_tree(signal.SIGKILL)
+        # Orphans turn up one generation at a time: while killing, look again soon.
+        pause = 0.02 if status is not None else 60.0 if kill_at is None else 0.1
+        caught = signal.sigtimedwait(_WATCHED, pause)
+        if caught is not None and caught.si_signo in _TERMINATIONS and kill_at is None:
+            kill_at = time.monotonic() + grace_s
+            kill_tree(signal.SIGTERM)
+    code = os.waitstatus_to_exitcode(status if status is not None else 0)
+    return (code, None) if code >= 0 else (None, -code)
+
+
+def reap(pid: int) -> tuple[int | None, bool]:
+    """Take in the children that ended; return the wait status of `pid` if it did, and if none is left."""
+    status = None
+    while True:
+        try:
+            ended, ended_status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status, True
+        if ended == 0:
+            return status, False
+        if ended == pid:
+            status = ended_status
+
+
+def kill_tree(number: int) -> None:
+    """Send a signal to every living descendant."""
+    for pid in _descendants(os.getpid()):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a file that readers see complete or not at all, also after a power cut."""
+    draft = f"{path}.draft"
+    _write_synced(draft, text)
+    os.replace(draft, path)
+    _sync_folder(os.path.dirname(path))
+
+
+def _descendants(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                children.setdefault(int(_stat_fields(int(name))[1]), []).append(int(name))
+            except OSError:
+                continue
+    found: list[int] = []
+    waiting = [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _stat_fields(pid: int) -> list[str]:
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+        return stream.read(4096).rpartition(")")[2].split()  # from field 3 (state) on
+
+
+def _write_synced(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

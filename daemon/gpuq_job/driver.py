@@ -1,0 +1,151 @@
+"""The driver of an attempt: `spark-submit driver.py spec.json`.
+
+Starts the TFoS cluster, follows its ranks, writes reports.jsonl. With the first failure it writes the outcome
+and ends at once with that rank's exit code: waiting for the peers is what takes TFoS minutes, and whoever
+started this driver ends what is left. After success it ends TFoS and Spark in order.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pyspark import SparkContext
+
+from gpuq_job import spec, tfos
+from gpuq_job.link import DriverEnd
+from gpuq_job.outcome import Ranks, Report
+from gpuq_job.rank import MainFun, Words
+from gpuq_job.rank_log import tail
+from gpuq_job.reports import Reports
+
+_POLL_S = 0.1
+_RESERVATION_TIMEOUT_S = 600
+
+
+class Driver:
+    """One attempt, from its SparkContext to its outcome."""
+
+    def __init__(self, run: spec.Run) -> None:
+        self.run = run
+        self.reports = Reports(run.reports)
+        self.ranks = Ranks(workers=run.workers)
+        self.end = DriverEnd(run.host, bytes.fromhex(run.key))
+        self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.tfos_error: str | None = None
+        self.module: Any = None
+        self.cluster: Any = None
+
+    def main(self) -> int:
+        """Run the attempt; return its exit code."""
+        importing = threading.Thread(target=self._import, name="import", daemon=True)
+        importing.start()
+        try:
+            context = SparkContext()
+        except Exception as error:  # py4j's kinds of failure share no base
+            traceback.print_exc()
+            self._report(self.ranks.broke(f"Spark did not start the application: {_first_line(error)}"))
+            return 1
+        self.reports.add({"kind": "application", "application_id": context.applicationId, "driver_pid": os.getpid()})
+        importing.join()
+        starting = threading.Thread(target=self._start, args=(context,), name="tfos", daemon=True)
+        starting.start()
+        code = self._follow()
+        if code == 0:
+            starting.join()
+            self._end(context)
+        return code
+
+    def _import(self) -> None:
+        self.module = tfos.import_cluster()
+
+    def _start(self, context: SparkContext) -> None:
+        """Start TFoS's cluster; it is complete when this ends without `tfos_error`."""
+        run = self.run
+        words = Words(run.args)
+        words.num_gpus = run.gpus_per_worker
+        tfos.watch_reservations(run.host, self.reserved.put)
+        try:
+            self.cluster = self.module.run(
+                context,
+                MainFun(run=run, address=self.end.address),
+                words,
+                num_executors=run.workers,
+                num_ps=0,
+                input_mode=self.module.InputMode.TENSORFLOW,
+                master_node="chief",
+                reservation_timeout=_RESERVATION_TIMEOUT_S,
+            )
+        except BaseException as error:  # TFoS calls sys.exit in here
+            if not isinstance(error, SystemExit):
+                traceback.print_exc()
+            self.tfos_error = self._spark_error() or _first_line(error)
+
+    def _follow(self) -> int:
+        while self.ranks.outcome is None:
+            for message in self.end.messages(_POLL_S):
+                self._hear(message)
+            while not self.reserved.empty():
+                node = self.reserved.get()
+                self._report(self.ranks.reserved(node["executor_id"], node["job_name"], node["host"]))
+            error = self.tfos_error or self._spark_error()
+            if error is not None:
+                self._last_words()
+                self._report(self.ranks.broke(error))
+        return int(self.ranks.outcome["exit_code"])
+
+    def _hear(self, message: Report) -> None:
+        if message["state"] is None:
+            rank: int = message["rank"]
+            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank))))
+        else:
+            self._report(self.ranks.heard(message))
+
+    def _last_words(self) -> None:
+        """Take in what ranks said before Spark noticed their failure."""
+        for message in self.end.messages(0):
+            self._hear(message)
+
+    def _spark_error(self) -> str | None:
+        """Return what TFoS's Spark job failed with, in one line."""
+        text = self.module.tf_status.get("error")
+        return None if text is None else f"The TensorFlowOnSpark cluster failed: {_python_error(text)}"
+
+    def _end(self, context: SparkContext) -> None:
+        """End TFoS and Spark after a training that is done; a failure here does not undo it."""
+        try:
+            self.cluster.shutdown(timeout=-1)
+        except BaseException:  # TFoS calls sys.exit in here
+            traceback.print_exc()
+        context.stop()
+
+    def _report(self, reports: list[Report]) -> None:
+        for report in reports:
+            self.reports.add(report)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def _python_error(text: str) -> str:
+    """Return the line of a Spark failure that names the Python error, else its first."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
+    return ([line for line in named if "org.apache.spark" not in line] or lines or ["unknown"])[0][:500]
+
+
+def _main() -> None:
+    code = Driver(spec.read(Path(sys.argv[1]))).main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads of TFoS and py4j must not hold up the end
+
+
+if __name__ == "__main__":
+    _main()

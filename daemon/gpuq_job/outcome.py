@@ -1,0 +1,87 @@
+"""Follows the ranks of one attempt and decides when, and how, its training is over. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Report = dict[str, Any]  # a line of reports.jsonl without its time
+
+LOST_EXIT_CODE = 137  # killed: nobody tells the driver by which signal, and SIGKILL is the likeliest
+_ENDED = ("DONE", "FAILED", "LOST")
+
+
+@dataclass(slots=True)
+class Ranks:
+    """The ranks of one attempt. The first one to fail or to be lost decides the outcome."""
+
+    workers: int
+    known: dict[int, Report] = field(default_factory=dict[int, Report])
+    outcome: Report | None = None
+
+    def reserved(self, rank: int, role: str, host: str) -> list[Report]:
+        """Take in that TFoS has reserved a node."""
+        return self.heard({"rank": rank, "state": "RESERVED", "role": role, "host": host})
+
+    def heard(self, message: Report) -> list[Report]:
+        """Take in a rank's own words; return what to report."""
+        if not 0 <= message["rank"] < self.workers:
+            return []
+        before = self.known.get(message["rank"], {})
+        if before.get("state") in _ENDED:
+            return []
+        now = {**_BLANK, **before, **{key: value for key, value in message.items() if key in _BLANK}}
+        if now == before:
+            return []
+        self.known[message["rank"]] = now
+        return [{"kind": "rank", **now}, *self._decided(now)]
+
+    def hung_up(self, rank: int, tail: list[str]) -> list[Report]:
+        """Take in that a rank's connection ended; without a word before, the rank is lost."""
+        return self.heard(
+            {
+                "rank": rank,
+                "state": "LOST",
+                "exit_code": LOST_EXIT_CODE,
+                "error": "The rank's process ended without a word: killed, crashed or out of memory.",
+                "tail": tail,
+            }
+        )
+
+    def broke(self, error: str) -> list[Report]:
+        """Take in that TFoS or Spark failed where no rank has said anything."""
+        return self._over(1, error, None, [])
+
+    def _decided(self, now: Report) -> list[Report]:
+        if now["state"] in ("FAILED", "LOST"):
+            code = now["exit_code"] or 1  # a failure that says 0 is one all the same
+            return self._over(code, now["error"], now["rank"], now["tail"])
+        is_done = [rank["state"] == "DONE" for rank in self.known.values()]
+        return self._over(0, None, None, []) if len(is_done) == self.workers and all(is_done) else []
+
+    def _over(self, code: int, error: str | None, rank: int | None, tail: list[str]) -> list[Report]:
+        if self.outcome is not None:
+            return []
+        self.outcome = {
+            "kind": "outcome",
+            "exit_code": code,
+            "error": error,
+            "failed_rank": rank,
+            "tail": tail,
+        }
+        return [self.outcome]
+
+
+_BLANK: Report = {
+    "rank": None,
+    "role": None,
+    "host": None,
+    "node": None,
+    "pid": None,
+    "executor_id": None,
+    "gpus": [],
+    "state": None,
+    "exit_code": None,
+    "error": None,
+    "tail": [],
+}

@@ -1,0 +1,145 @@
+"""What runs in an executor around the user's `main_fun(args, ctx)`: its surroundings and its reports."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpuq_job.link import RankEnd
+from gpuq_job.rank_log import printed_to, tail
+from gpuq_job.spec import Run
+
+_MAX_ERROR = 500
+
+
+class Words(list[str]):
+    """The words for `main_fun`, which also tell TFoS the number of GPUs.
+
+    TFoS asks `'num_gpus' in args` and then `args.num_gpus`: without it, it takes a GPU where none was asked
+    for, and fails where a user's own word is "num_gpus".
+    """
+
+    num_gpus: int = 0
+
+    def __contains__(self, word: object) -> bool:
+        return word == "num_gpus" or super().__contains__(word)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainFun:
+    """The function that TFoS runs on every node of an attempt; `address` is where the driver listens."""
+
+    run: Run
+    address: tuple[str, int]
+
+    def __call__(self, args: Words, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
+        rank: int = ctx.executor_id
+        end = RankEnd(self.address, bytes.fromhex(self.run.key), rank)
+        try:
+            end.tell("RESERVED", role=ctx.job_name, **_whereabouts())
+            with printed_to(self.run.log(rank)):
+                faulthandler.enable(file=2)
+                error = self._follow(end, rank, list(args), ctx)
+        finally:
+            end.close()
+        if error is not None:
+            raise RuntimeError(f"rank {rank}: {error}")
+
+    def _follow(self, end: RankEnd, rank: int, args: list[str], ctx: Any) -> str | None:
+        """Run the script and report its end; return what went wrong in one line."""
+        try:
+            _surround(self.run, rank, args)
+            main_fun = load(Path(self.run.script))
+            end.tell("RUNNING", **_whereabouts())
+            main_fun(args, ctx)
+        except SystemExit as request:
+            code, error = _exit_code(request)
+            if code == 0:
+                end.tell("DONE", exit_code=0)
+                return None
+        except BaseException as caught:  # whatever it is, it ended this rank and must be told
+            code, error = 1, _one_line(caught)
+            traceback.print_exception(type(caught), caught, _users_part(caught))
+        else:
+            end.tell("DONE", exit_code=0)
+            return None
+        sys.stdout.flush()
+        end.tell("FAILED", exit_code=code, error=error, tail=tail(self.run.log(rank)))
+        return error
+
+
+def load(script: Path) -> Callable[[list[str], Any], object]:
+    """Run a script as a module (its `__main__` part does not) and return its `main_fun`.
+
+    Raises:
+        AttributeError: it defines none.
+    """
+    name = "gpuq_script"  # its own name may be that of a module the script imports
+    spec = importlib.util.spec_from_file_location(name, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    had, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = had
+    main_fun = getattr(module, "main_fun", None)
+    if not callable(main_fun):
+        raise AttributeError(f"{script.name} defines no function main_fun(args, ctx)")
+    return main_fun
+
+
+def _surround(run: Run, rank: int, args: list[str]) -> None:
+    run.events(rank).mkdir(parents=True, exist_ok=True)
+    Path(run.checkpoints).mkdir(parents=True, exist_ok=True)
+    os.environ["GPUQ_JOB_ID"] = str(run.job_id)
+    os.environ["GPUQ_ATTEMPT_NUMBER"] = str(run.attempt)
+    os.environ["GPUQ_RANK"] = str(rank)
+    os.environ["GPUQ_LOG_DIR"] = str(run.events(rank))
+    os.environ["GPUQ_CHECKPOINT_DIR"] = run.checkpoints
+    sys.argv = args
+
+
+def _whereabouts() -> dict[str, object]:
+    """Return what only the process itself knows: its pid, node, executor and GPUs.
+
+    A Standalone executor runs in a folder named by its id.
+    """
+    folder = Path.cwd().name
+    return {
+        "pid": os.getpid(),
+        "node": os.environ.get("GPUQ_NODE"),
+        "executor_id": os.environ.get("SPARK_EXECUTOR_ID") or (folder if folder.isdecimal() else None),
+        "gpus": [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word],
+    }
+
+
+def _exit_code(request: SystemExit) -> tuple[int, str]:
+    """Return what a process would have ended with, by the rules of `sys.exit`."""
+    code = request.code
+    if code is None:
+        return 0, ""
+    if isinstance(code, int):
+        return code & 0xFF, f"main_fun ended with sys.exit({code})"
+    print(code, file=sys.stderr)
+    return 1, f"main_fun ended with sys.exit: {str(code).strip()}"[:_MAX_ERROR]
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:_MAX_ERROR] if text else type(error).__name__
+
+
+def _users_part(error: BaseException) -> Any:
+    """Return the traceback without gpuq's own frame."""
+    trace = error.__traceback__
+    return trace.tb_next if trace is not None and trace.tb_next is not None else trace

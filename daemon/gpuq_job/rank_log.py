@@ -1,0 +1,52 @@
+"""The log of a rank: everything its process prints, also from native code, and the last lines of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+_TAIL_BYTES = 64 * 1024
+_MAX_LINE = 1000
+
+
+@contextlib.contextmanager
+def printed_to(path: Path) -> Generator[None]:
+    """Send what this process prints to the end of a file, Python's streams line by line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    _flush()
+    before = os.dup(1), os.dup(2)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        yield
+    finally:
+        _flush()
+        for saved, number in zip(before, (1, 2), strict=True):
+            os.dup2(saved, number)
+            os.close(saved)
+        os.close(log)
+
+
+def tail(path: Path, lines: int = 20) -> list[str]:
+    """Return the last lines of a log, each cut at 1000 characters; empty if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
+            text = stream.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line[:_MAX_LINE] for line in text.splitlines()[-lines:]]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
