@@ -25,8 +25,8 @@ class EmbeddedPartition(
     gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu: Literal["auto", "virtual", "real"] = "auto"
     python: str | None = None
-    master_port: Annotated[int, Meta(ge=0, le=65535)] = 0
-    min_memory_mib: Annotated[int, Meta(ge=0)] = 5000
+    master_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

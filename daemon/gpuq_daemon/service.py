@@ -50,9 +50,9 @@ def make_engines(config: Config) -> dict[str, Engine]:
             nodes=wanted.nodes,
             gpus_per_node=wanted.gpus_per_node,
             python=Path(wanted.python or sys.executable),
-            gpu=wanted.gpu,
+            gpu_mode=wanted.gpu,
             master_port=wanted.master_port,
-            min_memory_mib=wanted.min_memory_mib,
+            memory_floor_mib=wanted.memory_floor_mib,
         )
         for name, wanted in config.partition.items()
     }

@@ -1,0 +1,1 @@
+"""Support for the tests: values with names that matter, and far sides of borders."""
