@@ -23,7 +23,7 @@ from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
 from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.terminal import look_of
-from gpuq_tui.threads import in_thread
+from gpuq_tui.threads import Beside, in_thread
 
 PERIOD_S = 1.0
 
@@ -36,7 +36,8 @@ def run(client: Asks, *, mouse: bool = False) -> None:
     """
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
         raise UsageError("gpuq top needs a terminal; for text that can be piped there is `gpuq queue`.")
-    app = GpuqApp(client, look=look_of(os.environ), clock=time.time)
+    look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
+    app = GpuqApp(client, look=look, clock=time.time)
     app.run(mouse=mouse)
     if app.return_code:
         sys.exit(app.return_code)
@@ -49,11 +50,12 @@ class GpuqApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", priority=True)]
 
-    def __init__(self, client: Asks, *, look: Look, clock: Clock) -> None:
+    def __init__(self, client: Asks, *, look: Look, clock: Clock, beside: Beside = in_thread) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self._look = look
         self._clock = clock
+        self._beside = beside
         self._feed = Feed(client, look)
         self._contact = Contact()
         self._is_asked = asyncio.Event()
@@ -97,7 +99,7 @@ class GpuqApp(App[None], inherit_bindings=False):
         self.push_screen(ConfirmCancel(job, now=self._clock(), look=self._look), confirmed)
 
     async def _cancel(self, job_id: int) -> None:
-        said = await in_thread(self._feed.cancel, job_id)
+        said = await self._beside(lambda: self._feed.cancel(job_id))
         self.view.say(said)
         self.post_message(View.Wants(is_all=True))
 
@@ -112,7 +114,7 @@ class GpuqApp(App[None], inherit_bindings=False):
     async def _ask(self, *, details_only: bool) -> None:
         self._is_asked.clear()
         wanted = self.view.wanted()
-        self._take(await in_thread(lambda: self._feed.ask(wanted, details_only=details_only)))
+        self._take(await self._beside(lambda: self._feed.ask(wanted, details_only=details_only)))
 
     async def _is_asked_before(self, until: float) -> bool:
         """Wait for somebody to ask for details; False once it is time for everything, or that was asked for."""

@@ -6,14 +6,21 @@ from collections.abc import Mapping
 
 from gpuq_tui.lines.line import Look
 
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
-def look_of(environ: Mapping[str, str]) -> Look:
+
+def look_of(environ: Mapping[str, str], *, is_utf8_mode: bool) -> Look:
     """Return the signs to use: ASCII if GPUQ_ASCII is set (and not "0") or the locale is not UTF-8.
 
-    Source: POSIX, "Internationalization Variables": LC_ALL, then LC_CTYPE, then LANG, empty as unset.
+    `is_utf8_mode` is `sys.flags.utf8_mode`: Python sets it, and LC_CTYPE in its own environment, when it was
+    started in the C locale, so LC_CTYPE then says nothing about the terminal.
+
+    Source: POSIX, "Internationalization Variables": LC_ALL, then LC_CTYPE, then LANG, empty as unset; PEP 538.
     """
     asked = environ.get("GPUQ_ASCII", "")
     if asked:
         return Look(is_ascii=asked != "0")
-    locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "C")
+    is_coerced = is_utf8_mode and environ.get("LC_CTYPE") in _COERCED
+    names = ("LC_ALL", "LANG") if is_coerced else ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environ[name] for name in names if environ.get(name)), "C")
     return Look(is_ascii="utf8" not in locale.lower().replace("-", ""))

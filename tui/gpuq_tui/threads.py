@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return `function(*args)`, run in a thread of its own that nobody waits for at the end of the program.
+class Beside(Protocol):
+    """Runs a blocking function beside the event loop and gives what it returns."""
+
+    async def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+async def in_thread(function: Callable[[], T], /) -> T:
+    """Return `function()`, run in a thread of its own that nobody waits for at the end of the program.
 
     `asyncio.to_thread` would keep `q` from quitting until a gpuqd that hangs has answered: its threads are
     joined before the program may end.
@@ -30,7 +36,7 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
     def call() -> None:
         result, failure = None, None
         try:
-            result = function(*args)
+            result = function()
         except BaseException as error:  # handed to the one who awaits
             failure = error
         if not loop.is_closed():

@@ -54,15 +54,11 @@ def label(series: Series, look: Look) -> str:
     return cleaned_text(series.tag if series.run == "." else f"{series.run}/{series.tag}", look)
 
 
-def chart_lines(curve: Curve | None, scale: Scale, *, width: int, height: int, look: Look) -> list[Line]:
-    """Return the chart with a line of numbers below it; nothing is drawn that is not in the curve."""
+def chart_lines(curve: Curve | None, missing: str, scale: Scale, *, width: int, height: int, look: Look) -> list[Line]:
+    """Return the chart with a line of numbers below it, or `missing` where there is no curve."""
     if curve is None or width < 24 or height < 7:
-        return [
-            line(
-                fit("no values yet" if curve is None else "too small a space for a chart", width, look),
-                Tone.DIM,
-            )
-        ]
+        text = missing if curve is None else "too little room for a chart"
+        return [line(fit(text, width, look), Tone.DIM)]
     options = chart.ChartOptions(
         width=width, height=height - 1, is_ascii=look.is_ascii, log_y=scale.is_log_y, smooth=scale.smooth
     )

@@ -66,7 +66,9 @@ def problems(cluster: Cluster | None, contact: Contact, now: float) -> list[str]
     age = contact.age_s(now)
     if contact.is_lost(now):
         since = "" if age is None else f" ({short(age)} ago)"
-        found.append(f"gpuqd does not answer{since}: {contact.problem or 'still waiting'}")
+        why = contact.problem or "still waiting"
+        same = "gpuqd does not answer"
+        found.append(f"{same}{since}{why.removeprefix(same) if why.startswith(same) else ': ' + why}")
     if cluster is not None and not cluster.engine_ok:
         found.append(f"engine: {cluster.engine_message or 'down'}")
     return found

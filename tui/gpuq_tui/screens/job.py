@@ -38,7 +38,7 @@ class JobScreen(View):
         super().__init__(look=look, clock=clock)
         self._job = job
         self._why: Why | None = None
-        self._series: tuple[Series, ...] = ()
+        self._series: tuple[Series, ...] | None = None
         self._shown: Series | None = None
         self._curve: Curve | None = None
         self._rank = _first_rank(job)
@@ -96,6 +96,7 @@ class JobScreen(View):
     def action_tag(self, by: int) -> None:
         """Draw the tag `by` places on; round at the ends."""
         if not self._series:
+            self.say("This job has written no values yet.")
             return
         at = self._series.index(self._shown) if self._shown in self._series else 0
         self._shown = self._series[(at + by) % len(self._series)]
@@ -108,7 +109,6 @@ class JobScreen(View):
         places = self._job.workers + 1
         at = 0 if self._rank is None else self._rank + 1
         self._read_log_of((at + by) % places)
-        self.post_message(self.Wants())
 
     def action_zoom(self) -> None:
         """Give all room to the pane that has the keys, or back to all."""
@@ -159,6 +159,7 @@ class JobScreen(View):
         self._rank = None if place == 0 else place - 1
         self._log, self._log_missing = LogTail(), None
         self._show_log()
+        self.post_message(self.Wants())
 
     def _zoom(self, pane: object) -> None:
         self.set_class(pane is not None, "-zoomed")
@@ -178,14 +179,17 @@ class JobScreen(View):
 
     def _show_chart(self) -> None:
         words = "Chart" if self._shown is None else label(self._shown, self.look)
-        if len(self._series) > 1 and self._shown in self._series:
+        if self._series and len(self._series) > 1 and self._shown in self._series:
             words += f"  (h l: tag {self._series.index(self._shown) + 1} of {len(self._series)})"
-        self._chart.show_curve(self._curve, title=words)
+        missing = "no values yet" if self._series == () else "asking gpuqd" + self.look.cut
+        self._chart.show_curve(self._curve, missing=missing, title=words)
 
     def _show_log(self) -> None:
         lines: list[Line] = self._log.view()
         if not lines:
-            lines = [line(self._log_missing or "nothing written yet", Tone.DIM)]
+            unknown = "asking gpuqd" + self.look.cut
+            missing = unknown if self._log.next_offset is None else "nothing written yet"
+            lines = [line(self._log_missing or missing, Tone.DIM)]
         which = "driver" if self._rank is None else f"rank {self._rank}"
         ended = "  (ended)" if self._log.is_final else ""
         self._log_pane.show(lines, title=f"Log {which} of {self._job.workers}{ended}  [ ] other")

@@ -105,9 +105,7 @@ class View(Screen[None], inherit_bindings=False):
     def show_edges(self) -> None:
         """Show the first lines and the last one as of now."""
         width = self.size.width
-        lines = header_lines(
-            self.cluster, self.jobs, self.contact, now=self.clock(), width=width, look=self.look
-        )
+        lines = header_lines(self.cluster, self.jobs, self.contact, now=self.clock(), width=width, look=self.look)
         self._header.styles.height = len(lines)
         self._header.show(lines)
         self._footer.show([self._last_line(width)])
@@ -156,4 +154,5 @@ class View(Screen[None], inherit_bindings=False):
         for active in self.active_bindings.values():
             binding = active.binding
             if binding.description and not binding.system:
-                yield self.app.get_key_display(binding), binding.description
+                key = self.app.get_key_display(binding)
+                yield (binding.key if self.look.is_ascii and not key.isascii() else key), binding.description

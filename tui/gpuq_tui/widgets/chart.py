@@ -25,6 +25,7 @@ class ChartPane(Pane):
     def __init__(self, *, look: Look, title: str, id: str | None = None) -> None:
         super().__init__(look=look, title=title, id=id)
         self._curve: Curve | None = None
+        self._missing = ""
         self._scale = Scale()
         self._drawn: object = None
 
@@ -33,18 +34,18 @@ class ChartPane(Pane):
         """Return how many points across can be told apart: braille has two in a cell."""
         return max(40, 2 * self.size.width)
 
-    def show_curve(self, curve: Curve | None, *, title: str) -> None:
-        """Draw `curve`; None says that there are no values yet."""
-        self._curve, self._title = curve, title
+    def show_curve(self, curve: Curve | None, *, missing: str = "", title: str) -> None:
+        """Draw `curve`, or say what is `missing` where it is None."""
+        self._curve, self._missing, self._title = curve, missing, title
         self.repaint()
 
     def repaint(self) -> None:
         """Draw the chart if anything of it changed."""
-        what = (self._curve, self._scale, self.size.width, self.body_height)
+        what = (self._curve, self._missing, self._scale, self.size.width, self.body_height)
         if what != self._drawn:
             self._drawn = what
             self._lines = chart_lines(
-                self._curve, self._scale, width=self.size.width, height=self.body_height, look=self.look
+                self._curve, self._missing, self._scale, width=self.size.width, height=self.body_height, look=self.look
             )
         super().repaint()
 

@@ -1,0 +1,199 @@
+"""A client that answers from values, and an app around it that asks without threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from textual.pilot import Pilot
+
+from gpuq import models
+from gpuq.client import Json
+from gpuq.errors import NotFoundError
+from gpuq.models import Cluster, Curve, Job, JobState, Node, Progress, Rank, RankState, Reason, Series, SeriesKind, Why
+from gpuq_tui.app import GpuqApp
+from gpuq_tui.lines.line import Look
+
+T = TypeVar("T")
+NOW = 1_000_000.0
+HOSTILE = "\x1b[31mred\x1b]0;title\x07 [bold]x[/bold] [/] ‮rtl \U0001f469‍\U0001f469 漢字 \udcff\n" + "n" * 10_000
+
+
+def a_job(job_id: int = 1, **changes: Any) -> Job:
+    """Return a job that waits for two GPUs."""
+    job = Job(
+        id=job_id,
+        name="train",
+        user="alice",
+        partition="main",
+        state=JobState.PENDING,
+        reason=Reason.RESOURCES,
+        workers=2,
+        gpus_per_worker=1,
+        gpus=2,
+        gpu_kind="virtual GPU",
+        script_name="train.py",
+        script_sha256="ab" * 32,
+        submitted_at=NOW - 100,
+    )
+    return replace(job, **changes)
+
+
+def a_running_job(job_id: int = 1, **changes: Any) -> Job:
+    """Return a job with two running ranks and a loss."""
+    ranks = tuple(
+        Rank(rank=r, role="worker" if r else "chief", host="n1", pid=70 + r, gpus=(str(r),), state=RankState.RUNNING)
+        for r in (0, 1)
+    )
+    running = dict[str, Any](
+        state=JobState.RUNNING,
+        reason=None,
+        started_at=NOW - 60,
+        running_at=NOW - 50,
+        attempt=1,
+        nodes=("n1",),
+        ranks=ranks,
+        progress=Progress(tag="loss", step=40, value=0.5, wall_time=NOW, previous=0.6),
+    )
+    return a_job(job_id, **{**running, **changes})
+
+
+def a_series(tag: str, **changes: Any) -> Series:
+    """Return a scalar of rank 0 of job 1."""
+    series = Series(
+        job_id=1, attempt=1, rank=0, run=".", tag=tag, kind=SeriesKind.SCALAR,
+        count=3, first_step=0, last_step=2, last_wall_time=NOW, last_value=1.0,
+    )  # fmt: skip
+    return replace(series, **changes)
+
+
+def a_curve(series: Series, values: Sequence[float] = (3.0, 2.0, 1.0)) -> Curve:
+    """Return a curve through `values` at steps 0, 1, 2, ..."""
+    points = tuple(values)
+    steps = tuple(float(i) for i in range(len(points)))
+    return Curve(series=series, steps=steps, wall_times=steps, low=points, high=points, last=points, count=len(points))
+
+
+def as_json(value: Any) -> Json:
+    """Return a model as the API's JSON, lists and all."""
+    return json.loads(json.dumps(asdict(value)))
+
+
+@dataclass
+class ScriptedClient:
+    """Answers as `gpuq.client.Client` would, from what it was given; raises `failure` if there is one."""
+
+    queue: list[Job] = field(default_factory=list[Job])
+    curves: dict[str, Curve] = field(default_factory=dict[str, Curve])
+    log: str = ""
+    engine_message: str | None = None
+    failure: Exception | None = None
+    cancelled: list[int] = field(default_factory=list[int])
+    asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
+
+    def cluster(self) -> Json:
+        self._fail()
+        node = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=0)
+        is_ok = self.engine_message is None
+        return as_json(
+            Cluster(name="prod", version="1", engine_ok=is_ok, engine_message=self.engine_message, nodes=(node,))
+        )
+
+    def jobs(self, *, everything: bool = False) -> list[Json]:
+        self._fail()
+        return [as_json(job) for job in self.queue if everything or not job.state.is_final]
+
+    def job(self, job_id: int) -> Json:
+        return as_json(self._find(job_id))
+
+    def why(self, job_id: int) -> Json:
+        job = self._find(job_id)
+        text = f"Job {job_id} needs 2 GPUs and 0 are free."
+        return as_json(
+            Why(job_id=job_id, state=job.state, reason=job.reason, text=text, needs_gpus=2, free_gpus=0, total_gpus=2)
+        )
+
+    def cancel(self, job_id: int) -> Json:
+        job = self._find(job_id)
+        self.cancelled.append(job_id)
+        return as_json(replace(job, state=JobState.COMPLETING))
+
+    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json:
+        self._find(job_id)
+        self.asked_logs.append((rank, offset))
+        if not self.log:
+            raise NotFoundError(f"Job {job_id} has no log yet.")
+        data = self.log.encode("utf-8", "surrogatepass")
+        start = max(0, len(data) + offset) if offset < 0 else offset
+        return {
+            "data": data[start:].decode("utf-8", "surrogatepass"),
+            "offset": start,
+            "next_offset": len(data),
+            "size": len(data),
+            "is_final": False,
+            "rank": rank,
+        }
+
+    def series(self, job_id: int) -> list[Json]:
+        self._find(job_id)
+        return [as_json(curve.series) for curve in self.curves.values()]
+
+    def curve(
+        self, job_id: int, tag: str, *, rank: int | None = None, run: str | None = None, columns: int = 200
+    ) -> Json:
+        self._find(job_id)
+        return as_json(self.curves[tag])
+
+    def _find(self, job_id: int) -> models.Job:
+        self._fail()
+        for job in self.queue:
+            if job.id == job_id:
+                return job
+        raise NotFoundError(f"There is no job {job_id}.")
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+async def at_once(function: Callable[[], T], /) -> T:
+    """Return `function()`: a scripted client never blocks."""
+    return function()
+
+
+@dataclass
+class Times:
+    """A clock that tests set."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def an_app(client: ScriptedClient, *, look: Look | None = None, clock: Callable[[], float] | None = None) -> GpuqApp:
+    """Return the app around a scripted client."""
+    return GpuqApp(client, look=look or Look(), clock=clock or Times(), beside=at_once)
+
+
+def piloted(
+    app: GpuqApp, use: Callable[[Pilot[None]], Coroutine[Any, Any, None]], size: tuple[int, int] = (80, 24)
+) -> None:
+    """Run the app without a terminal, with its first answer shown, and `use` it."""
+
+    async def drive() -> None:
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await use(pilot)
+
+    asyncio.run(drive())
+
+
+def screen_text(app: GpuqApp) -> str:
+    """Return what is on the screen, row by row."""
+    compositor = app.screen._compositor  # pyright: ignore[reportPrivateUsage] - the only text of the whole screen
+    strips = compositor.render_strips(app.size)
+    return "\n".join(strip.text.rstrip() for strip in strips)

@@ -1,0 +1,302 @@
+"""The root view, with its keys."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+
+from gpuq.errors import UnavailableError
+from gpuq.models import JobState
+from gpuq_tui.lines.line import Look
+from gpuq_tui.screens.confirm import ConfirmCancel
+from gpuq_tui.screens.help import HelpScreen
+from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.widgets.pane import Pane, text_of
+from tests.tui.scripted import (
+    HOSTILE,
+    ScriptedClient,
+    Times,
+    a_job,
+    a_running_job,
+    an_app,
+    piloted,
+    screen_text,
+)
+
+
+def selected(pilot: Pilot[None]) -> int | None:
+    """Return the id of the job under the cursor."""
+    assert isinstance(pilot.app.screen, QueueScreen)
+    job = pilot.app.screen.selected
+    return None if job is None else job.id
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_the_first_screen_shows_cluster_jobs_and_why_the_selected_one_waits(size: tuple[int, int]) -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1), a_running_job(2, user="bob")]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        text = screen_text(app)
+
+        assert "gpuq prod  2/2 virtual GPU busy" in text
+        assert "> 1 " in text
+        assert "Resources" in text
+        assert "loss 0.5 ↓ step 40" in text
+        assert "Job 1 needs 2 GPUs and 0 are free." in text
+
+    piloted(app, use, size)
+
+
+def test_keys_of_both_kinds_move_the_cursor_and_it_stays_inside() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(i) for i in range(1, 101)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        seen: list[int | None] = []
+        for key in ("k", "j", "down", "up", "G", "j", "g", "ctrl+d", "ctrl+u", "pagedown", "pageup", "end", "home"):
+            await pilot.press(key)
+            seen.append(selected(pilot))
+
+        half = seen[7]
+        assert seen[:7] == [1, 2, 3, 2, 100, 100, 1]
+        assert half is not None
+        assert half > 4
+        assert seen[8:] == [1, seen[9], 1, 100, 1]
+
+    piloted(app, use)
+
+
+def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
+    client = ScriptedClient(queue=[a_job(1), a_job(2), a_job(3)])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("j")
+        client.queue = [a_job(2), a_job(3), a_job(4)]
+        await pilot.press("r")
+        await pilot.pause()
+        assert selected(pilot) == 2
+
+        client.queue = [a_job(3), a_job(4)]
+        await pilot.press("r")
+        await pilot.pause()
+        assert selected(pilot) == 3
+
+        client.queue = []
+        await pilot.press("r")
+        await pilot.pause()
+        assert selected(pilot) is None
+        assert "no job" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_finished_jobs_come_and_go_with_a() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1), a_job(2, state=JobState.FAILED, reason=None, error="out of memory")]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "out of memory" not in screen_text(app)
+        await pilot.press("a")
+        await pilot.pause()
+        assert "out of memory" in screen_text(app)
+        await pilot.press("a")
+        await pilot.pause()
+        assert "out of memory" not in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_a_filter_works_while_it_is_typed_and_esc_takes_it_away() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1, name="bert"), a_job(2, name="resnet"), a_job(3, name="resnet")]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("slash", *"resn")
+        await pilot.pause()
+        assert selected(pilot) == 2
+        assert "Jobs 2 of 3 | not ended | /resn" in screen_text(app)
+
+        await pilot.press("enter", "j", "j")
+        assert selected(pilot) == 3
+
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Jobs 3 of 3 | not ended ━" in screen_text(app)
+
+        await pilot.press("slash", *"!q", "escape")
+        await pilot.pause()
+        assert "Jobs 3 of 3 | not ended ━" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_only_y_in_the_dialog_that_names_the_job_cancels_it() -> None:
+    client = ScriptedClient(queue=[a_running_job(7, name="resnet")])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        for answer in ("n", "escape", "enter", "q", "j"):
+            await pilot.press("ctrl+x")
+            assert isinstance(app.screen, ConfirmCancel)
+            question = text_of(app.screen.query_one(Pane))
+            assert "Job 7 resnet" in question
+            assert "of alice, RUNNING for 1m00s, holds 2 GPU." in question
+            await pilot.press(answer)
+        await pilot.press("n")
+        assert client.cancelled == []
+
+        await pilot.press("ctrl+x", "y")
+        await pilot.pause()
+        assert client.cancelled == [7]
+        assert "Job 7 is asked to end." in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_an_ended_job_is_not_cancelled_again() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1, state=JobState.COMPLETED, reason=None)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("a")
+        await pilot.pause()
+        await pilot.press("ctrl+x")
+        assert isinstance(app.screen, QueueScreen)
+        assert "Job 1 has ended already" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_no_bare_letter_destroys_and_pasted_text_fires_no_key() -> None:
+    client = ScriptedClient(queue=[a_job(1), a_job(2)])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        for letter in "abcdefhilmnoprstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
+            await pilot.press(letter)
+        assert client.cancelled == []
+
+        app.screen.post_message(events.Paste("qGj\x18y/"))
+        await pilot.pause()
+        assert app.is_running
+        assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+def test_help_lists_the_keys_of_the_view() -> None:
+    app = an_app(ScriptedClient())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        text = text_of(app.screen.query_one(Pane))
+        for deed in ("open the job", "filter as you type", "cancel the job (asks first)", "quit"):
+            assert deed in text
+
+        await pilot.press("q")
+        assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_it_quits_with_success(key: str) -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+
+    piloted(app, use)
+
+    assert app.return_code == 0
+
+
+def test_ctrl_c_quits_from_everywhere() -> None:
+    for way in (("slash",), ("ctrl+x",), ("enter",), ("question_mark",)):
+        app = an_app(ScriptedClient(queue=[a_job(1)]))
+
+        async def use(pilot: Pilot[None], way: tuple[str, ...] = way) -> None:
+            await pilot.press(*way, "ctrl+c")
+
+        piloted(app, use)
+
+        assert app.return_code == 0
+
+
+def test_a_silent_gpuqd_is_said_with_the_age_of_the_data_and_no_span_goes_on() -> None:
+    client, clock = ScriptedClient(queue=[a_running_job(1)]), Times()
+    app = an_app(client, clock=clock)
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "1m00s" in screen_text(app)
+        client.failure = UnavailableError("gpuqd does not answer at /s: start it.")
+        clock.now += 12
+        await pilot.press("r")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "! gpuqd does not answer (12s ago) at /s: start it." in text
+        assert "OLD DATA 12s ago" in text
+        assert "1m00s" in text
+        assert "1m12s" not in text
+        await pilot.press("j", "question_mark", "escape")
+
+        client.failure = None
+        await pilot.press("r")
+        await pilot.pause()
+        assert "does not answer" not in screen_text(app)
+        assert "1m12s" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_without_any_answer_nothing_is_claimed() -> None:
+    app = an_app(ScriptedClient(failure=UnavailableError("gpuqd does not answer at /s: start it.")))
+
+    async def use(pilot: Pilot[None]) -> None:
+        text = screen_text(app)
+        assert "no data yet" in text
+        assert "GPU busy" not in text
+
+    piloted(app, use)
+
+
+def test_an_answer_of_another_version_is_said_and_survived() -> None:
+    client = ScriptedClient(queue=[a_job(1)])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        client.failure = KeyError("jobs")
+        await pilot.press("r")
+        await pilot.pause()
+        assert "is not understood" in screen_text(app)
+        assert "> 1 " in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_trouble_of_the_engine_is_on_top() -> None:
+    app = an_app(ScriptedClient(engine_message="the Spark master died"))
+
+    async def use(_pilot: Pilot[None]) -> None:
+        assert "! engine: the Spark master died" in screen_text(app)
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (20, 6), (1, 1)])
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_hostile_names_break_no_screen_of_any_size(size: tuple[int, int], is_ascii: bool) -> None:
+    job = a_running_job(1, name=HOSTILE, user=HOSTILE, nodes=(HOSTILE,), error=HOSTILE, error_tail=(HOSTILE,) * 3)
+    app = an_app(ScriptedClient(queue=[job], engine_message=HOSTILE, log=HOSTILE * 3), look=Look(is_ascii=is_ascii))
+
+    async def use(pilot: Pilot[None]) -> None:
+        for keys in (("j",), ("question_mark",), ("escape",), ("ctrl+x",), ("n",), ("enter",)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = screen_text(app)
+            assert "\x1b" not in text
+            assert "\x07" not in text
+            assert "‮" not in text
+            assert not is_ascii or [c for c in text if not c.isascii()] == []
+            assert len(text.split("\n")) == size[1]
+
+    piloted(app, use, size)
