@@ -35,6 +35,15 @@ def serve(config_file: Path) -> None:
     uvloop.run(service.serve(config, ready=ready))
 
 
+@cli.command()
+@click.option("--master-port", type=click.IntRange(1, 65535), help="The Spark master's port. [any free one]")
+def demo(master_port: int | None) -> None:
+    """Start a cluster on this machine and train two jobs on it."""
+    from gpuq_daemon import demo
+
+    sys.exit(demo.run(master_port=master_port))
+
+
 def main() -> None:
     """Run gpuqd; an error that a person can mend is one sentence."""
     try:
@@ -42,7 +51,7 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        print(f"gpuqd: {error.format_message()}", file=sys.stderr)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
