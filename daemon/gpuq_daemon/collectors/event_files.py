@@ -91,9 +91,13 @@ class EventFileFollower:
         self._turn += 1
         turn = self._turn % len(waiting) if waiting else 0
         queue = deque(waiting[turn:] + waiting[:turn])
-        while queue and budget_bytes > 0:
+        has_moved = False
+        # An empty batch must mean that there is nothing more, not that a long tail has used up the budget.
+        while queue and (budget_bytes > 0 or not has_moved):
             file = queue.popleft()
+            start = file.reader.offset
             budget_bytes -= self._read(file)
+            has_moved = has_moved or file.reader.offset != start
             if file.wants_reading:
                 queue.append(file)
         for file in waiting:

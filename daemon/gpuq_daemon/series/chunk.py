@@ -61,6 +61,18 @@ def unpack(blob: bytes, count: int) -> list[ScalarPoint]:
     return list(zip(*columns, strict=True))
 
 
+def value_at(blob: bytes, count: int, index: int) -> float:
+    """Return the value of point `index` of a chunk of `count` points.
+
+    Raises:
+        ValueError: the blob is not that of `count` points.
+    """
+    form = layout(blob, count)
+    width = struct.calcsize(form.value_code)
+    value: float = struct.unpack_from("<" + form.value_code, blob, form.values + index * width)[0]
+    return value
+
+
 def layout(blob: bytes, count: int) -> Layout:
     """Return how a blob of `count` points is laid out.
 

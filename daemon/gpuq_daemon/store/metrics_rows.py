@@ -1,0 +1,194 @@
+"""Rows of `metrics.db`, one function a question; each runs in the transaction of whoever calls it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, cast
+
+from gpuq.errors import NotFoundError
+from gpuq.models import Series, SeriesKind
+from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_histogram, unpack, value_at
+from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, SeriesKey
+
+_SERIES = "job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value"
+
+
+def positions(db: sqlite3.Connection, job_id: int, attempt: int) -> dict[str, FilePosition]:
+    sql = """
+        SELECT path, identity, offset, skipped, oversized, is_held FROM event_file
+        WHERE job_id = :job_id AND attempt = :attempt"""
+    rows: list[tuple[str, str, int, int, int, int]] = db.execute(sql, {"job_id": job_id, "attempt": attempt}).fetchall()
+    return {
+        path: FilePosition(
+            path=path,
+            identity=identity,
+            offset=offset,
+            skipped=skipped,
+            oversized=oversized,
+            is_held=bool(is_held),
+        )
+        for path, identity, offset, skipped, oversized, is_held in rows
+    }
+
+
+def continues(db: sqlite3.Connection, batch: Batch) -> bool:
+    """Whether all files of the batch stand where it begins."""
+    stored = positions(db, batch.job_id, batch.attempt)
+    return all(stored.get(p.path) == batch.before.get(p.path) for p in batch.positions)
+
+
+def put_position(db: sqlite3.Connection, batch: Batch, position: FilePosition) -> None:
+    sql = """
+        INSERT OR REPLACE INTO event_file
+          (job_id, attempt, path, identity, offset, skipped, oversized, is_held)
+        VALUES (:job_id, :attempt, :path, :identity, :offset, :skipped, :oversized, :is_held)"""
+    values = {"job_id": batch.job_id, "attempt": batch.attempt, "is_held": int(position.is_held)}
+    for name in ("path", "identity", "offset", "skipped", "oversized"):
+        values[name] = getattr(position, name)
+    db.execute(sql, values)
+
+
+def _grow(
+    db: sqlite3.Connection,
+    batch: Batch,
+    key: SeriesKey,
+    steps: list[int],
+    last: ScalarPoint | HistogramPoint,
+) -> int:
+    """Count new points in their series' row, made if missing, and return its id; `last` is the newest of them."""
+    sql = """
+        INSERT INTO series (job_id, attempt, rank, run, tag, kind, count, first_step, last_step,
+                            last_wall_time, last_value)
+        VALUES (:job_id, :attempt, :rank, :run, :tag, :kind, :count, :first_step, :last_step,
+                :last_wall_time, :last_value)
+        ON CONFLICT (job_id, attempt, rank, run, tag, kind) DO UPDATE SET
+          count = count + excluded.count,
+          first_step = min(first_step, excluded.first_step),
+          last_step = iif(excluded.last_wall_time >= last_wall_time, excluded.last_step, last_step),
+          last_value = iif(excluded.last_wall_time >= last_wall_time, excluded.last_value, last_value),
+          last_wall_time = max(last_wall_time, excluded.last_wall_time)
+        RETURNING id"""
+    if isinstance(last, HistogramPoint):
+        last_step, last_wall_time, last_value = last.step, last.wall_time, None
+    else:
+        last_step, last_wall_time, last_value = last
+    values = {
+        "job_id": batch.job_id,
+        "attempt": batch.attempt,
+        "rank": key.rank,
+        "run": key.run,
+        "tag": key.tag,
+        "kind": str(key.kind),
+        "count": len(steps),
+        "first_step": min(steps),
+        "last_step": last_step,
+        "last_wall_time": last_wall_time,
+        "last_value": last_value,
+    }
+    return db.execute(sql, values).fetchone()[0]
+
+
+def append_scalars(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points: list[ScalarPoint]) -> None:
+    """Add points behind the series' last chunk.
+
+    A chunk at the end that is no larger than what follows it is merged with it, like the digits of a binary
+    counter: a point is rewritten at most 12 times, and a series has at most that many small chunks.
+    """
+    newest = max(reversed(points), key=lambda p: p[1])
+    row = _grow(db, batch, key, [p[0] for p in points], newest)
+    last = """
+        SELECT number, count, points FROM chunk WHERE series_id = :id AND count < :full
+          AND number = (SELECT max(number) FROM chunk WHERE series_id = :id)"""
+    number: int = db.execute(
+        "SELECT coalesce(max(number), -1) + 1 FROM chunk WHERE series_id = :id", {"id": row}
+    ).fetchone()[0]
+    while found := db.execute(last, {"id": row, "full": POINTS_PER_CHUNK}).fetchone():
+        if found[1] > len(points):
+            break
+        number = found[0]
+        points = unpack(found[2], found[1]) + points
+        db.execute("DELETE FROM chunk WHERE series_id = :id AND number = :number", {"id": row, "number": number})
+    insert = "INSERT INTO chunk (series_id, number, count, points) VALUES (:id, :number, :count, :points)"
+    for start in range(0, len(points), POINTS_PER_CHUNK):
+        part = points[start : start + POINTS_PER_CHUNK]
+        db.execute(insert, {"id": row, "number": number, "count": len(part), "points": pack(part)})
+        number += 1
+
+
+def append_histograms(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points: list[HistogramPoint]) -> None:
+    newest = max(reversed(points), key=lambda p: p.wall_time)
+    row = _grow(db, batch, key, [p.step for p in points], newest)
+    sql = """
+        INSERT INTO histogram (series_id, number, step, point)
+        SELECT :id, coalesce(max(number), -1) + 1, :step, :point FROM histogram WHERE series_id = :id"""
+    db.executemany(sql, ({"id": row, "step": p.step, "point": pack_histogram(p)} for p in points))
+
+
+def list_series(db: sqlite3.Connection, job_id: int) -> list[tuple[int, Series]]:
+    """Return row ids and series: newest attempt first, then by rank, run, tag."""
+    sql = f"SELECT id, {_SERIES} FROM series WHERE job_id = :job_id ORDER BY attempt DESC, rank, run, tag, kind"
+    return [(row[0], _to_series(row[1:])) for row in db.execute(sql, {"job_id": job_id})]
+
+
+def _to_series(row: tuple[Any, ...]) -> Series:
+    job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value = row
+    kind = SeriesKind(kind)
+    if kind is SeriesKind.SCALAR and last_value is None:
+        last_value = float("nan")
+    return Series(
+        job_id=job_id,
+        attempt=attempt,
+        rank=rank,
+        run=run,
+        tag=tag,
+        kind=kind,
+        count=count,
+        first_step=first_step,
+        last_step=last_step,
+        last_wall_time=last_wall_time,
+        last_value=last_value,
+    )
+
+
+def find(
+    db: sqlite3.Connection,
+    job_id: int,
+    tag: str,
+    kind: SeriesKind,
+    rank: int | None,
+    run: str | None,
+    attempt: int | None,
+) -> tuple[int, Series]:
+    """Return the first series that matches, newest attempt first.
+
+    Raises:
+        NotFoundError: none does.
+    """
+    sql = f"""
+        SELECT id, {_SERIES} FROM series
+        WHERE job_id = :job_id AND tag = :tag AND kind = :kind
+          AND (:rank IS NULL OR rank = :rank) AND (:run IS NULL OR run = :run)
+          AND (:attempt IS NULL OR attempt = :attempt)
+        ORDER BY attempt DESC, rank, run LIMIT 1"""
+    asked = {"job_id": job_id, "tag": tag, "kind": str(kind), "rank": rank, "run": run, "attempt": attempt}
+    row = db.execute(sql, asked).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"Job {job_id} has no {kind} {tag!r} there; see which tags it has with `gpuq plot {job_id}`."
+        )
+    return row[0], _to_series(row[1:])
+
+
+def value_before(db: sqlite3.Connection, row: int, points: int) -> float | None:
+    """Return the value that was written `points` before the last one, or the first; None if there is only one."""
+    sql = "SELECT points, count FROM chunk WHERE series_id = :id ORDER BY number DESC"
+    rows = cast(Iterable[tuple[bytes, int]], db.execute(sql, {"id": row}))
+    value, seen = None, 0
+    for blob, count in rows:
+        if seen + count > 1:
+            value = value_at(blob, count, max(count - 1 - (points - seen), 0))
+        seen += count
+        if seen > points:
+            break
+    return value
