@@ -118,14 +118,34 @@ def plain_gpuqd() -> Generator[Gpuqd]:
             f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
             '[partition.plain]\nengine = "embedded"\n'
         )
-        daemon = Gpuqd(folder, config, [sys.executable, "-c", _PLAIN, str(config)])
-        daemon.start()
-        try:
+        with _ended(Gpuqd(folder, config, [sys.executable, "-c", _PLAIN, str(config)])) as daemon:
             yield daemon
-        finally:
-            if daemon.process is not None and daemon.process.poll() is None:
-                _cancel_all(daemon)
-                daemon.stop()
+
+
+@contextlib.contextmanager
+def embedded_gpuqd(*, nodes: int = 2, gpus_per_node: int = 1) -> Generator[Gpuqd]:
+    """Give a running gpuqd with the embedded engine: real Spark, TensorFlowOnSpark and TensorFlow."""
+    with short_folder() as folder:
+        config = folder / "gpuqd.toml"
+        config.write_text(
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
+            f'[partition.local]\nengine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n'
+        )
+        with _ended(
+            Gpuqd(folder, config, [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)])
+        ) as d:
+            yield d
+
+
+@contextlib.contextmanager
+def _ended(daemon: Gpuqd) -> Generator[Gpuqd]:
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            _cancel_all(daemon)
+            daemon.stop()
 
 
 def _cancel_all(daemon: Gpuqd) -> None:
