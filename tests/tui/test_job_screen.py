@@ -237,3 +237,18 @@ def test_before_the_first_answer_nothing_is_said_about_values_or_logs() -> None:
         assert text.count("asking gpuqd…") == 2
 
     piloted(app, use)
+
+
+def test_a_job_that_is_gone_is_said_and_its_last_state_stays() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        client.queue = []
+        await pilot.press("r")
+        await pilot.pause()
+        assert "There is no job 1." in screen_text(app)
+        assert "RUNNING for 1m00s" in screen_text(app)
+
+    piloted(app, use)

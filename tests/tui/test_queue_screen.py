@@ -161,6 +161,8 @@ def test_an_ended_job_is_not_cancelled_again() -> None:
         await pilot.press("ctrl+x")
         assert isinstance(app.screen, QueueScreen)
         assert "Job 1 has ended already" in screen_text(app)
+        await pilot.press("j")
+        assert "Job 1 has ended already" not in screen_text(app)
 
     piloted(app, use)
 

@@ -36,7 +36,7 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the view on top shows of one job; `has_ended` jobs too if `everything`.
+    """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
     `series` is the one whose curve is drawn, thinned to `columns`; `log_rank` None is the driver's log, read
     from `log_offset` on, None for its tail.

@@ -36,10 +36,13 @@ def _state(job: Job, why_text: str | None, now: float, width: int, look: Look) -
 
 
 def _times(job: Job, now: float, width: int) -> list[Line]:
-    parts = [f"submitted {moment(job.submitted_at)}"]
-    parts += [] if job.started_at is None else [f"started {moment(job.started_at)}"]
-    parts += [] if job.running_at is None else [f"running {moment(job.running_at)}"]
-    parts += [] if job.ended_at is None else [f"ended {moment(job.ended_at)}"]
+    moments = (("submitted", job.submitted_at), ("started", job.started_at), ("running", job.running_at))
+    parts, day = list[str](), ""
+    for word, at in (*moments, ("ended", job.ended_at)):
+        if at is not None:
+            its_day, clock = moment(at).split(" ")
+            parts.append(f"{word} {clock if its_day == day else f'{its_day} {clock}'}")
+            day = its_day
     limit = "no time limit"
     if job.time_limit_s is not None:
         limit = f"time limit {short(job.time_limit_s)}"

@@ -88,6 +88,7 @@ class JobScreen(View):
             return
         if answer.job is not None:
             self._take_job(answer.job)
+        self.notice = answer.refused.get("job", self.notice)
         self._why = answer.why or self._why
         self._take_series(answer)
         self._take_log(answer)
