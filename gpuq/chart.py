@@ -20,6 +20,7 @@ _ASCII_MARKERS = "*o+x#@"
 _UNICODE_MARKERS = ("braille", "o", "+", "x", "#", "@")
 _ASCII_FRAME = str.maketrans("─│┌┐└┘├┤┬┴┼…•", "-|++++++++++*")
 _MIN_WIDTH, _MIN_HEIGHT = 24, 6
+_RESOLUTION = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +110,14 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     """Return at most `count` + 1 round numbers (1, 2 or 5 times a power of ten) within [low, high]."""
     if not high > low:
         return [low]
-    if not math.isfinite(high - low):
-        return [low, high]
     rough = (high - low) / max(1, count)
+    if not 1e-300 < rough < 1e300 or high - low <= _RESOLUTION * max(abs(low), abs(high)):
+        return [low, high]  # rounder numbers between them cannot be told apart
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [i * step for i in range(first, last + 1)]
+    return [min(max(i * step, low), high) for i in range(first, last + 1)]
 
 
 def _segments(
@@ -169,12 +170,13 @@ def _plot(
     figure.plotsize(*size)
     for index, segments in enumerate(lines):
         marker = _marker(index, len(lines), options)
-        for xs, ys in segments:
+        for segment_xs, segment_ys in segments:
+            xs, ys = _unit(segment_xs, x_range), _unit(segment_ys, y_range)
             figure.plot(xs, ys, marker=marker, color=_COLORS[index % len(_COLORS)] if options.color else None)
-    figure.xlim(*_widened(x_range))
-    figure.ylim(*_widened(y_range))
+    figure.xlim(0.0, 1.0)
+    figure.ylim(0.0, 1.0)
     _axes(figure, x_range, y_range, options, size)
-    figure.title(fit(clean(options.title), size[0] - 10))
+    figure.title(_title(options, size[0] - 10))
     text: str = figure.build()
     return (text if options.color else figure.uncolorize(text)).rstrip("\n")
 
@@ -187,9 +189,11 @@ def _axes(
     size: tuple[int, int],
 ) -> None:
     x_ticks = ticks(*x_range, max(2, size[0] // 14))
-    figure.xticks(x_ticks, _tick_labels(x_ticks) if options.x == "step" else [duration(x) for x in x_ticks])
+    figure.xticks(
+        _unit(x_ticks, x_range), _tick_labels(x_ticks) if options.x == "step" else [duration(x) for x in x_ticks]
+    )
     y_ticks = ticks(*y_range, max(2, size[1] // 3))
-    figure.yticks(y_ticks, [number(10**y) for y in y_ticks] if options.log_y else _tick_labels(y_ticks))
+    figure.yticks(_unit(y_ticks, y_range), [number(10**y) for y in y_ticks] if options.log_y else _tick_labels(y_ticks))
 
 
 def _tick_labels(values: Sequence[float]) -> list[str]:
@@ -202,13 +206,17 @@ def _tick_labels(values: Sequence[float]) -> list[str]:
     return [f"{v + 0.0:.{decimals}f}" for v in values]
 
 
-def _widened(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return bounds with room between them: one value alone stands in the middle."""
+def _unit(values: Sequence[float], bounds: tuple[float, float]) -> list[float]:
+    """Return values as fractions of the way from the lower bound to the upper; a value alone is in the middle.
+
+    plotext gets nothing else: it fails on the largest floats and draws tiny ranges wrongly.
+    """
     low, high = bounds
-    if high > low:
-        return bounds
-    room = abs(low) * 0.1 or 1.0
-    return low - room, high + room
+    if not high > low:
+        return [0.5] * len(values)
+    if math.isfinite(high - low):
+        return [(value - low) / (high - low) for value in values]
+    return [(value / 4 - low / 4) / (high / 4 - low / 4) for value in values]
 
 
 def _marker(index: int, among: int, options: ChartOptions) -> str:
@@ -231,14 +239,21 @@ def _last(curve: Curve) -> str:
     return "NaN" if curve.last[-1] is None else number(curve.last[-1])
 
 
+def _title(options: ChartOptions, width: int) -> str:
+    title = clean(options.title)
+    if options.is_ascii:
+        return fit(title.encode("ascii", "backslashreplace").decode(), width, mark="~")
+    return fit(title, width)
+
+
 def _nothing(curves: Sequence[Curve], options: ChartOptions, width: int, height: int) -> str:
     has_points = any(curve.count for curve in curves)
     why = "no point that can be drawn" if has_points else "no points yet"
     if has_points and options.log_y:
         why += " on a logarithmic axis"
     lines = [""] * height
-    lines[0] = fit(clean(options.title), width).center(width).rstrip()
-    lines[height // 2] = fit(why, width).center(width).rstrip()
+    lines[0] = _title(options, width).center(width).rstrip()
+    lines[height // 2] = fit(why, width, mark="~").center(width).rstrip()
     return "\n".join(lines)
 
 

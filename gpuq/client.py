@@ -107,9 +107,7 @@ class Client:
         )
 
     def _ask(self, method: str, path: str, params: Json | None = None, body: Json | None = None) -> Any:
-        content = (
-            b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        )
+        content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         query = "&".join(f"{k}={_quote(str(v))}" for k, v in (params or {}).items() if v is not None)
         head = (
             f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
@@ -141,9 +139,7 @@ class Client:
                     f"You may not talk to the gpuqd at {self.path}: it serves another user."
                 ) from error
             except OSError as error:
-                raise UnavailableError(
-                    f"Cannot reach gpuqd at {self.path}: {error.strerror or error}."
-                ) from error
+                raise UnavailableError(f"Cannot reach gpuqd at {self.path}: {error.strerror or error}.") from error
             return _read_answer(connection, request)
         except TimeoutError as error:
             raise UnavailableError(

@@ -21,8 +21,7 @@ def check_main_fun(text: str, path: str) -> None:
     binding = _binding(_parse(text, shown).body)
     if binding is None:
         raise UsageError(
-            f"{shown} has no main_fun at top level; define `def main_fun(args, ctx):`, which every "
-            "worker runs."
+            f"{shown} has no main_fun at top level; define `def main_fun(args, ctx):`, which every worker runs."
         )
     if isinstance(binding, ast.AsyncFunctionDef):
         raise UsageError(f"{shown} line {binding.lineno}: main_fun is async; make it a plain function.")
@@ -43,9 +42,7 @@ def _parse(text: str, shown: str) -> ast.Module:
         where = f" line {error.lineno}" if error.lineno else ""
         raise UsageError(f"{shown}{where}: syntax error: {clean(error.msg)}.") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(
-            f"{shown} cannot be parsed: {clean(str(error)) or 'it is nested too deeply'}."
-        ) from error
+        raise UsageError(f"{shown} cannot be parsed: {clean(str(error)) or 'it is nested too deeply'}.") from error
 
 
 def _binding(statements: list[ast.stmt]) -> ast.stmt | None:

@@ -55,14 +55,14 @@ def read_script(path: str) -> str:
         raise UsageError(f"There is no script {shown}.") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"Cannot read {shown}: {_cause(error)}.") from error
+    n_bytes = _checked_size(handle, shown)
     with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"{shown} is not a file that can be queued; give a Python script.")
         content = stream.read(MAX_SCRIPT_BYTES + 1)
     if len(content) > MAX_SCRIPT_BYTES:
-        largest = max(found.st_size, len(content))
-        raise UsageError(f"{shown} is {size(largest)}; a script may have at most 1 MiB: put data on the file system.")
+        raise UsageError(
+            f"{shown} is {size(max(n_bytes, len(content)))}; a script may have at most 1 MiB: "
+            "put data on the file system."
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -70,9 +70,17 @@ def read_script(path: str) -> str:
         raise UsageError(f"{shown} line {line} is not UTF-8 text; save the script as UTF-8.") from error
 
 
+def _checked_size(handle: int, shown: str) -> int:
+    """Return the bytes of an open file; anything that is not a regular file is closed and refused."""
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    os.close(handle)
+    what = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+    raise UsageError(f"{shown} is {what}; give a Python script.")
+
+
 def _cause(error: OSError | ValueError) -> str:
-    if isinstance(error, IsADirectoryError):
-        return "it is a directory"
     return (error.strerror if isinstance(error, OSError) else str(error)) or "unknown cause"
 
 

@@ -42,9 +42,7 @@ def display_width(text: str) -> int:
         return len(text)
     import unicodedata  # a megabyte of tables, for names that need it only
 
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def fit(text: str, width: int, *, mark: str = "…") -> str:

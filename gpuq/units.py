@@ -23,8 +23,7 @@ def parse_time_limit(text: str) -> int:
     seconds = _clock_time(word) if ":" in word or "-" in word else _with_units(word)
     if seconds is None:
         raise UsageError(
-            f"{_quoted(text)} is not a time limit: write minutes (90), units (30m, 2h, 1h30m), "
-            "HH:MM:SS or D-HH:MM:SS."
+            f"{_quoted(text)} is not a time limit: write minutes (90), units (30m, 2h, 1h30m), HH:MM:SS or D-HH:MM:SS."
         )
     if not 1 <= seconds <= MAX_TIME_LIMIT_S:
         raise UsageError(f"The time limit {_quoted(text)} is not between 1 second and 366 days.")
@@ -85,9 +84,7 @@ def parse_job_id(text: str) -> int:
         NotFoundError: it is larger than any job's number can be.
     """
     if not (text.isascii() and text.isdigit()) or not text.strip("0"):
-        raise UsageError(
-            f"{_quoted(text)} is not a job number: give a whole number from 1, as `gpuq queue` shows."
-        )
+        raise UsageError(f"{_quoted(text)} is not a job number: give a whole number from 1, as `gpuq queue` shows.")
     if len(text.lstrip("0")) > 19 or int(text) > _MAX_JOB_ID:
         raise NotFoundError(f"There is no job {text[:40]}.")
     return int(text)

@@ -86,18 +86,20 @@ def run(words: Sequence[str]) -> int:
         GpuqError: what click refuses, as UsageError, or what the command came upon.
     """
     try:
-        code: object = root.main(list(words), prog_name="gpuq", standalone_mode=False)
-    except click.Abort as error:
-        raise KeyboardInterrupt from error
+        # not `root.main`: it ends the process by itself where nobody reads the output
+        with root.make_context("gpuq", list(words)) as context:
+            code: object = root.invoke(context)
+    except click.exceptions.Exit as ended:  # --help has been printed
+        return ended.exit_code
     except click.ClickException as error:
-        raise UsageError(sentence(error)) from error
+        verb = next((f" {word}" for word in words[:1] if word in COMMANDS), "")
+        raise UsageError(sentence(error, f"gpuq{verb}")) from error
     return code if isinstance(code, int) else 0
 
 
-def sentence(error: click.ClickException) -> str:
+def sentence(error: click.ClickException, command: str) -> str:
     """Return what was wrong with a command line and what would be right, as one sentence."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    command = context.command_path if context else "gpuq"
     if isinstance(error, click.NoSuchOption):
         return _no_such_option(error.option_name, context, command)
     message = " ".join(error.format_message().split()).rstrip(".")

@@ -1,7 +1,7 @@
 """The far side of the wire: a scripted HTTP server on a unix socket, and the values it answers with.
 
 `FakeDaemon.answers` maps "GET /v1/jobs/12" to what is answered: JSON-ready values and dataclasses of
-`gpuq.models`, a `Problem`, raw bytes, or a list of those of which each is given once and the last for ever.
+`gpuq.models`, a `Problem`, raw bytes, or a `Script` of those.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from http.server import BaseHTTPRequestHandler
@@ -29,6 +29,13 @@ class Problem:
     detail: str
 
 
+@dataclass(frozen=True)
+class Script:
+    """Answers of which each is given once, and the last for ever."""
+
+    values: list[Any]
+
+
 @dataclass
 class FakeDaemon:
     """What is answered, and what was asked: (method, path, query, body) in order."""
@@ -44,15 +51,15 @@ class FakeDaemon:
         url = urlsplit(target)
         self.asked.append((method, url.path, dict(parse_qsl(url.query)), json.loads(body) if body else None))
         value = self.answers.get(f"{method} {url.path}", Problem(404, f"There is no {url.path}."))
-        if isinstance(value, list) and value:
-            value = value.pop(0) if len(value) > 1 else value[0]
+        if isinstance(value, Script):
+            value = value.values.pop(0) if len(value.values) > 1 else value.values[0]
         if isinstance(value, Problem):
             return value.status, json.dumps({"title": "x", "detail": value.detail}).encode()
         return 200, value if isinstance(value, bytes) else json.dumps(as_json(value)).encode()
 
 
 @contextmanager
-def serve(directory: Path) -> Iterator[FakeDaemon]:
+def serve(directory: Path) -> Generator[FakeDaemon]:
     """Serve a fake daemon at a socket in `directory` until the block ends."""
     daemon = FakeDaemon(path=str(directory / "d.sock"))
 
@@ -121,7 +128,8 @@ def a_cluster(*, free_gpus: int = 0, **named: Any) -> Cluster:
         )
         for i in (1, 2)
     )
-    return Cluster(**({"name": "gpuq", "version": "0.1.0", "engine_ok": True, "nodes": nodes} | named))
+    plain: dict[str, Any] = {"name": "gpuq", "version": "0.1.0", "engine_ok": True, "nodes": nodes}
+    return Cluster(**(plain | named))
 
 
 def a_curve(values: list[float], *, job_id: int = 12, tag: str = "loss", rank: int = 0, run: str = ".") -> Curve:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from gpuq.text import clean
 from gpuq.units import moment, plural
 
+_NAMED = 3  # holders that fit into the daemon's sentence
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpuq.client import Json
 
 
 def why_lines(why: Json) -> list[str]:
-    """Return the sentence, and the jobs that hold what it waits for."""
+    """Return the sentence, and all jobs that hold what it waits for where the sentence names only some."""
     reason = f" ({why['reason']})" if why["reason"] else ""
     return [
         clean(f"Job {why['job_id']} is {why['state']}{reason}: {why['text']}"),
-        *(clean(_holder(holder)) for holder in why["held_by"]),
+        *(clean(_holder(holder)) for holder in why["held_by"] if len(why["held_by"]) > _NAMED),
     ]
 
 

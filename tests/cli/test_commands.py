@@ -1,0 +1,342 @@
+"""Commands as a user types them, against a scripted daemon on a real socket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gpuq.models import Holder, JobState, Progress, Rank, RankState, Reason, Why
+from tests.cli.conftest import Gpuq
+from tests.support.fake_daemon import (
+    FakeDaemon,
+    Problem,
+    Script,
+    a_cluster,
+    a_curve,
+    a_job,
+    a_log,
+    as_json,
+)
+
+GOOD = "#GPUQ --workers 2 -t 2h\nimport os\ndef main_fun(args, ctx):\n    pass\n"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A script that can be queued."""
+    path = tmp_path / "train.py"
+    path.write_text(GOOD)
+    return path
+
+
+def test_the_queue_shows_gpu_use_reasons_and_progress(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    progress = Progress(tag="loss", step=240, value=0.412, wall_time=1.0, previous=0.5)
+    running = a_job(id=11, state=JobState.RUNNING, started_at=1_001.0, progress=progress, nodes=("node-1",))
+    waiting = a_job(id=12, reason=Reason.RESOURCES)
+    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [running, waiting]}}
+
+    done = gpuq("queue")
+
+    assert done.code == 0
+    assert "2 of 2 virtual GPUs busy | 2 jobs: 1 PD, 1 R" in done.out
+    assert "loss 0.412 @ 240 v  node-1" in done.out
+    assert "Resources: needs 2 GPUs, 0 free" in done.out
+
+
+def test_the_queue_as_json_is_the_models_unchanged(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    job = a_job(name="a\x1bb")
+    daemon.answers["GET /v1/jobs"] = {"jobs": [job]}
+
+    done = gpuq("queue", "--json")
+
+    assert json.loads(done.out) == [as_json(job)]
+    assert done.out.isascii()
+    assert "\x1b" not in done.out
+
+
+def test_without_a_command_only_my_jobs_are_asked_for(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {"GET /v1/cluster": a_cluster(free_gpus=2), "GET /v1/jobs": {"jobs": []}}
+
+    done = gpuq()
+
+    assert "0 of 2 virtual GPUs busy | yours: 0 jobs" in done.out
+    assert daemon.asked[0][2].keys() == {"user"}
+
+
+def test_an_ended_state_asks_for_ended_jobs(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    jobs = [a_job(id=1, state=JobState.FAILED), a_job(id=2)]
+    daemon.answers["GET /v1/jobs"] = {"jobs": jobs}
+
+    done = gpuq("queue", "-s", "f", "--json")
+
+    assert daemon.asked[0][2] == {"all": "true"}
+    assert [job["id"] for job in json.loads(done.out)] == [1]
+
+
+def test_show_has_the_bill_the_ranks_and_the_error(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers["GET /v1/jobs/12"] = a_job(
+        state=JobState.FAILED,
+        started_at=1_010.0,
+        ended_at=1_082.0,
+        charged_gpu_s=144.0,
+        ranks=(Rank(rank=1, role="worker", host="h", state=RankState.FAILED, exit_code=3),),
+        exit_code=3,
+        error="ValueError: \x1b[2Jgone",
+        error_tail=("Traceback", "  x"),
+        failed_rank=1,
+    )
+
+    done = gpuq("show", "12")
+
+    assert "2 virtual GPUs x 00:01:12 = 0.040 GPU-h" in done.out
+    assert "Error (rank 1): ValueError: \\x1b[2Jgone" in done.out
+    assert "worker  FAILED" in done.out
+    assert "\x1b" not in done.out
+
+
+def test_why_is_one_sentence(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    holders = tuple(Holder(job_id=i, user="bob", gpus=1) for i in range(1, 5))
+    daemon.answers["GET /v1/jobs/12/why"] = Why(
+        job_id=12,
+        state=JobState.PENDING,
+        reason=Reason.RESOURCES,
+        text="needs 2, 0 of 4 free.",
+        needs_gpus=2,
+        free_gpus=0,
+        total_gpus=4,
+        held_by=holders,
+    )
+
+    done = gpuq("why", "12")
+
+    assert done.out.startswith("Job 12 is PENDING (Resources): needs 2, 0 of 4 free.\n")
+    assert done.out.count("holds 1 GPU, no time limit") == 4
+    assert json.loads(gpuq("why", "12", "--json").out)["free_gpus"] == 0
+
+
+def test_logs_are_of_the_rank_that_failed_and_harmless(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.FAILED, failed_rank=1, attempt=1),
+        "GET /v1/jobs/12/logs": a_log("50%\r100%\r\nevil \x1b]0;x\x07\x9b2J\tend\n"),
+    }
+
+    done = gpuq("logs", "12")
+
+    assert done.out == "50%\n100%\nevil \\x1b]0;x\\x07\\x9b2J\tend\n"
+    assert daemon.asked[-1][2]["rank"] == "1"
+
+
+def test_following_a_log_ends_with_it(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.RUNNING, attempt=1),
+        "GET /v1/jobs/12/logs": Script(
+            [a_log("one\n", is_final=False), a_log("two\n", offset=4, is_final=False), a_log("", offset=8)]
+        ),
+    }
+
+    done = gpuq("logs", "12", "-f")
+
+    assert done.out == "one\ntwo\n"
+    assert [asked[2]["offset"] for asked in daemon.asked[1:]] == ["0", "4", "8"]
+
+
+def test_the_last_lines_of_a_log(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.COMPLETED, attempt=1),
+        "GET /v1/jobs/12/logs": a_log("a\nb\nc\n"),
+    }
+
+    assert gpuq("logs", "12", "-n", "2").out == "b\nc\n"
+    assert gpuq("logs", "12", "--driver").out == "a\nb\nc\n"
+    assert "rank" not in daemon.asked[-1][2]
+
+
+def test_wait_ends_with_the_largest_exit_code(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.RUNNING),
+        "GET /v1/jobs/12/wait": Script([a_job(state=JobState.RUNNING), a_job(state=JobState.COMPLETED, exit_code=0)]),
+        "GET /v1/jobs/13": a_job(id=13, state=JobState.FAILED, exit_code=137),
+    }
+
+    done = gpuq("wait", "12", "13")
+
+    assert done.code == 137
+    assert "Job 12 (digits_sync): COMPLETED, exit code 0." in done.out
+
+
+def test_cancel_says_what_happened_to_each(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    ended = a_job(id=13, state=JobState.COMPLETED)
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.RUNNING),
+        "POST /v1/jobs/12/cancel": a_job(state=JobState.COMPLETING),
+        "GET /v1/jobs/13": ended,
+        "POST /v1/jobs/13/cancel": ended,
+        "GET /v1/jobs/14": a_job(id=14),
+        "POST /v1/jobs/14/cancel": Problem(403, "Job 14 belongs to bob."),
+    }
+
+    done = gpuq("cancel", "14", "12", "13")
+
+    assert done.code == 4
+    assert done.err == "gpuq: Job 14 belongs to bob.\n"
+    assert "Job 12 (digits_sync) is being cancelled; it was RUNNING." in done.out
+    assert "Job 13 (digits_sync) had already ended: COMPLETED." in done.out
+
+
+def test_enqueue_sends_the_script_and_says_what_was_queued(daemon: FakeDaemon, gpuq: Gpuq, script: Path) -> None:
+    daemon.answers["POST /v1/jobs"] = a_job(time_limit_s=7200)
+
+    done = gpuq("enqueue", "--gpus-per-worker", "3", str(script), "--", "--epochs", "3")
+
+    assert done.out == "Queued job 12 (digits_sync): 2 workers x 1 GPU, at most 02:00:00.\n"
+    assert daemon.asked[0][3] == {
+        "script_name": "train.py",
+        "script": GOOD,
+        "args": ["--epochs", "3"],
+        "name": None,
+        "workers": 2,
+        "gpus_per_worker": 3,
+        "time_limit_s": 7200,
+        "partition": None,
+    }
+
+
+def test_the_command_line_wins_over_the_script(daemon: FakeDaemon, gpuq: Gpuq, script: Path) -> None:
+    daemon.answers["POST /v1/jobs"] = a_job()
+
+    gpuq("enqueue", "-w", "1", str(script))
+
+    assert daemon.asked[0][3]["workers"] == 1
+
+
+def test_enqueue_and_wait_prints_the_log_and_ends_as_the_job(daemon: FakeDaemon, gpuq: Gpuq, script: Path) -> None:
+    daemon.answers |= {
+        "POST /v1/jobs": a_job(),
+        "GET /v1/jobs/12/logs": a_log("step 1\n"),
+        "GET /v1/jobs/12/wait": a_job(state=JobState.FAILED, exit_code=3, error="ValueError: no"),
+    }
+
+    done = gpuq("enqueue", "--wait", str(script))
+
+    assert done.code == 3
+    assert "step 1\n" in done.out
+    assert "Error: ValueError: no" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-w", "0"], "cannot have 0 workers"),
+        (["-g", "-3"], "cannot have -3 GPUs per worker"),
+        (["-t", "soon"], "'soon' is not a time limit"),
+        (["-J", "a\nb"], "cannot hold line breaks"),
+        (["-J", "\x1b[31m"], "escape codes"),
+        (["-J", "x" * 129], "has 129 characters"),
+        (["-J", " "], "cannot be empty"),
+        (["-p", ""], "partition"),
+        (["--wrokers", "2"], "did you mean --workers?"),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_is_sent(
+    daemon: FakeDaemon, gpuq: Gpuq, script: Path, words: list[str], expected: str
+) -> None:
+    done = gpuq("enqueue", *words, str(script))
+
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1
+    assert daemon.asked == []
+
+
+def test_a_bad_value_in_the_script_names_its_line(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
+    path = tmp_path / "t.py"
+    path.write_text("# hello\n#GPUQ -w none\ndef main_fun(a, c): pass\n")
+
+    done = gpuq("enqueue", str(path))
+
+    assert done.code == 2
+    assert "t.py line 2: 'none' is not a number of workers" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (["show", "abc"], 2, "'abc' is not a job number"),
+        (["show", "-1"], 2, "'-1' is not a job number"),
+        (["why", "0"], 2, "'0' is not a job number"),
+        (["why", "٣"], 2, "is not a job number"),
+        (["wait", "99999999999999999999"], 3, "There is no job 99999999999999999999."),
+        (["quee"], 2, "did you mean queue?"),
+        (["\x1b[2J"], 2, "There is no command '\\x1b[2J'"),
+        (["queue", "--jsn"], 2, "did you mean --json?"),
+        (["queue", "--user"], 2, "see `gpuq queue --help`"),
+        (["queue", "-s", "XX"], 2, "'XX' is not a job state"),
+        (["logs"], 2, "Missing argument 'ID'"),
+        (["logs", "12", "--driver", "--rank", "1"], 2, "not for both"),
+        (["show", "77"], 3, "There is no /v1/jobs/77."),
+        (["top"], 2, "needs a terminal"),
+    ],
+)
+def test_mistakes_are_one_sentence(daemon: FakeDaemon, gpuq: Gpuq, words: list[str], code: int, expected: str) -> None:
+    done = gpuq(*words)
+
+    assert (done.code, done.out) == (code, "")
+    assert expected in done.err
+    assert done.err.startswith("gpuq: ")
+    assert done.err.count("\n") == 1
+
+
+def test_without_a_daemon_the_message_says_how_to_start_it(
+    gpuq: Gpuq, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GPUQ_SOCKET", str(tmp_path / "none"))
+
+    done = gpuq("queue")
+
+    assert done.code == 5
+    assert "gpuqd does not answer at" in done.err
+
+
+@pytest.mark.parametrize("answer", [b"not json", b""])
+def test_what_is_no_gpuqd_is_said(daemon: FakeDaemon, gpuq: Gpuq, answer: bytes) -> None:
+    daemon.answers["GET /v1/jobs"] = answer
+
+    assert gpuq("queue").code == 5
+
+
+def test_plot_draws_the_loss_with_its_numbers(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    curve = a_curve([3.0, 2.0, float("nan"), 1.0])
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(),
+        "GET /v1/jobs/12/series": {"series": [curve.series]},
+        "GET /v1/jobs/12/curve": curve,
+    }
+
+    done = gpuq("plot", "12", "--ascii", "--width", "60", "--height", "10")
+
+    lines = done.out.splitlines()
+    assert lines[-1] == "loss: last 1 at step 4, min 1, max 3, 4 points, 1 of them NaN or infinite (not drawn)"
+    assert len(lines) == 11
+    assert done.out.isascii()
+    assert json.loads(gpuq("plot", "12", "--json").out)["nan_count"] == 1
+
+
+def test_a_tag_that_is_not_there_is_answered_with_those_that_are(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers["GET /v1/jobs/12/series"] = {"series": [a_curve([1.0]).series]}
+
+    done = gpuq("plot", "12", "acc")
+
+    assert done.code == 3
+    assert "has no tag 'acc'; it has loss." in done.err
+
+
+def test_following_a_plot_ends_with_the_job(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.COMPLETED),
+        "GET /v1/jobs/12/series": {"series": [a_curve([1.0]).series]},
+        "GET /v1/jobs/12/curve": a_curve([1.0]),
+    }
+
+    assert gpuq("plot", "12", "-f").out.count("last 1 at step 1") == 1

@@ -1,0 +1,93 @@
+"""Starting is quick because little is loaded, and ends quietly whatever happens to the output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gpuq.cli.group import COMMANDS, LazyGroup, root
+from gpuq.cli.views.queue import FINAL, SHORT_STATES
+from gpuq.models import FINAL_STATES, JobState
+from tests.support.fake_daemon import FakeDaemon, a_cluster, a_job, a_log
+
+HEAVY = {"textual", "msgspec", "sqlite3", "pyarrow", "numpy", "tensorflow", "pyspark"}
+SLOW = {"dataclasses", "typing", "click", "inspect", "http.client", "urllib.parse", "shutil", "plotext"}
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Return the modules that one command leaves loaded."""
+    code = "import sys; from gpuq.cli import main; main(sys.argv[1:]); print('\\n'.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-S", "-c", code, *words], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.fixture(autouse=True)
+def _find_packages(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Let children find the packages without `site`, whose hooks load modules of their own."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+
+
+@pytest.mark.parametrize("words", [["--version"], ["queue"], ["queue", "--json"], [], ["why", "12"]])
+def test_the_commonest_commands_load_nothing_slow(daemon: FakeDaemon, words: list[str]) -> None:
+    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [a_job()]}}
+    daemon.answers["GET /v1/jobs/12/why"] = {
+        "job_id": 12,
+        "state": "RUNNING",
+        "reason": None,
+        "text": "runs.",
+        "held_by": [],
+    }
+
+    loaded = loaded_by(*words)
+
+    assert "gpuq.cli" in loaded
+    assert not loaded & (HEAVY | SLOW)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["show", "12"], ["logs", "12"], ["plot", "--help"]])
+def test_no_command_loads_the_daemons_or_the_screens_libraries(daemon: FakeDaemon, words: list[str]) -> None:
+    job = a_job(state=JobState.COMPLETED, attempt=1)
+    daemon.answers |= {"GET /v1/jobs/12": job, "GET /v1/jobs/12/logs": a_log("x\n")}
+
+    assert not loaded_by(*words) & HEAVY
+
+
+def test_a_reader_that_goes_away_is_no_error(daemon: FakeDaemon) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.COMPLETED, attempt=1),
+        "GET /v1/jobs/12/logs": a_log("x" * 200_000),
+    }
+    read, write = os.pipe()
+    os.close(read)
+
+    with open(write, "wb") as gone:
+        code = "import sys; from gpuq.cli import main; sys.exit(main(['logs', '12']))"
+        done = subprocess.run([sys.executable, "-c", code], stdout=gone, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_full_disk_is_said(daemon: FakeDaemon) -> None:
+    with open("/dev/full", "wb") as full:
+        code = "import sys; from gpuq.cli import main; sys.exit(main(['--version']))"
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == b"gpuq: Cannot write the output: No space left on device.\n"
+
+
+def test_names_of_states_are_those_of_the_models() -> None:
+    assert set(SHORT_STATES) == set(JobState)
+    assert set(FINAL_STATES) == FINAL
+
+
+def test_every_command_has_its_help() -> None:
+    assert isinstance(root, LazyGroup)
+    for name in COMMANDS:
+        command = root.get_command(None, name)  # pyright: ignore[reportArgumentType] - the context is not used
+        assert command is not None
+        assert command.name == name
+        assert command.help
