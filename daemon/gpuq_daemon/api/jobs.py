@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated, Any
 
@@ -45,7 +46,8 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
         known = ", ".join(desk.config.partition)
         raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
     name = data.name if data.name is not None else data.script_name.removesuffix(".py")
-    refused = refusal(
+    refused = await asyncio.to_thread(  # a long script takes a while to parse
+        refusal,
         data,
         name=name,
         partition=partition,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 
 from gpuq.models import JobSpec
@@ -77,7 +78,9 @@ def _bad_script(spec: JobSpec, max_bytes: int) -> str | None:
             "keep data in files of their own."
         )
     try:
-        tree = ast.parse(spec.script)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the script's own run may warn of
+            tree = ast.parse(spec.script)
     except SyntaxError as error:
         return f"The script has a syntax error in line {error.lineno}: {error.msg}."
     except (ValueError, RecursionError, MemoryError):
