@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = "import sys; from gpuq.client import Client; from gpuq_tui.app import run; run(Client(sys.argv[1]))"
+PROGRAM = "import sys; from gpuq.client import Client; from gpuq_tui.app import run; sys.exit(run(Client(sys.argv[1])))"
 LEFT_ALTERNATE_SCREEN = b"\x1b[?1049l"
 COLOUR = re.compile(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[\d;]*)?m")
 

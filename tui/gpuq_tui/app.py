@@ -28,8 +28,8 @@ from gpuq_tui.threads import Beside, in_thread
 PERIOD_S = 1.0
 
 
-def run(client: Asks, *, mouse: bool = False) -> None:
-    """Show the full-screen terminal until the user quits.
+def run(client: Asks, *, mouse: bool = False) -> int:
+    """Show the full-screen terminal until the user quits; return the exit code: 128 + N after signal N, else 0.
 
     Raises:
         UsageError: this is not a terminal.
@@ -39,8 +39,7 @@ def run(client: Asks, *, mouse: bool = False) -> None:
     look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
     app = GpuqApp(client, look=look, clock=time.time)
     app.run(mouse=mouse)
-    if app.return_code:
-        sys.exit(app.return_code)
+    return app.return_code or 0
 
 
 class GpuqApp(App[None], inherit_bindings=False):
