@@ -196,6 +196,19 @@ def test_a_zero_filled_tail_is_held_and_read_once_it_is_written(tmp_path: Path) 
     assert [b.positions[0].is_held for b in (first, second, third)] == [True, True, False]
 
 
+def test_a_record_that_is_still_zero_at_its_end_is_read_once_it_is_filled_in(tmp_path: Path) -> None:
+    record = scalars(1, 1)
+    file = a_log(tmp_path, record[:-20] + bytes(10))
+    follower = follow(tmp_path)
+    first = follower.poll()
+
+    touch(file, record + scalars(2, 1), 5)
+    second = follower.poll()
+
+    assert (steps(first), steps(second)) == ([], [1, 2])
+    assert second.positions[0].skipped == 0
+
+
 def test_links_pipes_and_folders_of_that_name_are_left_alone(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     a_log(outside, scalars(9, 1), ".")

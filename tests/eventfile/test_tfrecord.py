@@ -106,6 +106,16 @@ def test_a_payload_whose_end_is_still_zero_is_read_once_it_is_filled_in() -> Non
     assert (reader.is_held, reader.skipped) == (False, 0)
 
 
+def test_what_follows_a_damaged_record_is_asked_for_before_it_is_given_up() -> None:
+    damaged = a_record(b"one")[:-1] + b"?"
+    reader = RecordReader()
+
+    assert reader.feed(damaged) == []
+    assert (reader.next_offset, reader.is_held) == (len(damaged), True)
+    assert reader.feed(a_record(b"two")) == [b"two"]
+    assert (reader.skipped, reader.is_held) == (1, False)
+
+
 def test_a_damaged_length_holds_the_reader_where_it_is() -> None:
     file = bytearray(a_record(b"one") + a_record(b"two") + a_record(b"three"))
     at = len(a_record(b"one"))
