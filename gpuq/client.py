@@ -77,8 +77,8 @@ class Client:
     def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0, limit: int = 256 * 1024) -> Json:
         """Return `{"data", "offset", "next_offset", "size", "is_final", "rank"}` of a rank's log.
 
-        `rank` None is the driver's log. A negative `offset` counts from the end. `data` is cleaned of control
-        sequences; `is_final` says that nothing will be added.
+        `rank` None is the driver's log. A negative `offset` counts from the end. `data` is as the job
+        wrote it: clean it before a terminal sees it. `is_final` says that nothing will be added.
         """
         return self._ask("GET", f"/v1/jobs/{job_id}/logs", {"rank": rank, "offset": offset, "limit": limit})
 

@@ -95,8 +95,9 @@ def read_directives(text: str, path: str) -> list[Directive]:
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             break
-        if stripped.split(None, 1)[:1] == [DIRECTIVE]:
-            found += _directives(stripped.removeprefix(DIRECTIVE), number, clean(path))
+        words = _after_directive(stripped)
+        if words is not None:
+            found += _directives(words, number, clean(path))
     return found
 
 
@@ -106,9 +107,18 @@ def late_directives(text: str) -> list[int]:
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         stripped = line.strip()
         in_head = in_head and (not stripped or stripped.startswith("#"))
-        if not in_head and line.split(None, 1)[:1] == [DIRECTIVE]:
+        if not in_head and _after_directive(line.rstrip()) is not None:
             late.append(number)
     return late
+
+
+def _after_directive(line: str) -> str | None:
+    """Return what follows `#GPUQ`, or None. Formatters make `# GPUQ` of it: that counts too, before an option."""
+    words = line[1:].split(None, 1) if line.startswith("#") else []
+    if words[:1] != [DIRECTIVE[1:]]:
+        return None
+    rest = words[1] if len(words) > 1 else ""
+    return rest if line.startswith(DIRECTIVE) or rest.startswith("-") else None
 
 
 def _directives(words_text: str, line: int, path: str) -> list[Directive]:

@@ -118,3 +118,13 @@ def test_a_script_is_read_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "t.py").write_bytes(b"a\r\n\xc3\xa9")
 
     assert read_script(str(tmp_path / "t.py")) == "a\r\né"
+
+
+def test_a_formatter_may_set_the_hash_apart_but_prose_is_no_directive() -> None:
+    text = "# GPUQ --workers 2\n#GPUQ -g 1\n# GPUQ is what queues this\n#GPUQUEUE --workers 9\ndef main_fun(args, ctx): pass\n"
+
+    assert [(d.field, d.value, d.line) for d in read_directives(text, "x.py")] == [
+        ("workers", "2", 1),
+        ("gpus_per_worker", "1", 2),
+    ]
+    assert late_directives("x = 1\n# GPUQ --workers 2\n# GPUQ is nice\n") == [2]

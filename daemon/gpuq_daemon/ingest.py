@@ -20,9 +20,7 @@ _BYTES_A_LOOK = 8 * 1024 * 1024
 class Ingest:
     """Takes in what is new; what was taken in before a restart is not taken in twice."""
 
-    def __init__(
-        self, *, jobs: JobStore, metrics: MetricsStore, place: Callable[[ActiveAttempt], Place]
-    ) -> None:
+    def __init__(self, *, jobs: JobStore, metrics: MetricsStore, place: Callable[[ActiveAttempt], Place]) -> None:
         self._jobs = jobs
         self._metrics = metrics
         self._place = place
@@ -46,14 +44,12 @@ class Ingest:
         self._followers.pop((attempt.job_id, attempt.number), None)
 
     def _points(self, attempt: ActiveAttempt) -> bool:
+        """Store new points; a follower whose batch was not stored is not kept, so that it is read again."""
         key = (attempt.job_id, attempt.number)
-        follower = self._followers.get(key)
-        if follower is None:
-            positions = self._metrics.positions(*key)
-            follower = EventFileFollower(*key, self._place(attempt).events, positions)
-            self._followers[key] = follower
+        follower = self._followers.pop(key, None) or EventFileFollower(
+            *key, self._place(attempt).events, self._metrics.positions(*key)
+        )
         batch = follower.poll(_BYTES_A_LOOK)
-        if batch.is_empty:
-            return False
-        self._metrics.append(batch)
-        return True
+        if batch.is_empty or self._metrics.append(batch):
+            self._followers[key] = follower
+        return not batch.is_empty

@@ -1,0 +1,154 @@
+"""What a user does and what can go wrong, on the real thing from the command to TensorFlow and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpuq_daemon import processes
+from tests.support.daemon import Gpuqd, until
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_jobs"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+
+
+def queued(run_gpuq: Run, script: Path, *words: str) -> int:
+    done = run_gpuq(
+        "enqueue",
+        "--json",
+        *words[: words.index("--")] if "--" in words else words,
+        str(script),
+        *(words[words.index("--") :] if "--" in words else ()),
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["id"]
+
+
+def token_of(gpuqd: Gpuqd, job_id: int) -> str:
+    """Return what marks the attempt's processes."""
+    launch = gpuqd.folder / "jobs" / str(job_id) / "1" / "launch.json"
+    return json.loads(launch.read_text())["env"][processes.MARKER]
+
+
+def assert_nothing_is_left(gpuqd: Gpuqd, job_id: int) -> None:
+    assert processes.marked(token_of(gpuqd, job_id)) == ()
+    assert all(node["free_gpus"] == node["gpus"] for node in gpuqd.client.cluster()["nodes"])
+    assert not any((gpuqd.folder / "s").iterdir())
+
+
+def test_a_failing_rank_ends_the_job_with_its_exit_code_and_last_words(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    done = run_gpuq("enqueue", "--wait", str(SAMPLES / "digits_fails.py"), "--", "--exit", "3")
+    job = gpuqd.client.jobs(everything=True)[-1]
+
+    assert done.returncode == 3
+    assert (job["state"], job["exit_code"], job["failed_rank"]) == ("FAILED", 3, 1)
+    assert "giving up with exit code 3" in job["error_tail"][-1]
+    assert "giving up with exit code 3" in run_gpuq("logs", str(job["id"])).stdout
+    assert_nothing_is_left(gpuqd, job["id"])
+
+
+def test_a_script_is_frozen_when_it_is_queued(gpuqd: Gpuqd, run_gpuq: Run, tmp_path: Path) -> None:
+    script = tmp_path / "frozen.py"
+    script.write_text("def main_fun(args, ctx):\n    print('as it was queued')\n")
+    job_id = queued(run_gpuq, script)
+    script.write_text("def main_fun(args, ctx):\n    print('edited later')\n")
+
+    job = gpuqd.ended(job_id, timeout_s=200)
+
+    assert job["state"] == "COMPLETED"
+    assert run_gpuq("logs", str(job_id)).stdout.endswith("as it was queued\n")
+
+
+def test_a_cancelled_job_is_gone_within_five_seconds(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--workers", "2")
+    gpuqd.reaches(job_id, "RUNNING", timeout_s=200)
+
+    before = time.monotonic()
+    assert run_gpuq("cancel", str(job_id)).returncode == 0
+    job = gpuqd.ended(job_id)
+    took = time.monotonic() - before
+
+    assert job["state"] == "CANCELLED"
+    assert_nothing_is_left(gpuqd, job_id)
+    assert took < 15, "5 s is the aim on a quiet machine; a busy one may take longer"
+
+
+def test_a_job_that_never_ends_is_ended_at_its_limit(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--time", "00:00:40")
+
+    job = gpuqd.ended(job_id, timeout_s=200)
+
+    assert (job["state"], job["exit_code"]) == ("TIMEOUT", 124)
+    assert run_gpuq("wait", str(job_id)).returncode == 124
+    assert_nothing_is_left(gpuqd, job_id)
+
+
+def test_a_killed_driver_leaves_nothing_behind(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--workers", "2")
+    job = gpuqd.reaches(job_id, "RUNNING", timeout_s=200)
+
+    os.kill(job["driver_pid"], signal.SIGKILL)
+
+    job = gpuqd.ended(job_id, timeout_s=60)
+    assert job["state"] == "FAILED"
+    assert job["exit_code"] != 0
+    assert_nothing_is_left(gpuqd, job_id)
+
+
+def test_a_job_trains_on_while_gpuqd_is_killed_and_its_points_are_complete(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    epochs = 120
+    job_id = queued(run_gpuq, SAMPLES / "digits_sync.py", "--", "--epochs", str(epochs))
+    until(lambda: bool(gpuqd.client.series(job_id)), timeout_s=200, what="a first point")
+    gpuqd.kill()
+    said = gpuqd.folder / "jobs" / str(job_id) / "1" / "logs" / "rank-0.log"
+    size = said.stat().st_size
+    until(lambda: said.stat().st_size > size, timeout_s=100, what="training without gpuqd")
+
+    gpuqd.start()
+    job = gpuqd.ended(job_id, timeout_s=200)
+
+    assert (job["state"], job["attempt"]) == ("COMPLETED", 1)
+    (loss,) = [s for s in gpuqd.client.series(job_id) if s["tag"] == "loss"]
+    assert loss["count"] == loss["last_step"] - loss["first_step"] + 1
+    assert f"epoch {epochs}/{epochs}  step {loss['last_step']}" in run_gpuq("logs", str(job_id)).stdout
+    assert {s["kind"] for s in gpuqd.client.series(job_id)} == {"scalar", "histogram"}
+    assert any((gpuqd.folder / "jobs" / str(job_id) / "checkpoints").iterdir())
+    plotted = run_gpuq("plot", str(job_id), "loss")
+    assert f"last {loss['last_value']:.4g}" in plotted.stdout
+    assert_nothing_is_left(gpuqd, job_id)
+
+
+def test_the_demo_trains_two_jobs_one_after_the_other_and_leaves_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gpuq_daemon", "demo"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "job 2 waits: needs 2 virtual GPUs (2 x 1), 0 of 2 free: job 1 (" in done.stdout
+    assert "job 1 loss " in done.stdout
+    assert done.stdout.count("test accuracy 0.9") == 2
+    assert "Both jobs have learned." in done.stdout
+    folder = done.stdout.partition("a Spark of its own in ")[2].split()[0]
+    assert not Path(folder).exists()
+    assert not [pid for pid in os.listdir("/proc") if pid.isdecimal() and folder in command_line(pid)]
+
+
+def command_line(pid: str) -> str:
+    try:
+        return (Path("/proc") / pid / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
