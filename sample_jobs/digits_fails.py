@@ -1,5 +1,5 @@
-# GPUQ --workers 2
-# GPUQ --gpus-per-worker 1
+#GPUQ --workers 2
+#GPUQ --gpus-per-worker 1
 """A training that fails on one worker, to see how that looks: the others wait for it.
 
 gpuq enqueue sample_jobs/digits_fails.py              # raises an error

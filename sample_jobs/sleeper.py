@@ -1,5 +1,5 @@
-# GPUQ --workers 1
-# GPUQ --gpus-per-worker 1
+#GPUQ --workers 1
+#GPUQ --gpus-per-worker 1
 """Holds its GPUs and does nothing until it is cancelled, to try the queue: gpuq enqueue sample_jobs/sleeper.py"""
 
 import time

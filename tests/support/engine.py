@@ -10,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gpuq_daemon import processes, shim
-from gpuq_daemon.backends.base import Attempt
+from gpuq_daemon.backends.base import Attempt, EngineError
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_jobs"
@@ -24,7 +24,7 @@ Report = dict[str, Any]
 
 
 @contextmanager
-def short_folder() -> Iterator[Path]:
+def short_folder() -> Generator[Path]:
     """Give a folder with a path short enough for Unix sockets; pytest's own are too long."""
     folder = Path(tempfile.mkdtemp(prefix="gq", dir="/tmp"))
     try:
@@ -34,13 +34,18 @@ def short_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def an_engine(folder: Path, **more: Any) -> Iterator[EmbeddedEngine]:
+def an_engine(folder: Path, **more: Any) -> Generator[EmbeddedEngine]:
     """Give a started engine of two nodes with two virtual GPUs each."""
     settings: dict[str, Any] = {"nodes": 2, "gpus_per_node": 2, "gpu_mode": "virtual", "memory_floor_mib": 2048}
     engine = EmbeddedEngine(
         partition="embedded", folder=folder / "engine", python=Path(sys.executable), **{**settings, **more}
     )
-    engine.start()
+    try:
+        engine.start()
+    except EngineError as error:
+        for log in sorted((folder / "engine" / "logs").glob("*")):
+            error.add_note(f"{log.name}: {log.read_text(errors='replace')[-2000:]}")
+        raise
     try:
         yield engine
     finally:

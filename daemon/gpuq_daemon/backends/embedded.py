@@ -106,9 +106,8 @@ class EmbeddedEngine:
         page = master_page.fetch(HOST, record.ui_port)
         if page is None:
             return f"The Spark master of the embedded engine does not answer on port {record.ui_port}."
-        for worker in record.workers:
-            if f"{HOST}:{worker.port}" not in page.workers:
-                return f"The Spark worker of node {worker.name} is not registered with its master."
+        if page.workers < self._asked.nodes:
+            return f"Only {page.workers} of {self._asked.nodes} Spark workers are registered with their master."
         return None
 
     def nodes(self) -> tuple[Node, ...]:
@@ -222,10 +221,9 @@ class EmbeddedEngine:
     def _start_worker(
         self, installation: Installation, record: Record, name: str, addresses: tuple[str, ...]
     ) -> Worker:
-        port = _port(None)
         (self._folder / "work" / name).mkdir(mode=0o700, exist_ok=True)
         words = (
-            *("org.apache.spark.deploy.worker.Worker", "--host", HOST, "--port", str(port)),
+            *("org.apache.spark.deploy.worker.Worker", "--host", HOST, "--port", "0"),
             *("--webui-port", "0", "--cores", str(_CORES)),
             *("--memory", f"{_CORES * submit.EXECUTOR_HEAP_MIB}m"),
             *("--work-dir", str(self._folder / "work" / name), "--properties-file", str(self._properties)),
@@ -233,7 +231,7 @@ class EmbeddedEngine:
         )
         options = (f"-Dspark.local.dir={self._folder / 'tmp'}", *self._resources(name, addresses))
         process = self._launch(installation, record, name, options, words, {"GPUQ_NODE": name})
-        return Worker(name=name, port=port, process=process)
+        return Worker(name=name, process=process)
 
     def _resources(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
         """Write the file that tells a worker its GPUs, and return the options that name it."""
@@ -295,13 +293,11 @@ class EmbeddedEngine:
     def _await_workers(self) -> None:
         record = self._record
         assert record is not None
-        wanted = {f"{HOST}:{worker.port}" for worker in record.workers}
-
         def is_decided() -> bool:
             if not all(_is_running(worker.process) for worker in record.workers):
                 return True
             page = master_page.fetch(HOST, record.ui_port)
-            return page is not None and wanted <= page.workers
+            return page is not None and page.workers >= len(record.workers)
 
         is_in_time = leftovers.wait_until(is_decided, _START_S)
         for worker in record.workers:

@@ -25,10 +25,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A Spark worker: a node of the engine. `port` is the one that it serves its master on."""
+    """A Spark worker: a node of the engine."""
 
     name: str
-    port: int
     process: ProcessId
 
 

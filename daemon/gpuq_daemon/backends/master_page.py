@@ -17,9 +17,9 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterPage:
-    """The workers that are alive (their host:port), and the applications not ended (id to name)."""
+    """How many workers are alive, and the applications not ended (id to name)."""
 
-    workers: frozenset[str]
+    workers: int
     applications: dict[str, str]
 
 
@@ -36,6 +36,6 @@ def fetch(host: str, ui_port: int) -> MasterPage | None:
 def parsed(page: dict[str, Any]) -> MasterPage:
     """Return the parts of the page's JSON that gpuq looks at."""
     return MasterPage(
-        workers=frozenset(f"{w['host']}:{w['port']}" for w in page["workers"] if w["state"] == "ALIVE"),
+        workers=sum(worker["state"] == "ALIVE" for worker in page["workers"]),
         applications={app["id"]: app["name"] for app in page["activeapps"]},
     )
