@@ -31,7 +31,11 @@ class Ingest:
         reported = await asyncio.to_thread(read_reports, self._place(attempt).reports, attempt.reports_offset)
         if reported.offset > attempt.reports_offset:
             await self._jobs.record(attempt.job_id, attempt.number, reported)
-        has_points = await asyncio.to_thread(self._points, attempt)
+        try:
+            has_points = await asyncio.to_thread(self._points, attempt)
+        except Exception:  # whatever is wrong with points must not hold up the job's end, and with it its GPUs
+            logger.exception("points were not taken in", extra={"job_id": attempt.job_id})
+            has_points = False
         return has_points or reported.offset > attempt.reports_offset
 
     async def drain(self, attempt: ActiveAttempt) -> None:
