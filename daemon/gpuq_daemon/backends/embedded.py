@@ -12,7 +12,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +20,12 @@ from gpuq_daemon import processes
 from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, python_probe, submit
 from gpuq_daemon.backends.base import Attempt, Command, EngineError
 from gpuq_daemon.backends.engine_record import Asked, Record, Worker
+from gpuq_daemon.backends.servers import FOLDERS, MARKER, Servers, is_running, port_on, reap
 from gpuq_daemon.backends.submit import Installation
-from gpuq_daemon.processes import ProcessId
 from gpuq_job import spec
 
 HOST = "127.0.0.1"
-MARKER = "GPUQ_ENGINE"
 MEMORY_FLOOR_MIB = 4096
-_HEAP_MIB = 384
-_CORES = 64  # places for executors; GPUs are what limits them
 _START_S = 60.0
 _STOP_S = 5.0
 _RECLAIM_S = 4.0
@@ -78,7 +74,7 @@ class EmbeddedEngine:
         installation = self._installed()
         record = engine_record.read(self._record_path)
         try:
-            if record is None or record.asked != self._asked or not _is_running(record.master):
+            if record is None or record.asked != self._asked or not is_running(record.master):
                 self._end(record)
                 record = self._start_master(installation)
             self._record = record
@@ -98,10 +94,10 @@ class EmbeddedEngine:
         record = self._record
         if record is None:
             return "The embedded engine is not started."
-        if not _is_running(record.master):
+        if not is_running(record.master):
             return "The Spark master of the embedded engine has died."
         for worker in record.workers:
-            if not _is_running(worker.process):
+            if not is_running(worker.process):
                 return f"The Spark worker of node {worker.name} has died."
         page = master_page.fetch(HOST, record.ui_port)
         if page is None:
@@ -122,7 +118,7 @@ class EmbeddedEngine:
                 gpu_kind=kind,
                 gpus=self._asked.gpus_per_node,
                 free_gpus=self._asked.gpus_per_node,
-                is_up=any(w.name == name and _is_running(w.process) for w in record.workers) if record else False,
+                is_up=any(w.name == name and is_running(w.process) for w in record.workers) if record else False,
             )
             for name in self._names()
         )
@@ -156,7 +152,7 @@ class EmbeddedEngine:
         alive = leftovers.kill_marked(token, wait_s=_RECLAIM_S)
         record = self._record
         held = 0
-        if record is not None and _is_running(record.master):
+        if record is not None and is_running(record.master):
             held = 0 if leftovers.wait_until(lambda: self._has_let_go(record, token), _RECLAIM_S) else 1
         if alive + held == 0:
             self._remove(token, application_id)
@@ -182,126 +178,60 @@ class EmbeddedEngine:
 
     def _start_master(self, installation: Installation) -> Record:
         self._check_memory()
-        for name in ("logs", "work", "tmp", "attempts"):
+        for name in (*FOLDERS, "attempts"):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         record = Record(
             asked=self._asked,
             marker=secrets.token_hex(16),
             slots=gpus.slots(self._gpu_mode, self._asked.nodes, self._asked.gpus_per_node),
-            master_port=_port(self._asked.master_port),
-            ui_port=_port(None),
+            master_port=port_on(HOST, self._asked.master_port),
+            ui_port=port_on(HOST, None),
         )
         settings = f"spark.authenticate true\nspark.authenticate.secret {secrets.token_hex(32)}\n"
         engine_record.write_private(self._properties, settings.encode())
         self._keep(record)
-        words = (
-            *("org.apache.spark.deploy.master.Master", "--host", HOST, "--port", str(record.master_port)),
-            *("--webui-port", str(record.ui_port), "--properties-file", str(self._properties)),
-        )
-        options = ("-Dspark.port.maxRetries=0", "-Dspark.ui.killEnabled=false")
-        process = self._launch(installation, record, "master", options, words, {})
+        process = self._servers(installation, record).start_master(record.master_port, record.ui_port)
         record = self._keep(replace(record, master=process))
         if not leftovers.wait_until(
-            lambda: not _is_running(process) or master_page.fetch(HOST, record.ui_port) is not None, _START_S
-        ) or not _is_running(process):
+            lambda: not is_running(process) or master_page.fetch(HOST, record.ui_port) is not None, _START_S
+        ) or not is_running(process):
             raise EngineError(self._failed("master"))
         return record
 
     def _start_workers(self, installation: Installation) -> None:
         record = self._record
         assert record is not None
+        servers = self._servers(installation, record)
         for number, name in enumerate(self._names()):
             known = [worker for worker in record.workers if worker.name == name]
-            if known and _is_running(known[0].process):
+            if known and is_running(known[0].process):
                 continue
-            worker = self._start_worker(installation, record, name, record.slots.addresses[number])
+            process = servers.start_worker(name, record.slots.addresses[number], record.master_port)
             others = tuple(worker for worker in record.workers if worker.name != name)
-            record = self._keep(replace(record, workers=(*others, worker)))
+            record = self._keep(replace(record, workers=(*others, Worker(name=name, process=process))))
 
-    def _start_worker(
-        self, installation: Installation, record: Record, name: str, addresses: tuple[str, ...]
-    ) -> Worker:
-        (self._folder / "work" / name).mkdir(mode=0o700, exist_ok=True)
-        words = (
-            *("org.apache.spark.deploy.worker.Worker", "--host", HOST, "--port", "0"),
-            *("--webui-port", "0", "--cores", str(_CORES)),
-            *("--memory", f"{_CORES * submit.EXECUTOR_HEAP_MIB}m"),
-            *("--work-dir", str(self._folder / "work" / name), "--properties-file", str(self._properties)),
-            f"spark://{HOST}:{record.master_port}",
+    def _servers(self, installation: Installation, record: Record) -> Servers:
+        return Servers(
+            installation=installation,
+            folder=self._folder,
+            properties=self._properties,
+            marker=record.marker,
+            host=HOST,
         )
-        options = (f"-Dspark.local.dir={self._folder / 'tmp'}", *self._resources(name, addresses))
-        process = self._launch(installation, record, name, options, words, {"GPUQ_NODE": name})
-        return Worker(name=name, process=process)
-
-    def _resources(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """Write the file that tells a worker its GPUs, and return the options that name it."""
-        if not addresses:
-            return ()
-        path = self._folder / "work" / f"{name}.gpus.json"
-        quoted = ", ".join(f'"{address}"' for address in addresses)
-        gpu = '{"componentName": "spark.worker", "resourceName": "gpu"}'
-        path.write_text(f'[{{"id": {gpu}, "addresses": [{quoted}]}}]')
-        return (
-            f"-Dspark.worker.resource.gpu.amount={len(addresses)}",
-            f"-Dspark.worker.resourcesFile={path}",
-        )
-
-    def _launch(
-        self,
-        installation: Installation,
-        record: Record,
-        name: str,
-        options: tuple[str, ...],
-        words: tuple[str, ...],
-        environment: dict[str, str],
-    ) -> ProcessId:
-        logs = self._folder / "logs"
-        settings = Path(__file__).with_name("log4j2-engine.properties")
-        command = (
-            *java.words(
-                installation.java,
-                installation.jars,
-                _HEAP_MIB,
-                f"-Djava.io.tmpdir={self._folder / 'tmp'}",
-                f"-Dlog4j2.configurationFile={settings}",
-                f"-Dgpuq.log={logs / name}.log",
-                *options,
-            ),
-            *words,
-        )
-        base = submit.base_environment(os.environ, installation, HOST)
-        output = str(logs / f"{name}.out")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        pid = os.posix_spawn(
-            command[0],
-            command,
-            {**base, MARKER: record.marker, **environment},
-            file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ),
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE),
-        )
-        process = processes.identify(pid)
-        if process is None:
-            raise EngineError(self._failed(name))
-        return process
 
     def _await_workers(self) -> None:
         record = self._record
         assert record is not None
+
         def is_decided() -> bool:
-            if not all(_is_running(worker.process) for worker in record.workers):
+            if not all(is_running(worker.process) for worker in record.workers):
                 return True
             page = master_page.fetch(HOST, record.ui_port)
             return page is not None and page.workers >= len(record.workers)
 
         is_in_time = leftovers.wait_until(is_decided, _START_S)
         for worker in record.workers:
-            if not is_in_time or not _is_running(worker.process):
+            if not is_in_time or not is_running(worker.process):
                 raise EngineError(self._failed(worker.name))
 
     def _failed(self, name: str) -> str:
@@ -329,10 +259,10 @@ class EmbeddedEngine:
         started = [worker.process for worker in record.workers]
         for process in [*started, *([record.master] if record.master else [])]:
             processes.send_signal(process, signal.SIGTERM)
-            _reap(process.pid)
+            reap(process.pid)
 
         def are_gone() -> bool:
-            return not any(_is_running(process) for process in [*started, record.master])
+            return not any(is_running(process) for process in [*started, record.master])
 
         leftovers.wait_until(are_gone, _STOP_S)
         leftovers.kill_marked(record.marker, marker=MARKER, wait_s=_STOP_S)
@@ -374,29 +304,3 @@ def _checked(token: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", token):
         raise ValueError(f"not a token: {token!r}")
     return token
-
-
-def _port(wanted: int | None) -> int:
-    """Return the port wanted, or one that nobody has now."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, wanted or 0))
-        except OSError as error:
-            raise EngineError(
-                f"Port {wanted} on {HOST} is taken: end what uses it, or configure another one."
-            ) from error
-        return int(probe.getsockname()[1])
-
-
-def _is_running(process: ProcessId | None) -> bool:
-    if process is None:
-        return False
-    _reap(process.pid)
-    return processes.is_alive(process)
-
-
-def _reap(pid: int) -> None:
-    """Take in the end of a child; it is one only for the gpuqd that started it."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)

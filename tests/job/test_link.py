@@ -1,0 +1,113 @@
+"""The driver hears its ranks, nobody else, and knows at once when one is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from gpuq_job.link import DriverEnd, RankEnd
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def driver() -> Generator[DriverEnd]:
+    end = DriverEnd("127.0.0.1", KEY)
+    yield end
+    end.close()
+
+
+def heard(driver: DriverEnd, count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for _ in range(50):
+        if len(found) >= count:
+            break
+        found += driver.messages(0.2)
+    return found
+
+
+def a_rank(driver: DriverEnd, rank: int, key: bytes = KEY) -> RankEnd:
+    """Connect from a thread's view: the driver has to answer meanwhile."""
+    import threading
+
+    made: list[RankEnd] = []
+    thread = threading.Thread(target=lambda: made.append(RankEnd(driver.address, key, rank)))
+    thread.start()
+    while thread.is_alive():
+        assert driver.messages(0.05) == []
+    return made[0]
+
+
+def test_state_changes_arrive_in_order_and_then_the_end(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 1)
+    rank.tell("RUNNING", pid=5)
+    rank.tell("DONE", exit_code=0)
+    rank.close()
+
+    assert heard(driver, 3) == [
+        {"rank": 1, "state": "RUNNING", "pid": 5},
+        {"rank": 1, "state": "DONE", "exit_code": 0},
+        {"rank": 1, "state": None},
+    ]
+
+
+def test_who_does_not_know_the_key_is_not_heard(driver: DriverEnd) -> None:
+    stranger = a_rank(driver, 1, key=b"wrong")
+    stranger.tell("DONE", exit_code=0)
+    stranger.close()
+
+    assert [message for _ in range(3) for message in driver.messages(0.05)] == []
+
+
+def test_garbage_ends_that_connection_only(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 0)
+    with socket.create_connection(driver.address) as garbage:
+        driver.messages(0.2)
+        garbage.sendall(b"\xff\x00" * 1000 + b"\n")
+        rank.tell("RUNNING")
+
+        assert heard(driver, 1) == [{"rank": 0, "state": "RUNNING"}]
+    rank.close()
+
+
+def test_a_forked_child_does_not_keep_its_parents_connection(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 0)
+    rank.tell("RUNNING")
+    assert heard(driver, 1)[0]["state"] == "RUNNING"
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+
+    rank.close()
+
+    assert heard(driver, 1) == [{"rank": 0, "state": None}]
+    os.close(read)
+    os.close(write)
+    os.waitpid(child, 0)
+
+
+def test_a_rank_without_a_driver_stays_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = unused.getsockname()
+    rank = RankEnd(address, KEY, 0)
+
+    rank.tell("RUNNING")
+    rank.close()
+
+
+def test_a_rank_outlives_its_driver(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 0)
+    driver.messages(0.05)
+    for key in list(driver._selector.get_map().values()):  # pyright: ignore[reportPrivateUsage]  # the driver dies
+        if isinstance(key.fileobj, socket.socket) and key.data is not None:
+            key.fileobj.close()
+    for _ in range(3):
+        rank.tell("RUNNING")
+    rank.close()

@@ -1,0 +1,184 @@
+"""A rank runs the user's script in its surroundings and tells truthfully how it ended."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuq_job import rank_log, spec
+from gpuq_job.outcome import Ranks
+from gpuq_job.rank import MainFun, Words, load
+
+KEY = "00" * 32
+
+
+@dataclass(frozen=True)
+class Ctx:
+    executor_id: int = 0
+    job_name: str = "chief"
+
+
+def a_run(folder: Path, script: str, *args: str) -> spec.Run:
+    path = folder / "train.py"
+    path.write_text(script)
+    return spec.Run(
+        job_id=3,
+        attempt=2,
+        workers=1,
+        gpus_per_worker=1,
+        script=str(path),
+        args=("train.py", *args),
+        folder=str(folder),
+        checkpoints=str(folder / "checkpoints"),
+        host="127.0.0.1",
+        key=KEY,
+    )
+
+
+RANK = """
+import sys
+from pathlib import Path
+from gpuq_job import spec
+from gpuq_job.rank import MainFun, Words
+from tests.job.test_rank import Ctx
+run = spec.read(Path(sys.argv[1]))
+MainFun(run=run, address=("127.0.0.1", int(sys.argv[2])))(Words(run.args), Ctx())
+"""
+
+
+def outcome_of(folder: Path, script: str, *args: str) -> dict[str, Any]:
+    """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
+    from gpuq_job.link import DriverEnd
+
+    run = a_run(folder, script, *args)
+    spec.write(folder / "spec.json", run)
+    driver = DriverEnd("127.0.0.1", bytes.fromhex(KEY))
+    ranks = Ranks(workers=1)
+    words = [sys.executable, "-c", RANK, str(folder / "spec.json"), str(driver.address[1])]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(words, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while ranks.outcome is None:
+            for message in driver.messages(5):
+                number = message["rank"]
+                if message["state"] is None:
+                    ranks.hung_up(number, rank_log.tail(run.log(number)))
+                else:
+                    ranks.heard(message)
+    driver.close()
+    return {**ranks.outcome, "is_ok": process.returncode == 0, "log": run.log(0).read_text()}
+
+
+def test_the_function_finds_its_surroundings(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "def main_fun(args, ctx):\n"
+        "    names = ('JOB_ID', 'ATTEMPT_NUMBER', 'RANK', 'LOG_DIR', 'CHECKPOINT_DIR')\n"
+        "    print(args, sys.argv == args, type(args).__name__, *(os.environ['GPUQ_' + n] for n in names))\n"
+        "    print(__name__, os.path.isdir(os.environ['GPUQ_LOG_DIR']))\n"
+        "    os.system('echo from a child')\n"
+    )
+    ended = outcome_of(tmp_path, script, "--x", "num_gpus")
+
+    assert (ended["exit_code"], ended["is_ok"]) == (0, True)
+    assert ended["log"].splitlines() == [
+        f"['train.py', '--x', 'num_gpus'] True list 3 2 0 {tmp_path}/events/rank-0 {tmp_path}/checkpoints",
+        "gpuq_script True",
+        "from a child",
+    ]
+    assert not (tmp_path / "__pycache__").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "error"),
+    [
+        ("raise ValueError('two\\nlines')", 1, "ValueError: two lines"),
+        ("raise KeyboardInterrupt", 1, "KeyboardInterrupt"),
+        ("sys.exit(3)", 3, "main_fun ended with sys.exit(3)"),
+        ("sys.exit(-1)", 255, "main_fun ended with sys.exit(-1)"),
+        ("sys.exit('no data')", 1, "main_fun ended with sys.exit: no data"),
+        ("sys.exit()", 0, None),
+        ("sys.exit(0)", 0, None),
+        ("return 5", 0, None),
+    ],
+)
+def test_every_end_has_its_exit_code(tmp_path: Path, body: str, code: int, error: str | None) -> None:
+    ended = outcome_of(tmp_path, f"import sys\ndef main_fun(args, ctx):\n    print('begin')\n    {body}\n")
+
+    assert (ended["exit_code"], ended["error"], ended["is_ok"]) == (code, error, code == 0)
+    if code:
+        assert ended["tail"][0] == "begin"
+        assert ended["tail"] == ended["log"].splitlines()
+
+
+@pytest.mark.parametrize("body", ["os._exit(0)", "os.kill(os.getpid(), 9)", "ctypes.string_at(1)"])
+def test_a_process_that_ends_without_a_word_is_lost(tmp_path: Path, body: str) -> None:
+    ended = outcome_of(
+        tmp_path, f"import ctypes, os\ndef main_fun(args, ctx):\n    print('begin', flush=True)\n    {body}\n"
+    )
+
+    assert (ended["exit_code"], ended["failed_rank"]) == (137, 0)
+    assert ended["tail"][0] == "begin"
+    assert ("Segmentation fault" in ended["log"]) == ("ctypes.s" in body)
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("x = 1", "AttributeError: train.py defines no function main_fun(args, ctx)"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def main_fun(:", "SyntaxError: invalid syntax (train.py, line 1)"),
+    ],
+)
+def test_a_script_that_cannot_be_loaded_fails_as_such(tmp_path: Path, script: str, error: str) -> None:
+    ended = outcome_of(tmp_path, script)
+
+    assert (ended["exit_code"], ended["error"]) == (1, error)
+
+
+def test_the_main_part_of_a_script_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("def main_fun(a, c): return 4\nif __name__ == '__main__': raise SystemExit\n")
+
+    assert load(path)([], None) == 4
+
+
+def test_the_words_tell_tfos_the_number_of_gpus() -> None:
+    words = Words(["train.py", "a"])
+    words.num_gpus = 2
+
+    copied = pickle.loads(pickle.dumps(words))
+
+    assert "num_gpus" in copied
+    assert copied.num_gpus == 2
+    assert list(copied) == ["train.py", "a"]
+    assert "b" not in copied
+
+
+def test_the_function_travels_to_the_executors(tmp_path: Path) -> None:
+    function = MainFun(run=a_run(tmp_path, ""), address=("127.0.0.1", 1))
+
+    assert pickle.loads(pickle.dumps(function)) == function
+
+
+def test_the_tail_is_bounded(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"\xff" * 100_000 + b"\n" + b"".join(b"%d\n" % i for i in range(30)))
+
+    assert rank_log.tail(log) == [str(i) for i in range(10, 30)]
+    assert max(map(len, rank_log.tail(log, 100))) <= 1000
+    assert rank_log.tail(tmp_path / "none") == []
+
+
+def test_the_spec_is_private_and_comes_back(tmp_path: Path) -> None:
+    run = a_run(tmp_path, "", "\udcff", "ü\n")
+    spec.write(tmp_path / "spec.json", run)
+
+    assert spec.read(tmp_path / "spec.json") == run
+    assert os.stat(tmp_path / "spec.json").st_mode & 0o777 == 0o600
