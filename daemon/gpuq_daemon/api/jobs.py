@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, get, post
@@ -20,6 +21,7 @@ from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.store.jobs import Owner
 
 _LONGEST_WAIT_S = 60.0
+_LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
 
 class Jobs(Struct):
@@ -46,7 +48,7 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
         known = ", ".join(desk.config.partition)
         raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
     name = data.name if data.name is not None else data.script_name.removesuffix(".py")
-    refused = await asyncio.to_thread(  # a long script takes a while to parse
+    check = partial(
         refusal,
         data,
         name=name,
@@ -55,6 +57,7 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
         gpu_kind=desk.gpu_kind(partition),
         max_script_bytes=desk.config.max_script_kib * 1024,
     )
+    refused = check() if len(data.script) < _LONG_SCRIPT else await asyncio.to_thread(check)
     if refused is not None:
         raise UsageError(refused)
     waiting = desk.jobs.count_pending()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
@@ -57,9 +57,11 @@ class Database:
         self._requests.put(_Request(write, loop, future))
         return await future
 
-    def rows(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Yield what is committed as dictionaries; for the event loop's thread, and short questions."""
-        return cast(Iterator[dict[str, Any]], self._reader.query(sql, params or {}))
+    def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return what is committed as dictionaries; for the event loop's thread, and short questions."""
+        cursor = self._reader.execute(sql, params or {})
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def close(self) -> None:
         """Commit what is queued, then close the file."""
@@ -98,9 +100,7 @@ class Database:
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            failure = UnavailableError(
-                f"The state in {self.path} cannot be written: {error}. Nothing was changed."
-            )
+            failure = UnavailableError(f"The state in {self.path} cannot be written: {error}. Nothing was changed.")
             failure.__cause__ = error
             answers = [(request, None, failure) for request in batch]
         for request, answer, failed in answers:

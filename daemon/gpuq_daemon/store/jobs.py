@@ -71,9 +71,7 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(
-        self, spec: JobSpec, owner: Owner, *, name: str, partition: str, sha256: str, now: float
-    ) -> int:
+    async def add(self, spec: JobSpec, owner: Owner, *, name: str, partition: str, sha256: str, now: float) -> int:
         """Queue a job and return its id. Ids are never given twice."""
 
         def write(tables: Tables) -> int:
@@ -133,7 +131,7 @@ class JobStore:
 
     def count_pending(self) -> int:
         """Return how many jobs wait."""
-        return next(self._db.rows("SELECT count(*) AS n FROM jobs WHERE state = 'PENDING'"))["n"]
+        return self._db.rows("SELECT count(*) AS n FROM jobs WHERE state = 'PENDING'")[0]["n"]
 
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
@@ -256,13 +254,11 @@ class JobStore:
         return [_attempt(row) for row in rows]
 
     def _jobs(self, where: str, params: dict[str, Any], limit: int = 1) -> list[Job]:
-        rows = list(
-            self._db.rows(
-                f"""SELECT j.*, a.started_at, a.running_at, a.application_id, a.driver_pid, a.charged_gpu_s
+        rows = self._db.rows(
+            f"""SELECT j.*, a.started_at, a.running_at, a.application_id, a.driver_pid, a.charged_gpu_s
                     FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                     WHERE {where} ORDER BY j.id DESC LIMIT :limit""",
-                {**params, "limit": limit},
-            )
+            {**params, "limit": limit},
         )
         ids = {"ids": json.dumps([row["id"] for row in rows])}
         nodes, ranks = defaultdict[int, list[str]](list), defaultdict[int, list[Rank]](list)
@@ -294,9 +290,7 @@ def _state(tables: Tables, job_id: int) -> JobState:
 
 def _advance(tables: Tables, job_id: int, event: Event) -> Step:
     made = step(_state(tables, job_id), event)
-    tables.execute(
-        "UPDATE jobs SET state = :state WHERE id = :job_id", {"state": made.state, "job_id": job_id}
-    )
+    tables.execute("UPDATE jobs SET state = :state WHERE id = :job_id", {"state": made.state, "job_id": job_id})
     return made
 
 
