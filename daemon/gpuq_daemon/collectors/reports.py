@@ -83,9 +83,7 @@ def _reported(lines: list[bytes], offset: int) -> Reported:
             case _Outcome() as said if outcome is None:
                 error = None if said.error is None else said.error[:_LONGEST_ERROR]
                 tail = tuple(text[:_LONGEST_ERROR] for text in said.tail)
-                outcome = Outcome(
-                    exit_code=said.exit_code, error=error, failed_rank=said.failed_rank, tail=tail
-                )
+                outcome = Outcome(exit_code=said.exit_code, error=error, failed_rank=said.failed_rank, tail=tail)
             case _:
                 pass
     return Reported(
