@@ -121,7 +121,7 @@ def test_a_script_is_read_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_formatter_may_set_the_hash_apart_but_prose_is_no_directive() -> None:
-    text = "# GPUQ --workers 2\n#GPUQ -g 1\n# GPUQ is what queues this\n#GPUQUEUE --workers 9\ndef main_fun(args, ctx): pass\n"
+    text = "# GPUQ --workers 2\n#GPUQ -g 1\n# GPUQ is what queues this\n#GPUQUEUE --workers 9\nx = 1\n"
 
     assert [(d.field, d.value, d.line) for d in read_directives(text, "x.py")] == [
         ("workers", "2", 1),

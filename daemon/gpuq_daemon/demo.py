@@ -64,7 +64,7 @@ def _show(client: Client, script: Path) -> int:
     print(f"Spark is up on loopback: {len(cluster['nodes'])} nodes with {gpus} {'/'.join(kinds)}s together.")
     if "virtual GPU" in kinds:
         print("Too few real GPUs are here, so slots stand for them: placed and queued alike, computed on the CPU.")
-    jobs = [_enqueue(client, script), _enqueue(client, script)]
+    jobs = [_enqueue(client, script), _enqueue(client, script, "--", "--lr", "0.02")]
     print()
     _gpuq(client, "queue")
     for job_id in jobs:
@@ -72,9 +72,9 @@ def _show(client: Client, script: Path) -> int:
     return _conclude(client, jobs)
 
 
-def _enqueue(client: Client, script: Path) -> int:
+def _enqueue(client: Client, script: Path, *words: str) -> int:
     before = {job["id"] for job in client.jobs(everything=True)}
-    _gpuq(client, "enqueue", str(script))
+    _gpuq(client, "enqueue", str(script), *words)
     return next(job["id"] for job in client.jobs(everything=True) if job["id"] not in before)
 
 
@@ -101,7 +101,8 @@ def _say_news(client: Client, job: Json, waiting: list[int], said: dict[str, obj
         print(f"{_clock()}  {_course(job, reserved)}", flush=True)
         for other in waiting:
             why = client.why(other)
-            if why["state"] == "PENDING":
+            if why["state"] == "PENDING" and said.get(f"why {other}") != why["text"]:
+                said[f"why {other}"] = why["text"]
                 print(f"{_clock()}  job {other} waits: {why['text']}", flush=True)
     progress = job["progress"]
     if progress and job["state"] == "RUNNING" and said.get("step") != progress["step"]:
