@@ -37,10 +37,14 @@ class Servers:
     host: str
 
     def start_master(self, port: int, ui_port: int) -> ProcessId:
-        """Start the master; whether it comes up shows on its page at `ui_port`."""
+        """Start the master; whether it comes up shows on its page at `ui_port`.
+
+        Without its REST server: that has a fixed port (6066), so that a second master here would be of no use, and
+        it takes submissions from anyone on this machine.
+        """
         return self._launch(
             "master",
-            ("-Dspark.port.maxRetries=0", "-Dspark.ui.killEnabled=false"),
+            ("-Dspark.port.maxRetries=0", "-Dspark.ui.killEnabled=false", "-Dspark.master.rest.enabled=false"),
             ("org.apache.spark.deploy.master.Master", "--port", str(port), "--webui-port", str(ui_port)),
         )
 
