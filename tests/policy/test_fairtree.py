@@ -66,7 +66,9 @@ def test_tied_sibling_accounts_merge_their_children():
     # a and b tie; published: their users compete in one level, so b's better user is before a's worse one.
     tree = Tree(
         accounts=(Account(name="root", parent=None), Account(name="a"), Account(name="b")),
-        associations=tuple(Association(user=u, account=a) for u, a in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"))),
+        associations=tuple(
+            Association(user=u, account=a) for u, a in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"))
+        ),
     )
     usage = {("a", "a1"): 10.0, ("a", "a2"): 90.0, ("b", "b1"): 40.0, ("b", "b2"): 60.0}
 
@@ -123,7 +125,9 @@ def trees(draw: st.DrawFn) -> tuple[Tree, dict[tuple[str, str], float]]:
     for name in _NAMES[: draw(st.integers(0, 5))]:
         accounts.append(Account(name=name, parent=draw(st.sampled_from(accounts)).name, shares=draw(share)))
     keys = draw(
-        st.lists(st.tuples(st.sampled_from([a.name for a in accounts]), st.sampled_from("uvwxyz")), unique=True, max_size=10)
+        st.lists(
+            st.tuples(st.sampled_from([a.name for a in accounts]), st.sampled_from("uvwxyz")), unique=True, max_size=10
+        )
     )
     associations = tuple(Association(user=u, account=a, shares=draw(share)) for a, u in keys)
     usage = {key: float(draw(st.sampled_from([0, 1, 2, 3, 1000]))) for key in keys}

@@ -76,7 +76,9 @@ class _Forest:
         self._leaf = {(a.account, a.user): usage.get((a.account, a.user), 0.0) for a in tree.associations}
         self._usage: dict[str, float] = {}
         self._sum_up(ROOT)
-        self._account_shares: dict[str, Share] = {ROOT: Share(usage=self._usage[ROOT], due=0.0, used=1.0, level_fs=None)}
+        self._account_shares: dict[str, Share] = {
+            ROOT: Share(usage=self._usage[ROOT], due=0.0, used=1.0, level_fs=None)
+        }
         self._user_shares: dict[AssociationKey, Share] = {}
 
     def shares(self, at: float) -> Shares:

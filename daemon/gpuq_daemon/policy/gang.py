@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -33,6 +33,16 @@ class Gang:
     nodes: int | None = None
     is_exclusive: bool = False
     layout: Layout = Layout.PACK
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Gangs are looked up by value all the time: their hash is taken once.
+        w, m = (self.workers, self.gpus_per_worker, self.gpu_type), (self.memory_mib_per_worker, self.memory_mib_per_ps)
+        where = (self.nodes, self.is_exclusive, self.layout)
+        object.__setattr__(self, "_hash", hash((w, m, where, self.cpus_per_worker, self.ps, self.cpus_per_ps)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def gpus(self) -> int:

@@ -93,9 +93,7 @@ def standing(
     return sums
 
 
-def back_to_due_s(
-    *, due: float, usage: float, others: float, others_rate: float, half_life_s: float
-) -> float | None:
+def back_to_due_s(*, due: float, usage: float, others: float, others_rate: float, half_life_s: float) -> float | None:
     """Return in how many seconds who is over its due is back to it; 0 if it is not over, None if never.
 
     It is assumed to run nothing while its siblings go on as now, at `others_rate` billing units a second.
