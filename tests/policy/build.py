@@ -31,7 +31,9 @@ def a_job(job_id: int = 1, **more: Any) -> PendingJob:
 
 def running(job_id: int, on: dict[str, int], **more: Any) -> ActiveJob:
     """Return an active job with GPUs by node."""
-    return ActiveJob(job_id=job_id, gpus_by_node=on, **{"user": "bob", "partition": "main", "name": f"j{job_id}", **more})
+    return ActiveJob(
+        job_id=job_id, gpus_by_node=on, **{"user": "bob", "partition": "main", "name": f"j{job_id}", **more}
+    )
 
 
 def a_snapshot(

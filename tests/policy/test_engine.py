@@ -133,6 +133,7 @@ def same(engine: Engine, now: float) -> None:
     assert found.starts == expected.starts
     assert found.promises == expected.promises
     assert dict(found.reasons) == dict(expected.reasons)
+    assert {i: reason for i, reason in engine.reasons() if i in expected.reasons} == dict(expected.reasons)
     assert found.expired == expected.expired
 
 

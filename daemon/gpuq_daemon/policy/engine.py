@@ -22,7 +22,7 @@ from gpuq_daemon.policy.plan import facts_of
 from gpuq_daemon.policy.priority import Key, Ranking
 from gpuq_daemon.policy.room import Room
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Promise, Snapshot
-from gpuq_daemon.policy.walk import Seen, Shape, Walk
+from gpuq_daemon.policy.walk import Memory, Seen, Shape, Walk
 
 LineKey = tuple[Shape, int | None]
 
@@ -48,7 +48,7 @@ class Engine:
         self._promises: Mapping[int, Promise] = dict(snapshot.promises)
         self._walk: Walk | None = None
         self._stopped: list[tuple[Line, Owner]] = []
-        self._possible: dict[Shape, bool] = {}
+        self._memory = Memory()
         self._names = Names()
         self._dependents: dict[int, set[int]] = {}
         for job in (*snapshot.pending, *snapshot.active):
@@ -66,7 +66,7 @@ class Engine:
         """Put the queue in the order of new shares."""
         self._settle()
         self._world = replace(self._world, shares=shares, used_gpu_s=used_gpu_s)
-        self._arrange()
+        self._reorder()
 
     def set_down(self, down: Mapping[str, str]) -> None:
         """Note which partitions' engines do not work."""
@@ -149,7 +149,7 @@ class Engine:
         """Return what to do now. Reasons are found when asked for, until the next change."""
         self._settle()
         self._now(now)
-        walk = self._walk = Walk(self._room, self._counts, self._world.rules, now=now, possible=self._possible)
+        walk = self._walk = Walk(self._room, self._counts, self._world.rules, now=now, memory=self._memory)
         self._go(walk, self._keep_promises(walk))
         self._promises = walk.promises()
         started = frozenset(start.job_id for start in walk.starts)
@@ -173,6 +173,29 @@ class Engine:
         if job.partition in self._world.down or self._walk is None:
             return Reason.ENGINE_DOWN if job.partition in self._world.down else Reason.PRIORITY
         return self._walk.reason(job)
+
+    def reasons(self) -> Iterator[tuple[int, Reason]]:
+        """Go through the reasons of all pending jobs, like jobs at once."""
+        yield from self._waiting.items()
+        walk = self._walk
+        for line in self._lines.values():
+            for owner, bucket in line.buckets.items():
+                # All of a bucket have one reason, but those with a promise and the first in line.
+                down = line.shape[0] in self._world.down
+                common = None if walk is None or down else walk.common_reason(owner, line.shape, line.time_limit_s)
+                for _, _, _, job_id in bucket:
+                    if common is None or walk is None or walk.is_special(job_id):
+                        yield job_id, self.reason(job_id)
+                    else:
+                        yield job_id, common
+
+    def pending(self, job_id: int) -> PendingJob:
+        """Return a job that waits.
+
+        Raises:
+            KeyError: it does not.
+        """
+        return self._pending[job_id]
 
     def pending_ids(self) -> Iterable[int]:
         """Return the jobs that wait."""
@@ -217,36 +240,31 @@ class Engine:
 
     def _step(self, walk: Walk, cursor: Cursor, key: Key, alone: set[int]) -> bool:
         """Look at the next job of a line; return whether those behind it are worth a look."""
+        line = cursor.line
+        partition, _, gang = line.shape
+        if walk.has_failed(line.shape, line.limit_s) and walk.is_closed(partition, gang):
+            return False
         owner, place = cursor.take()
         if key[3] in alone:
             cursor.follow(owner, place)
             return True
-        job, line = self._pending[key[3]], cursor.line
-        match walk.visit(job, key):
+        match walk.visit(self._pending[key[3]], key):
             case Seen.IMPOSSIBLE:
                 return False
             case Seen.LIMITED:
                 self._stopped.append((line, owner))
                 return True
-            case Seen.STARTED:
+            case Seen.STARTED | Seen.BLOCKED:
                 cursor.follow(owner, place)
                 return True
-            case Seen.BLOCKED:
-                cursor.follow(owner, place)
-                return not (walk.has_failed(line.shape, job.limit_s) and walk.is_closed(job))
 
     # --- indexes
 
     def _arrange(self) -> None:
-        """Build counts, lines and timers anew."""
-        world = self._world
-        self._counts = Counts(world.rules.limits, world.used_gpu_s, world.shares.at)
-        for active in self._active.values():
-            self._counts.add(active.owner, active.gpus, since=active.started_at, until=active.until)
-        self._ranking = Ranking(world.rules, world.shares, world.nodes)
+        """Build lines and timers anew."""
+        self._ranking = self._counted()
         self._keys: dict[int, Key] = {}
         self._lines: dict[LineKey, Line] = {}
-        self._parked: dict[Scope, set[tuple[LineKey, Owner]]] = {}
         self._waiting: dict[int, Reason] = {}
         self._late: set[int] = set()
         self._timers: list[tuple[float, int]] = []
@@ -256,10 +274,27 @@ class Engine:
                 key = self._keys[job.job_id] = self._ranking.key(job)
                 buckets.setdefault(_line_key(job), {}).setdefault(job.owner, []).append(key)
         for line_key, owners in buckets.items():
-            line = self._lines[line_key] = Line(*line_key)
-            for owner, keys in owners.items():
-                keys.sort()
-                line.fill(owner, keys)
+            self._lines[line_key] = Line(*line_key)
+            self._lines[line_key].fill(owners)
+
+    def _reorder(self) -> None:
+        """Give every job in line its new key; who may start does not change by it."""
+        self._ranking = self._counted()
+        key_with, pending, keys = self._ranking.key_with, self._pending, self._keys
+        for line in self._lines.values():
+            for bucket in line.buckets.values():
+                base = self._ranking.base(pending[bucket[0][3]])
+                for i, (_, _, _, job_id) in enumerate(bucket):
+                    bucket[i] = keys[job_id] = key_with(pending[job_id], base)
+            line.fill(line.buckets)
+
+    def _counted(self) -> Ranking:
+        world = self._world
+        self._parked: dict[Scope, set[tuple[LineKey, Owner]]] = {}
+        self._counts = Counts(world.rules.limits, world.used_gpu_s, world.shares.at)
+        for active in self._active.values():
+            self._counts.add(active.owner, active.gpus, since=active.started_at, until=active.until)
+        return Ranking(world.rules, world.shares, world.nodes)
 
     def _may_start(self, job: PendingJob) -> bool:
         """Note why a job may not start, and when that may change; return whether it may."""
@@ -383,4 +418,4 @@ def _line_key(job: PendingJob) -> LineKey:
 
 
 def _is_singleton(job: PendingJob) -> bool:
-    return any(one.kind is Kind.SINGLETON for one in job.dependencies)
+    return bool(job.dependencies) and any(one.kind is Kind.SINGLETON for one in job.dependencies)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from heapq import heappop, heappush
+from math import inf
 
 from gpuq_daemon.policy.limits import Owner
 from gpuq_daemon.policy.priority import Key
@@ -16,19 +17,23 @@ class Line:
     `heads` are the first keys of the owners that are not, in order.
     """
 
-    __slots__ = ("buckets", "heads", "parked", "shape", "time_limit_s")
+    __slots__ = ("buckets", "heads", "limit_s", "parked", "shape", "time_limit_s")
 
     def __init__(self, shape: Shape, time_limit_s: int | None) -> None:
         self.shape = shape
         self.time_limit_s = time_limit_s
+        self.limit_s = inf if time_limit_s is None else float(time_limit_s)
         self.buckets: dict[Owner, list[Key]] = {}
         self.heads: list[tuple[Key, Owner]] = []
         self.parked: set[Owner] = set()
 
-    def fill(self, owner: Owner, keys: list[Key]) -> None:
-        """Put in an owner's keys, already in order, all at once."""
-        self.buckets[owner] = keys
-        insort(self.heads, (keys[0], owner))
+    def fill(self, buckets: dict[Owner, list[Key]]) -> None:
+        """Put in all owners' keys, in no order, in place of what was there; nobody is parked any more."""
+        for bucket in buckets.values():
+            bucket.sort()
+        self.buckets = buckets
+        self.heads = sorted((bucket[0], owner) for owner, bucket in buckets.items())
+        self.parked.clear()
 
     def add(self, owner: Owner, key: Key) -> None:
         """Put in a job."""

@@ -10,7 +10,7 @@ from gpuq_daemon.policy.limits import Counts
 from gpuq_daemon.policy.priority import Key, Ranking
 from gpuq_daemon.policy.room import Room
 from gpuq_daemon.policy.snapshot import PendingJob, Plan, Snapshot
-from gpuq_daemon.policy.walk import Walk
+from gpuq_daemon.policy.walk import Memory, Walk
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -61,7 +61,7 @@ def walk_of(snapshot: Snapshot) -> Walk:
     for job in snapshot.active:
         room.hold_active(job)
         counts.add(job.owner, job.gpus, since=job.started_at, until=job.until)
-    return Walk(room, counts, rules, now=snapshot.now, possible={})
+    return Walk(room, counts, rules, now=snapshot.now, memory=Memory())
 
 
 def facts_of(snapshot: Snapshot) -> Facts:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from gpuq.models import PriorityTerm
 from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 
@@ -21,7 +23,10 @@ class Ranking:
         self._weights = rules.weights
         self._shares = shares
         self._at = shares.at
-        self._guard_s = rules.guard_after_s
+        self._guard_s = inf if rules.guard_after_s is None else rules.guard_after_s
+        self._age, self._max_age_s = rules.weights.age, rules.weights.max_age_s
+        self._standing: dict[tuple[str, str, str, str], int] = {}
+        self._sizes: dict[tuple[str, Gang], int] = {}
         self._gpus: dict[str, int] = {}
         for node in nodes:
             self._gpus[node.partition] = self._gpus.get(node.partition, 0) + node.gpus
@@ -35,24 +40,48 @@ class Ranking:
 
         Tiers: moved to the top; has waited too long (longest first, whatever its priority); all others.
         """
+        return self.key_with(job, self.base(job))
+
+    def base(self, job: PendingJob) -> int:
+        """Return the part of the priority that all jobs of one owner, partition and shape have in common."""
+        return self._standing_points(job) + self._size_points(job)
+
+    def key_with(self, job: PendingJob, base: int) -> Key:
+        """Return the key of a job whose `base` is known."""
+        since = job.submitted_at
+        if job.begin_at is not None and job.begin_at > since:
+            since = job.begin_at
+        waited_s = self._at - since
+        part = waited_s / self._max_age_s
+        age = self._age if part >= 1.0 else int(self._age * part) if part > 0.0 else 0
+        priority = base + age - job.nice
         if job.is_top:
-            return (_TOP, -self.priority(job), job.submitted_at, job.job_id)
-        if self._guard_s is not None and self._waited_s(job) >= self._guard_s:
+            return (_TOP, -priority, job.submitted_at, job.job_id)
+        if waited_s >= self._guard_s:
             return (_GUARDED, 0, job.submitted_at, job.job_id)
-        return (_USUAL, -self.priority(job), job.submitted_at, job.job_id)
+        return (_USUAL, -priority, job.submitted_at, job.job_id)
 
     def priority(self, job: PendingJob) -> int:
         """Return the sum of all terms."""
-        w = self._weights
-        age, fair, size, partition, qos = self._factors(job)
-        return (
-            int(w.age * age)
-            + int(w.fair_share * fair)
-            + int(w.job_size * size)
-            + int(w.partition * partition)
-            + int(w.qos * qos)
-            - job.nice
-        )
+        return sum(term.points for term in self.terms(job))
+
+    def _standing_points(self, job: PendingJob) -> int:
+        # The same for all jobs of a user in an account: taken once for each, not for each job.
+        key = (job.account, job.user, job.qos, job.partition)
+        points = self._standing.get(key)
+        if points is None:
+            w = self._weights
+            _, fair, _, partition, qos = self._factors(job)
+            points = int(w.fair_share * fair) + int(w.partition * partition) + int(w.qos * qos)
+            self._standing[key] = points
+        return points
+
+    def _size_points(self, job: PendingJob) -> int:
+        key = (job.partition, job.gang)
+        points = self._sizes.get(key)
+        if points is None:
+            points = self._sizes[key] = int(self._weights.job_size * self._factors(job)[2])
+        return points
 
     def terms(self, job: PendingJob) -> tuple[PriorityTerm, ...]:
         """Return every term of the priority; their points add up to it."""

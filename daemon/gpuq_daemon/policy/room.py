@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import inf
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class Pool:
     """The nodes of one GPU model in a partition: those with f free GPUs in `buckets[f]`, ascending.
 
     `releases` are (end, job) of what runs there, ascending. `promised` are the jobs with a slot in it.
+    `version` is another one whenever what runs there is.
     """
 
     partition: str
@@ -65,6 +67,12 @@ class Pool:
     buckets: list[list[int]]
     releases: list[tuple[float, int]]
     promised: set[int]
+    version: int = 0
+
+    @property
+    def name(self) -> str:
+        """The pool's name, for people and for keys."""
+        return f"{self.partition}/{self.gpu_type}"
 
 
 class Room:
@@ -75,6 +83,8 @@ class Room:
     ) -> None:
         views = sorted(nodes, key=lambda node: node.name)
         self.now = 0.0
+        self._versions = count(1)
+        self._suited: dict[tuple[str, str | None], list[Pool]] = {}
         self.names = [node.name for node in views]
         self.number = {name: i for i, name in enumerate(self.names)}
         self._views = views
@@ -147,6 +157,7 @@ class Room:
             self._holds[take.node][job_id] = (until, *take[1:])
         for pool in self._touched(takes):
             insort(pool.releases, (until, job_id))
+            pool.version = next(self._versions)
 
     def release(self, job_id: int) -> None:
         """Give back what a job has; nothing if it has none."""
@@ -156,6 +167,7 @@ class Room:
             del self._holds[take.node][job_id]
         for pool in self._touched(takes):
             del pool.releases[bisect_left(pool.releases, (until, job_id))]
+            pool.version = next(self._versions)
 
     def _touched(self, takes: Iterable[Take]) -> list[Pool]:
         found: list[Pool] = []
@@ -228,11 +240,23 @@ class Room:
 
     def pools(self, partition: str, gang: Gang) -> list[Pool]:
         """Return the pools a gang may lie in, cheapest model first."""
-        return [
-            pool
-            for pool in self._pools.get(partition, ())
-            if pool.largest and (gang.gpu_type is None or gang.gpu_type == pool.gpu_type)
-        ]
+        key = (partition, gang.gpu_type)
+        found = self._suited.get(key)
+        if found is None:
+            pools = [pool for pool in self._pools.get(partition, ()) if pool.largest]
+            found = [pool for pool in pools if gang.gpu_type is None or gang.gpu_type == pool.gpu_type]
+            self._suited[key] = found
+        return found
+
+    def versions(self) -> dict[str, int]:
+        """Return the versions of all pools, to `restore` them once what was done since is undone."""
+        return {pool.name: pool.version for pools in self._pools.values() for pool in pools}
+
+    def restore(self, versions: dict[str, int]) -> None:
+        """Say that what runs is again what ran then."""
+        for pools in self._pools.values():
+            for pool in pools:
+                pool.version = versions[pool.name]
 
     def free_and_total(self, partition: str, gpu_type: str | None) -> tuple[int, int]:
         """Return the free GPUs a job could have, and all that can be used."""
@@ -315,9 +339,9 @@ class Room:
         gpus, cpus, memory = vector
         if gang.is_exclusive and vector != self._whole[node]:
             return 0
-        count = gpus // gang.gpus_per_worker
+        fit = gpus // gang.gpus_per_worker
         if gang.cpus_per_worker:
-            count = min(count, cpus // gang.cpus_per_worker)
+            fit = min(fit, cpus // gang.cpus_per_worker)
         if gang.memory_mib_per_worker:
-            count = min(count, memory // gang.memory_mib_per_worker)
-        return max(count, 0)
+            fit = min(fit, memory // gang.memory_mib_per_worker)
+        return fit if fit > 0 else 0

@@ -33,14 +33,18 @@ def is_possible(room: Room, partition: str, gang: Gang, reservation: str | None)
     return False
 
 
-def earliest(room: Room, pool: Pool, gang: Gang, seconds: float, reservation: str | None) -> tuple[float, Spot] | None:
-    """Return when the gang can start in a pool at the latest, and where; None if it never can.
+def earliest(
+    room: Room, pool: Pool, gang: Gang, seconds: float, reservation: str | None, *, before: float | None = None
+) -> tuple[float, Spot] | None:
+    """Return when the gang can start in a pool at the latest, and where; None if never, or not `before`.
 
     Running jobs are taken to end at their limits, those without one at infinity, the oldest first. What is
     promised to others stays theirs.
     """
     sweep = _Sweep(room, pool, gang, seconds, reservation)
     for t in sweep.moments():
+        if before is not None and t >= before:
+            return None
         if sweep.workers < gang.workers:
             continue
         chosen = choose(sweep.candidates(t), gang)
@@ -100,24 +104,30 @@ class _Sweep:
     def candidates(self, t: float) -> list[Candidate]:
         """Return the nodes that can take workers at `t`."""
         made: list[Candidate] = []
-        for i in self._pool.nodes:
-            if i in self._special:
-                fits, vector = self._fits_special(i, t), self._room.free(i)
-            else:
-                vector = self._later.get(i) or self._room.free(i)
-                fits = self._room.fits(i, vector, self._gang)
+        room, gang, special = self._room, self._gang, self._special
+        for i in special:
+            fits = self._fits_special(i, t)
+            if fits:
+                made.append(Candidate(room.free(i)[0], i, fits))
+        for i, vector in self._later.items():
+            fits = room.fits(i, vector, gang)
             if fits:
                 made.append(Candidate(vector[0], i, fits))
+        for i in self._with_gpus_now():
+            if i not in special and i not in self._later:
+                fits = room.fits(i, room.free(i), gang)
+                if fits:
+                    made.append(Candidate(room.free(i)[0], i, fits))
         made.sort()
         return made
 
+    def _with_gpus_now(self) -> Iterator[int]:
+        for free in range(self._gang.gpus_per_worker, len(self._pool.buckets)):
+            yield from self._pool.buckets[free]
+
     def _plain_now(self) -> int:
         room, gang, special = self._room, self._gang, self._special
-        if gang.needs_gpus_only:
-            each = gang.gpus_per_worker
-            whole = sum(len(nodes) * (free // each) for free, nodes in enumerate(self._pool.buckets))
-            return whole - sum(max(room.free(i)[0], 0) // each for i in special)
-        return sum(room.fits(i, room.free(i), gang) for i in self._pool.nodes if i not in special)
+        return sum(room.fits(i, room.free(i), gang) for i in self._with_gpus_now() if i not in special)
 
     def _give_back(self, take: Take, t: float) -> None:
         if take.node in self._special:

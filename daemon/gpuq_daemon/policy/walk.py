@@ -8,12 +8,13 @@ for those, with nothing kept for the rest. A promise lasts until its job starts,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 
 from gpuq.models import Reason
 from gpuq_daemon.policy.gang import Gang
-from gpuq_daemon.policy.limits import Counts, Owner
+from gpuq_daemon.policy.limits import Block, Counts, Owner
 from gpuq_daemon.policy.priority import Key, tier
 from gpuq_daemon.policy.room import Pool, Room, Slot, Spot
 from gpuq_daemon.policy.rules import Rules
@@ -21,6 +22,14 @@ from gpuq_daemon.policy.snapshot import PendingJob, Promise, Start
 from gpuq_daemon.policy.spots import earliest, is_possible, slot_of, spot_now, spot_with
 
 Shape = tuple[str, str | None, Gang]  # partition, reservation, gang
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one room's passes need not find out again: possible shapes, and why promises were kept as they were."""
+
+    possible: dict[Shape, bool] = field(default_factory=dict[Shape, bool])
+    kept_because: dict[int, object] = field(default_factory=dict[int, object])
 
 
 class Seen(Enum):
@@ -39,14 +48,16 @@ class Walk:
     same owner, a pool without room for promises. So whole classes of jobs can be left out unseen.
     """
 
-    def __init__(self, room: Room, counts: Counts, rules: Rules, *, now: float, possible: dict[Shape, bool]) -> None:
+    def __init__(self, room: Room, counts: Counts, rules: Rules, *, now: float, memory: Memory) -> None:
         room.now = now
+        self._versions = room.versions()
         self.now = now
         self.room = room
         self.counts = counts
         self.starts: list[Start] = []
         self._rules = rules
-        self._possible = possible
+        self._possible = memory.possible
+        self._kept_because = memory.kept_because
         self._started: list[PendingJob] = []
         self._promised: dict[int, tuple[PendingJob, int]] = {}
         self._failed: dict[Shape, float] = {}
@@ -93,7 +104,7 @@ class Walk:
             if spot is not None:
                 self._start(job, spot)
                 return Seen.STARTED
-            self._failed[shape] = min(job.limit_s, self._failed.get(shape, inf))
+            self._failed[shape] = min(self._least_failing(job), self._failed.get(shape, inf))
         self.first_blocked.setdefault(job.partition, job.job_id)
         if own is None:
             self._promise(job, key)
@@ -105,9 +116,15 @@ class Walk:
         """Return whether a job of this shape and length, or shorter, did not fit earlier in the pass."""
         return shape in self._failed and limit_s >= self._failed[shape]
 
-    def is_closed(self, job: PendingJob) -> bool:
-        """Return whether no pool of the job gives promises any more in this pass."""
-        return all(_name(pool) in self._closed for pool in self.room.pools(job.partition, job.gang))
+    def _least_failing(self, job: PendingJob) -> float:
+        """Return from which length on the shape does not fit: 0 if even without all promises it does not."""
+        # With an end of now nothing promised is in the way, only what runs.
+        return job.limit_s if spot_now(self.room, job.partition, job.gang, self.now, job.reservation) else 0.0
+
+    def is_closed(self, partition: str, gang: Gang) -> bool:
+        """Return whether no pool of a gang gives promises any more in this pass."""
+        closed = self._closed
+        return all(pool.name in closed for pool in self.room.pools(partition, gang))
 
     def is_possible(self, shape: Shape) -> bool:
         """Return whether the nodes that take jobs could hold this shape if they were empty."""
@@ -147,14 +164,22 @@ class Walk:
     def _renew(self, job: PendingJob, key: Key, own: Slot) -> None:
         """Keep the promise, or give a better one."""
         pools = [p for p in self.room.pools(job.partition, job.gang) if p is own.spot.pool or self._is_open(p)]
-        found = self._earliest(job, pools)
         best = own
-        if found and found[0][0] < own.start:
-            best = slot_of(job.job_id, found[0][0], job.limit_s, found[0][1])
+        state = (own, tuple((p.name, p.version, self._slots_in(p)) for p in pools))
+        if self._kept_because.get(job.job_id) != state:
+            found = self._earliest(job, pools, before=own.start)
+            if found:
+                best = slot_of(job.job_id, found[0][0], job.limit_s, found[0][1])
+            else:
+                # Time alone makes no start earlier: while this is so, there is no need to look again.
+                self._kept_because[job.job_id] = state
         self._put(job, key, best)
 
+    def _slots_in(self, pool: Pool) -> frozenset[tuple[int, float]]:
+        return frozenset((job_id, self.room.slots[job_id].start) for job_id in pool.promised)
+
     def _promise(self, job: PendingJob, key: Key) -> None:
-        if self.is_closed(job):
+        if self.is_closed(job.partition, job.gang):
             return
         if tier(key) < 2:
             self._displace(job, key)
@@ -166,16 +191,17 @@ class Walk:
             if not spot.pool.promised or idle <= self._rules.idle_budget * spot.pool.gpus:
                 self._put(job, key, slot_of(job.job_id, start, job.limit_s, spot))
                 return
-            self._closed.add(_name(spot.pool))
+            self._closed.add(spot.pool.name)
 
-    def _earliest(self, job: PendingJob, pools: list[Pool]) -> list[tuple[float, Spot]]:
-        tries = (earliest(self.room, pool, job.gang, job.limit_s, job.reservation) for pool in pools)
+    def _earliest(self, job: PendingJob, pools: list[Pool], *, before: float | None = None) -> list[tuple[float, Spot]]:
+        room, gang, seconds = self.room, job.gang, job.limit_s
+        tries = (earliest(room, pool, gang, seconds, job.reservation, before=before) for pool in pools)
         return sorted((one for one in tries if one is not None), key=lambda one: one[0])
 
     def _is_open(self, pool: Pool) -> bool:
-        if _name(pool) not in self._closed and len(pool.promised) >= self._rules.promises:
-            self._closed.add(_name(pool))
-        return _name(pool) not in self._closed
+        if pool.name not in self._closed and len(pool.promised) >= self._rules.promises:
+            self._closed.add(pool.name)
+        return pool.name not in self._closed
 
     def _displace(self, job: PendingJob, key: Key) -> None:
         """Who goes before everybody takes the place of promises to those behind."""
@@ -201,14 +227,28 @@ class Walk:
 
     def reason(self, job: PendingJob) -> Reason:
         """Return why a job that may start did not."""
-        if not self.is_possible((job.partition, job.reservation, job.gang)):
+        block = self.block(job)
+        shape = (job.partition, job.reservation, job.gang)
+        if block is None and self.is_special(job.job_id) and self.is_possible(shape):
+            return Reason.RESOURCES
+        return self.common_reason(job.owner, shape, job.time_limit_s, own=job.job_id)
+
+    def common_reason(self, owner: Owner, shape: Shape, time_limit_s: int | None, *, own: int = 0) -> Reason:
+        """Return why jobs of an owner, shape and length wait, if none is promised anything or the next."""
+        if not self.is_possible(shape):
             return Reason.NODES_UNAVAILABLE
+        end = inf if time_limit_s is None else self.now + time_limit_s
+        block = self.counts.block(owner, shape[2].gpus, time_limit_s, end=end, own=own)
+        return Reason.PRIORITY if block is None else block.reason
+
+    def is_special(self, job_id: int) -> bool:
+        """Return whether a job has a promise or is the first of its partition that waits for room."""
+        return job_id in self._promised or job_id in self.first_blocked.values()
+
+    def block(self, job: PendingJob) -> Block | None:
+        """Return the limit that stops a job after all that the pass started and promised, or None."""
         end = self.now + job.limit_s
-        block = self.counts.block(job.owner, job.gpus, job.time_limit_s, end=end, own=job.job_id)
-        if block is not None:
-            return block.reason
-        is_next = job.job_id in self._promised or self.first_blocked.get(job.partition) == job.job_id
-        return Reason.RESOURCES if is_next else Reason.PRIORITY
+        return self.counts.block(job.owner, job.gpus, job.time_limit_s, end=end, own=job.job_id)
 
     def promises(self) -> Mapping[int, Promise]:
         """Return all promised starts, by job."""
@@ -219,6 +259,7 @@ class Walk:
         for job in self._started:
             self.room.release(job.job_id)
             self._count(job, -1)
+        self.room.restore(self._versions)
         for job_id in list(self.room.slots):
             self.room.drop(job_id)
         self.counts.forget_all()
@@ -235,7 +276,3 @@ class Walk:
 
     def _named(self, by_node: Mapping[int, int]) -> dict[str, int]:
         return {self.room.names[node]: count for node, count in sorted(by_node.items())}
-
-
-def _name(pool: Pool) -> str:
-    return f"{pool.partition}/{pool.gpu_type}"
