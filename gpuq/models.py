@@ -37,11 +37,29 @@ FINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLE
 
 
 class Reason(StrEnum):
-    """Why a pending job does not start; Slurm's words."""
+    """Why a pending job does not start; Slurm's words where it has one."""
 
     RESOURCES = "Resources"
     PRIORITY = "Priority"
     ENGINE_DOWN = "EngineDown"
+    HELD_BY_USER = "JobHeldUser"
+    HELD_BY_ADMIN = "JobHeldAdmin"
+    DEPENDENCY = "Dependency"
+    DEPENDENCY_NEVER = "DependencyNeverSatisfied"
+    BEGIN_TIME = "BeginTime"
+    DEADLINE = "DeadLine"
+    RESERVATION = "Reservation"
+    NODES_UNAVAILABLE = "ReqNodeNotAvail"
+    ARRAY_THROTTLE = "JobArrayTaskLimit"
+    ASSOC_GPUS = "AssocGrpGRES"
+    ASSOC_JOBS = "AssocGrpJobsLimit"
+    ASSOC_GPU_TIME = "AssocGrpGRESMinutes"
+    QOS_GPUS = "QOSGrpGRES"
+    QOS_JOBS = "QOSGrpJobsLimit"
+    QOS_GPU_TIME = "QOSGrpGRESMinutes"
+    QOS_USER_GPUS = "QOSMaxGRESPerUser"
+    QOS_USER_JOBS = "QOSMaxJobsPerUserLimit"
+    QOS_USER_GPU_TIME = "QOSMaxGRESMinutesPerUser"
 
 
 class RankState(StrEnum):
@@ -156,8 +174,24 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityTerm:
+    """One part of a job's priority: `points` = weight x factor, rounded down. Nice has no factor."""
+
+    name: str
+    factor: float
+    weight: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Why a job is where it is: one reason with its arithmetic, and the sentence made from them."""
+    """Why a job is where it is: one reason with its arithmetic, and the sentence made from them.
+
+    `gpu_h_ahead` is what the jobs ahead may use at most by their time limits, None if one has no limit.
+    `start_at` is the promised start: the job starts then at the latest, unless a node is lost or a job
+    outlives its limit; None without a promise, or if it waits for a job without a time limit.
+    `share_text` says how the account stands, where accounts are used.
+    """
 
     job_id: int
     state: JobState
@@ -168,7 +202,12 @@ class Why:
     total_gpus: int
     jobs_ahead: int = 0
     gpus_ahead: int = 0
+    gpu_h_ahead: float | None = 0.0
     held_by: tuple[Holder, ...] = ()
+    start_at: float | None = None
+    priority: int | None = None
+    terms: tuple[PriorityTerm, ...] = ()
+    share_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,63 +3,169 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import inf
 
 from gpuq.models import Reason
+from gpuq_daemon.policy.dependency import Dependency, Fate
+from gpuq_daemon.policy.fairtree import NO_SHARES, Shares
+from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.limits import Owner, Scope
+from gpuq_daemon.policy.reservation import Reservation
+from gpuq_daemon.policy.rules import Rules
+
+GANG = Gang()
+ACCOUNT = "root"
+QOS = "normal"
+
+
+class Hold(StrEnum):
+    """Who keeps a job from starting; an administrator's hold only an administrator releases."""
+
+    USER = "user"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """A node's GPU slots. A node that is down offers none, but keeps what runs on it."""
+    """A node and what it has. One that is down or drained takes nobody, but keeps what runs on it.
+
+    `cpus` and `memory_mib` None are not counted. A node without GPUs takes parameter servers only.
+    `drained` is why an operator took it out.
+    """
 
     name: str
     partition: str
     gpus: int
+    gpu_type: str = ""
+    cpus: int | None = None
+    memory_mib: int | None = None
     is_up: bool = True
+    drained: str | None = None
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether a job may start here."""
+        return self.is_up and self.drained is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingJob:
-    """A gang that wants to start: `workers` times `gpus_per_worker`, all or nothing."""
+    """A gang that wants to start, and on which conditions.
+
+    `nice` is taken off the priority. `is_top` goes before everybody. `begin_at` is the earliest start;
+    `deadline` the latest end, or the latest start of a job without a time limit. `throttle` is how many
+    tasks of its array may run at once.
+    """
 
     job_id: int
     user: str
     partition: str
-    workers: int
-    gpus_per_worker: int
     submitted_at: float
+    gang: Gang = GANG
+    account: str = ACCOUNT
+    qos: str = QOS
+    name: str = ""
+    time_limit_s: int | None = None
+    nice: int = 0
+    is_top: bool = False
+    hold: Hold | None = None
+    begin_at: float | None = None
+    deadline: float | None = None
+    dependencies: tuple[Dependency, ...] = ()
+    reservation: str | None = None
+    array_id: int | None = None
+    throttle: int | None = None
 
     @property
     def gpus(self) -> int:
         """GPUs of the whole gang."""
-        return self.workers * self.gpus_per_worker
+        return self.gang.gpus
+
+    @property
+    def limit_s(self) -> float:
+        """The time limit, infinity without one."""
+        return inf if self.time_limit_s is None else self.time_limit_s
+
+    @property
+    def owner(self) -> Owner:
+        """Whose limits it counts in; its array's only where that has a throttle."""
+        if self.throttle is None:
+            return Owner(self.user, self.account, self.qos)
+        return Owner(self.user, self.account, self.qos, self.array_id, self.throttle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveJob:
-    """A gang that holds GPUs, by node. `until` is the end of its time limit, None without one."""
+    """A gang that holds GPUs, by node. `until` is the end of its time limit, None without one.
+
+    CPUs and memory of a node that does not count them need not be named. `is_exclusive` has its nodes alone.
+    """
 
     job_id: int
     user: str
     partition: str
     gpus_by_node: Mapping[str, int]
     until: float | None = None
+    started_at: float = 0.0
+    account: str = ACCOUNT
+    qos: str = QOS
+    name: str = ""
+    cpus_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    memory_mib_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    is_exclusive: bool = False
+    array_id: int | None = None
+    throttle: int | None = None
 
     @property
     def gpus(self) -> int:
         """GPUs of the whole gang."""
         return sum(self.gpus_by_node.values())
 
+    @property
+    def owner(self) -> Owner:
+        """Whose limits it counts in."""
+        return Owner(self.user, self.account, self.qos, self.array_id, self.throttle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A start that a job was promised: when at the latest, and on which nodes.
+
+    `start_at` is infinity while a job without a time limit stands in the way: its nodes are kept as they
+    come free.
+    """
+
+    job_id: int
+    start_at: float
+    gpu_type: str
+    workers_by_node: Mapping[str, int]
+    ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The cluster at one instant. `down` names partitions whose engine does not work, with the reason."""
+    """The cluster at one instant.
+
+    `down` names partitions whose engine does not work, with the reason. `shares` is the fair-share tree as
+    of its `at`, which is also when ages are taken: all between two recalculations have one order.
+    `used_gpu_s` are the GPU-seconds of the present period by limited scope, up to `shares.at`, running jobs
+    included. `fates` are those of the jobs and arrays that pending ones depend on. `promises` are those of
+    the plan before.
+    """
 
     now: float
     nodes: tuple[NodeView, ...]
     pending: tuple[PendingJob, ...]
     active: tuple[ActiveJob, ...]
-    down: Mapping[str, str]
+    down: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: Rules = field(default_factory=Rules)
+    shares: Shares = NO_SHARES
+    used_gpu_s: Mapping[Scope, float] = field(default_factory=dict[Scope, float])
+    fates: Mapping[int, Fate] = field(default_factory=dict[int, Fate])
+    reservations: tuple[Reservation, ...] = ()
+    promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
 
     def free_by_node(self) -> dict[str, int]:
         """Return the free GPUs of every node that is up."""
@@ -73,15 +179,26 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A gang to start now: how many of its workers go to each node."""
+    """A gang to start now: how many of its workers, and parameter servers, go to each node.
+
+    An exclusive gang holds all its nodes have, whatever its workers need.
+    """
 
     job_id: int
     workers_by_node: Mapping[str, int]
+    ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    gpu_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do now. Every pending job is either in `starts` or has exactly one reason."""
+    """What to do now. Every pending job is either in `starts` or has exactly one reason.
+
+    `promises` are to be handed to the next snapshot, so that no promised start moves back. `expired` are
+    jobs that can no longer meet their deadline.
+    """
 
     starts: tuple[Start, ...]
     reasons: Mapping[int, Reason]
+    promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
+    expired: tuple[int, ...] = ()

@@ -1,0 +1,63 @@
+"""Arrays: one request, many like tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpuq.errors import UsageError
+from gpuq.text import clean, fit
+
+MOST_TASKS = 10_000
+LARGEST_INDEX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """The indices of an array's tasks, ascending, and how many may run at once (None: all)."""
+
+    indices: tuple[int, ...]
+    throttle: int | None = None
+
+
+def parse(text: str) -> Array:
+    """Return what `0-99%4`, `1,3,5-7` or `0-15:4` says.
+
+    Raises:
+        UsageError: it says nothing of the kind, or has more than 10 000 tasks.
+    """
+    ranges, percent, throttle = text.strip().partition("%")
+    at_once = _number(throttle, text) if percent else None
+    if at_once == 0:
+        raise UsageError("At least one task of an array must be allowed to run: write %1 or more.")
+    indices: set[int] = set()
+    for part in ranges.split(","):
+        chosen = _range(part.strip(), text)
+        if len(chosen) > MOST_TASKS or len(indices | set(chosen)) > MOST_TASKS:
+            many = len(chosen) if len(chosen) > MOST_TASKS else f"more than {MOST_TASKS}"
+            raise UsageError(f"The array has {many} tasks; at most {MOST_TASKS} are allowed: make several arrays.")
+        indices.update(chosen)
+    return Array(indices=tuple(sorted(indices)), throttle=at_once)
+
+
+def _range(part: str, text: str) -> range:
+    span, colon, step_text = part.partition(":")
+    first_text, dash, last_text = span.partition("-")
+    first = _number(first_text, text)
+    last = _number(last_text, text) if dash else first
+    step = _number(step_text, text) if colon else 1
+    if step == 0 or last < first or (colon and not dash):
+        raise _wrong(text)
+    chosen = range(first, last + 1, step)
+    if last > LARGEST_INDEX and len(chosen) <= MOST_TASKS:
+        raise UsageError(f"An array's index can be at most {LARGEST_INDEX}; this one goes to {last}.")
+    return chosen
+
+
+def _number(word: str, text: str) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) <= 12):
+        raise _wrong(text)
+    return int(word)
+
+
+def _wrong(text: str) -> UsageError:
+    return UsageError(f"'{fit(clean(text), 40)}' is not an array: write 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")

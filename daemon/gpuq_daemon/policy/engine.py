@@ -1,0 +1,421 @@
+"""The policy with a memory: the same plan as `plan(snapshot)`, without looking at every job each time.
+
+Changes go in as they happen; a pass then looks at the head of each line of like jobs, and at those behind it
+only while one of them may start or be promised something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from heapq import heapify, heappop, heappush, heapreplace
+from math import inf
+
+from gpuq.models import Reason
+from gpuq_daemon.policy.conditions import next_change, unmet
+from gpuq_daemon.policy.dependency import Fate, Kind
+from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.limits import Counts, Owner, Scope
+from gpuq_daemon.policy.line import Cursor, Line
+from gpuq_daemon.policy.names import Names
+from gpuq_daemon.policy.plan import facts_of
+from gpuq_daemon.policy.priority import Key, Ranking
+from gpuq_daemon.policy.room import Room
+from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Promise, Snapshot
+from gpuq_daemon.policy.walk import Memory, Seen, Shape, Walk
+
+LineKey = tuple[Shape, int | None]
+
+
+class Engine:
+    """Pending and active jobs with their indexes.
+
+    Call `submit`, `update`, `remove`, `begin`, `end` and `fate` as jobs change, `recalculate` when shares are
+    computed anew, `reset` when nodes, rules or reservations change, and `plan` for a pass.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.reset(snapshot)
+
+    # --- the world
+
+    def reset(self, snapshot: Snapshot) -> None:
+        """Take everything from a snapshot."""
+        self._world = replace(snapshot, pending=(), active=(), fates={}, promises={})
+        self._pending = {job.job_id: job for job in snapshot.pending}
+        self._active = {job.job_id: job for job in snapshot.active}
+        self._fates = dict(snapshot.fates)
+        self._promises: Mapping[int, Promise] = dict(snapshot.promises)
+        self._walk: Walk | None = None
+        self._stopped: list[tuple[Line, Owner]] = []
+        self._memory = Memory()
+        self._names = Names()
+        self._dependents: dict[int, set[int]] = {}
+        for job in (*snapshot.pending, *snapshot.active):
+            self._names.add(job.user, job.name, job.job_id)
+        for job in snapshot.pending:
+            self._note_dependencies(job)
+        self._facts = facts_of(replace(snapshot, fates=self._fates))
+        rules = snapshot.rules
+        self._room = Room(snapshot.nodes, billing=rules.billing, reservations=snapshot.reservations)
+        for active in snapshot.active:
+            self._room.hold_active(active)
+        self._arrange()
+
+    def recalculate(self, shares: Shares, used_gpu_s: Mapping[Scope, float]) -> None:
+        """Put the queue in the order of new shares."""
+        self._settle()
+        self._world = replace(self._world, shares=shares, used_gpu_s=used_gpu_s)
+        self._reorder()
+
+    def set_down(self, down: Mapping[str, str]) -> None:
+        """Note which partitions' engines do not work."""
+        self._settle()
+        self._world = replace(self._world, down=dict(down))
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return what the engine knows as a value; `plan` of it is what `Engine.plan` would say."""
+        return replace(
+            self._world,
+            now=now,
+            pending=tuple(self._pending.values()),
+            active=tuple(self._active.values()),
+            fates=dict(self._fates),
+            promises=dict(self._promises),
+        )
+
+    # --- jobs
+
+    def submit(self, job: PendingJob) -> None:
+        """Add a job. The fates of what it depends on must have been told by `fate`."""
+        self._settle()
+        self._pending[job.job_id] = job
+        self._note_dependencies(job)
+        self._check_again(self._names.add(job.user, job.name, job.job_id))
+        self._place(job)
+
+    def update(self, job: PendingJob) -> None:
+        """Replace a pending job by a changed one. A promise made to it stands if it still fits."""
+        promise = self._promises.get(job.job_id)
+        self.remove(job.job_id)
+        self.submit(job)
+        if promise is not None:
+            self._promises = {**self._promises, job.job_id: promise}
+
+    def remove(self, job_id: int) -> None:
+        """Drop a pending job: cancelled, or gone. One that is not pending is left alone."""
+        self._settle()
+        job = self._pending.get(job_id)
+        if job is None:
+            return
+        self._leave_queue(job)
+        self._check_again(self._names.remove(job.user, job.name, job_id))
+
+    def begin(self, job: ActiveJob) -> None:
+        """Turn a pending job into one that holds GPUs."""
+        self._settle()
+        pending = self._pending.get(job.job_id)
+        if pending is None:
+            self._check_again(self._names.add(job.user, job.name, job.job_id))
+        else:
+            self._leave_queue(pending)
+        self._active[job.job_id] = job
+        self._room.hold_active(job)
+        self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until)
+        if job.job_id in self._dependents:
+            self.fate(job.job_id, Fate.STARTED)
+
+    def end(self, job_id: int, fate: Fate) -> None:
+        """Give back what an active job held."""
+        self._settle()
+        job = self._active.pop(job_id, None)
+        if job is not None:
+            self._room.release(job_id)
+            self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until, sign=-1)
+            self._unpark(row.scope for row in self._counts.rows(job.owner))
+            self._check_again(self._names.remove(job.user, job.name, job_id))
+        if job_id in self._dependents:
+            self.fate(job_id, fate)
+
+    def fate(self, job_id: int, fate: Fate) -> None:
+        """Note what became of a job, or an array, that others wait for."""
+        self._settle()
+        self._fates[job_id] = fate
+        self._check_again(self._dependents.get(job_id, ()))
+
+    # --- a pass
+
+    def plan(self, now: float) -> Plan:
+        """Return what to do now. Reasons are found when asked for, until the next change."""
+        self._settle()
+        self._now(now)
+        walk = self._walk = Walk(self._room, self._counts, self._world.rules, now=now, memory=self._memory)
+        self._go(walk, self._keep_promises(walk))
+        self._promises = walk.promises()
+        started = frozenset(start.job_id for start in walk.starts)
+        return Plan(
+            starts=tuple(walk.starts),
+            reasons=_Reasons(self, started),
+            promises=self._promises,
+            expired=tuple(sorted(self._late)),
+        )
+
+    def reason(self, job_id: int) -> Reason:
+        """Return why a pending job did not start in the last pass.
+
+        Raises:
+            KeyError: it is not pending.
+        """
+        job = self._pending[job_id]
+        reason = self._waiting.get(job_id)
+        if reason is not None:
+            return reason
+        if job.partition in self._world.down or self._walk is None:
+            return Reason.ENGINE_DOWN if job.partition in self._world.down else Reason.PRIORITY
+        return self._walk.reason(job)
+
+    def reasons(self) -> Iterator[tuple[int, Reason]]:
+        """Go through the reasons of all pending jobs, like jobs at once."""
+        yield from self._waiting.items()
+        walk = self._walk
+        for line in self._lines.values():
+            for owner, bucket in line.buckets.items():
+                # All of a bucket have one reason, but those with a promise and the first in line.
+                down = line.shape[0] in self._world.down
+                common = None if walk is None or down else walk.common_reason(owner, line.shape, line.time_limit_s)
+                for _, _, _, job_id in bucket:
+                    if common is None or walk is None or walk.is_special(job_id):
+                        yield job_id, self.reason(job_id)
+                    else:
+                        yield job_id, common
+
+    def pending(self, job_id: int) -> PendingJob:
+        """Return a job that waits.
+
+        Raises:
+            KeyError: it does not.
+        """
+        return self._pending[job_id]
+
+    def pending_ids(self) -> Iterable[int]:
+        """Return the jobs that wait."""
+        return self._pending.keys()
+
+    def queue_before(self, job_id: int) -> int:
+        """Return how many jobs of its partition that may start go before a job; 0 if it may not itself."""
+        key = self._keys.get(job_id)
+        if key is None:
+            return 0
+        partition = self._pending[job_id].partition
+        return sum(line.before(key) for line in self._lines.values() if line.shape[0] == partition)
+
+    def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, Cursor | PendingJob]]:
+        kept: list[tuple[Key, int, Cursor | PendingJob]] = []
+        for promise in sorted(self._promises.values(), key=lambda one: (one.start_at, one.job_id)):
+            key = self._keys.get(promise.job_id)
+            job = self._pending.get(promise.job_id)
+            if key is not None and job is not None and job.partition not in self._world.down:
+                if walk.keep(job, key, promise):
+                    kept.append((key, 0, job))
+        return kept
+
+    def _go(self, walk: Walk, kept: list[tuple[Key, int, Cursor | PendingJob]]) -> None:
+        alone = {job.job_id for _, _, job in kept if isinstance(job, PendingJob)}
+        down = self._world.down
+        heap = kept
+        for number, line in enumerate(self._lines.values(), 1):
+            if line.heads and line.shape[0] not in down:
+                heap.append((line.heads[0][0], number, Cursor(line)))
+        heapify(heap)
+        while heap:
+            key, number, where = heap[0]
+            if isinstance(where, PendingJob):
+                heappop(heap)
+                walk.visit(where, key)
+                continue
+            if not self._step(walk, where, key, alone) or (following := where.peek()) is None:
+                heappop(heap)
+            else:
+                heapreplace(heap, (following, number, where))
+
+    def _step(self, walk: Walk, cursor: Cursor, key: Key, alone: set[int]) -> bool:
+        """Look at the next job of a line; return whether those behind it are worth a look."""
+        line = cursor.line
+        partition, _, gang = line.shape
+        if walk.has_failed(line.shape, line.limit_s) and walk.is_closed(partition, gang):
+            return False
+        owner, place = cursor.take()
+        if key[3] in alone:
+            cursor.follow(owner, place)
+            return True
+        match walk.visit(self._pending[key[3]], key):
+            case Seen.IMPOSSIBLE:
+                return False
+            case Seen.LIMITED:
+                self._stopped.append((line, owner))
+                return True
+            case Seen.STARTED | Seen.BLOCKED:
+                cursor.follow(owner, place)
+                return True
+
+    # --- indexes
+
+    def _arrange(self) -> None:
+        """Build lines and timers anew."""
+        self._ranking = self._counted()
+        self._keys: dict[int, Key] = {}
+        self._lines: dict[LineKey, Line] = {}
+        self._waiting: dict[int, Reason] = {}
+        self._late: set[int] = set()
+        self._timers: list[tuple[float, int]] = []
+        buckets: dict[LineKey, dict[Owner, list[Key]]] = {}
+        for job in self._pending.values():
+            if self._may_start(job):
+                key = self._keys[job.job_id] = self._ranking.key(job)
+                buckets.setdefault(_line_key(job), {}).setdefault(job.owner, []).append(key)
+        for line_key, owners in buckets.items():
+            self._lines[line_key] = Line(*line_key)
+            self._lines[line_key].fill(owners)
+
+    def _reorder(self) -> None:
+        """Give every job in line its new key; who may start does not change by it."""
+        self._ranking = self._counted()
+        key_with, pending, keys = self._ranking.key_with, self._pending, self._keys
+        for line in self._lines.values():
+            for bucket in line.buckets.values():
+                base = self._ranking.base(pending[bucket[0][3]])
+                for i, (_, _, _, job_id) in enumerate(bucket):
+                    bucket[i] = keys[job_id] = key_with(pending[job_id], base)
+            line.fill(line.buckets)
+
+    def _counted(self) -> Ranking:
+        world = self._world
+        self._parked: dict[Scope, set[tuple[LineKey, Owner]]] = {}
+        self._counts = Counts(world.rules.limits, world.used_gpu_s, world.shares.at)
+        for active in self._active.values():
+            self._counts.add(active.owner, active.gpus, since=active.started_at, until=active.until)
+        return Ranking(world.rules, world.shares, world.nodes)
+
+    def _may_start(self, job: PendingJob) -> bool:
+        """Note why a job may not start, and when that may change; return whether it may."""
+        is_alone = not _is_singleton(job) or self._names.is_first(job.user, job.name, job.job_id)
+        reason = unmet(job, self._facts, is_alone=is_alone)
+        if reason is None:
+            self._waiting.pop(job.job_id, None)
+        else:
+            self._waiting[job.job_id] = reason
+        if reason is Reason.DEADLINE:
+            self._late.add(job.job_id)
+        else:
+            self._late.discard(job.job_id)
+        if job.begin_at is not None or job.deadline is not None or job.reservation is not None:
+            change = next_change(job, self._facts)
+            if change < inf:
+                heappush(self._timers, (change, job.job_id))
+        return reason is None
+
+    def _place(self, job: PendingJob) -> None:
+        if self._may_start(job):
+            key = self._keys[job.job_id] = self._ranking.key(job)
+            line_key = _line_key(job)
+            line = self._lines.get(line_key)
+            if line is None:
+                line = self._lines[line_key] = Line(*line_key)
+            line.add(job.owner, key)
+
+    def _unplace(self, job: PendingJob) -> None:
+        key = self._keys.pop(job.job_id, None)
+        if key is not None:
+            line_key = _line_key(job)
+            line = self._lines[line_key]
+            line.remove(job.owner, key)
+            if not line.buckets:
+                del self._lines[line_key]
+        self._waiting.pop(job.job_id, None)
+        self._late.discard(job.job_id)
+
+    def _leave_queue(self, job: PendingJob) -> None:
+        self._unplace(job)
+        del self._pending[job.job_id]
+        if job.job_id in self._promises:
+            self._promises = {i: one for i, one in self._promises.items() if i != job.job_id}
+        for target in {target for one in job.dependencies for target in one.targets}:
+            self._dependents[target].discard(job.job_id)
+            if not self._dependents[target]:
+                del self._dependents[target]
+                self._fates.pop(target, None)
+
+    def _note_dependencies(self, job: PendingJob) -> None:
+        for one in job.dependencies:
+            for target in one.targets:
+                self._dependents.setdefault(target, set()).add(job.job_id)
+
+    def _check_again(self, job_ids: Iterable[int]) -> None:
+        for job_id in list(job_ids):
+            job = self._pending.get(job_id)
+            if job is not None and (job.dependencies or job_id in self._waiting):
+                self._unplace(job)
+                self._place(job)
+
+    def _now(self, now: float) -> None:
+        """Look again at those for whom time was all that stood in the way, or stands now."""
+        self._facts = replace(self._facts, now=now)
+        due: set[int] = set()
+        while self._timers and self._timers[0][0] <= now:
+            due.add(heappop(self._timers)[1])
+        for job_id in sorted(due):
+            job = self._pending.get(job_id)
+            if job is not None:
+                self._unplace(job)
+                self._place(job)
+
+    def _settle(self) -> None:
+        """Take back what the last pass only thought of, and leave out whom limits stop until they change."""
+        if self._walk is None:
+            return
+        self._walk.undo()
+        self._walk = None
+        for line, owner in self._stopped:
+            bucket = line.buckets.get(owner)
+            if bucket is None or owner in line.parked:
+                continue
+            gpus, seconds = line.shape[2].gpus, line.time_limit_s
+            if self._counts.block(owner, gpus, seconds, end=None) is not None:
+                line.park(owner)
+                for row in self._counts.rows(owner):
+                    self._parked.setdefault(row.scope, set()).add(((line.shape, line.time_limit_s), owner))
+        self._stopped.clear()
+
+    def _unpark(self, scopes: Iterable[Scope]) -> None:
+        for scope in scopes:
+            for line_key, owner in self._parked.pop(scope, ()):
+                line = self._lines.get(line_key)
+                if line is not None:
+                    line.unpark(owner)
+
+
+class _Reasons(Mapping[int, Reason]):
+    """The reasons of a plan, each found when it is asked for."""
+
+    def __init__(self, engine: Engine, started: frozenset[int]) -> None:
+        self._engine = engine
+        self._started = started
+
+    def __getitem__(self, job_id: int) -> Reason:
+        if job_id in self._started:
+            raise KeyError(job_id)
+        return self._engine.reason(job_id)
+
+    def __iter__(self) -> Iterator[int]:
+        return (job_id for job_id in self._engine.pending_ids() if job_id not in self._started)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _line_key(job: PendingJob) -> LineKey:
+    return (job.partition, job.reservation, job.gang), job.time_limit_s
+
+
+def _is_singleton(job: PendingJob) -> bool:
+    return bool(job.dependencies) and any(one.kind is Kind.SINGLETON for one in job.dependencies)

@@ -1,0 +1,55 @@
+"""The shape of what a job asks for: workers, what each needs, and how they may lie on nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Layout(StrEnum):
+    """How a gang lies on nodes: on as few as possible, or on as many."""
+
+    PACK = "pack"
+    SPREAD = "spread"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """`workers` times what one worker needs, all or nothing, on GPUs of one model.
+
+    `gpu_type` None takes any model, but never mixes them: the slowest would set the pace of all. `nodes` is
+    the exact number of nodes the workers lie on, as evenly as they can. `ps` are parameter servers: they
+    need CPUs (at least one each) and memory, no GPU. `is_exclusive` takes whole nodes and all they have.
+    """
+
+    workers: int = 1
+    gpus_per_worker: int = 1
+    gpu_type: str | None = None
+    cpus_per_worker: int = 0
+    memory_mib_per_worker: int = 0
+    ps: int = 0
+    cpus_per_ps: int = 1
+    memory_mib_per_ps: int = 0
+    nodes: int | None = None
+    is_exclusive: bool = False
+    layout: Layout = Layout.PACK
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Gangs are looked up by value all the time: their hash is taken once.
+        w, m = (self.workers, self.gpus_per_worker, self.gpu_type), (self.memory_mib_per_worker, self.memory_mib_per_ps)
+        where = (self.nodes, self.is_exclusive, self.layout)
+        object.__setattr__(self, "_hash", hash((w, m, where, self.cpus_per_worker, self.ps, self.cpus_per_ps)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole gang."""
+        return self.workers * self.gpus_per_worker
+
+    @property
+    def needs_gpus_only(self) -> bool:
+        """Whether nothing but free GPUs decides how many workers a node takes."""
+        return not (self.cpus_per_worker or self.memory_mib_per_worker or self.is_exclusive)

@@ -1,0 +1,115 @@
+"""In which order jobs are looked at: Slurm's multifactor priority, with every term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from gpuq.models import PriorityTerm
+from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.snapshot import NodeView, PendingJob
+
+Key = tuple[int, int, float, int]
+
+_TOP, _GUARDED, _USUAL = 0, 1, 2
+
+
+class Ranking:
+    """The order of jobs at one time: the rules, the shares, and how large the partitions are."""
+
+    def __init__(self, rules: Rules, shares: Shares, nodes: Iterable[NodeView]) -> None:
+        self._weights = rules.weights
+        self._shares = shares
+        self._at = shares.at
+        self._guard_s = inf if rules.guard_after_s is None else rules.guard_after_s
+        self._age, self._max_age_s = rules.weights.age, rules.weights.max_age_s
+        self._standing: dict[tuple[str, str, str, str], int] = {}
+        self._sizes: dict[tuple[str, Gang], int] = {}
+        self._gpus: dict[str, int] = {}
+        for node in nodes:
+            self._gpus[node.partition] = self._gpus.get(node.partition, 0) + node.gpus
+        highest_qos = max((qos.priority for qos in rules.qos.values()), default=0)
+        self._qos = {name: qos.priority / highest_qos if highest_qos else 0.0 for name, qos in rules.qos.items()}
+        highest = max(rules.partitions.values(), default=0)
+        self._partitions = {name: value / highest if highest else 0.0 for name, value in rules.partitions.items()}
+
+    def key(self, job: PendingJob) -> Key:
+        """Return what orders the queue, first to start first: tier, priority, submit time, number.
+
+        Tiers: moved to the top; has waited too long (longest first, whatever its priority); all others.
+        """
+        return self.key_with(job, self.base(job))
+
+    def base(self, job: PendingJob) -> int:
+        """Return the part of the priority that all jobs of one owner, partition and shape have in common."""
+        return self._standing_points(job) + self._size_points(job)
+
+    def key_with(self, job: PendingJob, base: int) -> Key:
+        """Return the key of a job whose `base` is known."""
+        since = job.submitted_at
+        if job.begin_at is not None and job.begin_at > since:
+            since = job.begin_at
+        waited_s = self._at - since
+        part = waited_s / self._max_age_s
+        age = self._age if part >= 1.0 else int(self._age * part) if part > 0.0 else 0
+        priority = base + age - job.nice
+        if job.is_top:
+            return (_TOP, -priority, job.submitted_at, job.job_id)
+        if waited_s >= self._guard_s:
+            return (_GUARDED, 0, job.submitted_at, job.job_id)
+        return (_USUAL, -priority, job.submitted_at, job.job_id)
+
+    def priority(self, job: PendingJob) -> int:
+        """Return the sum of all terms."""
+        return sum(term.points for term in self.terms(job))
+
+    def _standing_points(self, job: PendingJob) -> int:
+        # The same for all jobs of a user in an account: taken once for each, not for each job.
+        key = (job.account, job.user, job.qos, job.partition)
+        points = self._standing.get(key)
+        if points is None:
+            w = self._weights
+            _, fair, _, partition, qos = self._factors(job)
+            points = int(w.fair_share * fair) + int(w.partition * partition) + int(w.qos * qos)
+            self._standing[key] = points
+        return points
+
+    def _size_points(self, job: PendingJob) -> int:
+        key = (job.partition, job.gang)
+        points = self._sizes.get(key)
+        if points is None:
+            points = self._sizes[key] = int(self._weights.job_size * self._factors(job)[2])
+        return points
+
+    def terms(self, job: PendingJob) -> tuple[PriorityTerm, ...]:
+        """Return every term of the priority; their points add up to it."""
+        w = self._weights
+        weights = (w.age, w.fair_share, w.job_size, w.partition, w.qos)
+        names = ("age", "fair share", "job size", "partition", "QOS")
+        made = tuple(
+            PriorityTerm(name=name, factor=factor, weight=weight, points=int(weight * factor))
+            for name, factor, weight in zip(names, self._factors(job), weights, strict=True)
+        )
+        return (*made, PriorityTerm(name="nice", factor=0.0, weight=0, points=-job.nice))
+
+    def _factors(self, job: PendingJob) -> tuple[float, float, float, float, float]:
+        gpus = self._gpus.get(job.partition, 0)
+        return (
+            min(1.0, self._waited_s(job) / self._weights.max_age_s),
+            self._shares.factor(job.account, job.user),
+            min(1.0, job.gang.gpus / gpus) if gpus else 0.0,
+            self._partitions.get(job.partition, 0.0),
+            self._qos.get(job.qos, 0.0),
+        )
+
+    def _waited_s(self, job: PendingJob) -> float:
+        # A job ages from when it may start: waiting for a begin time earns nothing.
+        since = job.submitted_at if job.begin_at is None else max(job.submitted_at, job.begin_at)
+        return max(0.0, self._at - since)
+
+
+def tier(key: Key) -> int:
+    """Return the tier of a key; a lower one goes first."""
+    return key[0]

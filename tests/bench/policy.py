@@ -1,0 +1,221 @@
+"""How long a scheduling pass takes, and how that grows: `python tests/bench/policy.py [pending ...]`.
+
+A full cluster of 1 000 nodes with 4 GPU models, 500 users in 20 accounts. CPU seconds of this process.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gpuq_daemon.policy.accounts import Account, Association, Tree
+from gpuq_daemon.policy.dependency import Fate
+from gpuq_daemon.policy.engine import Engine
+from gpuq_daemon.policy.fairtree import Shares, fair_tree
+from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.limits import Limit, Limits
+from gpuq_daemon.policy.plan import plan
+
+# EXPL
+from gpuq_daemon.policy.rules import Qos, Rules
+from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot
+
+USERS, ACCOUNTS, NODES, MODELS = 500, 20, 1000, ("a100", "h100", "t4", "v100")
+SHAPES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (2, 4), (4, 1), (16, 8), (64, 8))
+WEIGHTS = (30, 12, 12, 16, 8, 5, 5, 8, 3, 1)
+LIMITS_S = (None, 900, 1800, 3600, 7200, 4 * 3600, 8 * 3600, 12 * 3600, 86400, 2 * 86400)
+NOW = 1_700_000_000.0
+
+
+def measure() -> list[dict[str, Any]]:
+    """Return the rows of the benchmark at 1 000, 10 000 and 100 000 pending jobs."""
+    return [row for pending in (1_000, 10_000, 100_000) for row in measure_at(pending)]
+
+
+def measure_at(pending: int) -> list[dict[str, Any]]:
+    """Return the rows at one number of pending jobs."""
+    rng = random.Random(pending)
+    tree = a_tree()
+    world = a_world(rng, tree, pending)
+    rows: list[dict[str, Any]] = []
+
+    def row(name: str, value: float, unit: str, aim: float | None) -> None:
+        rows.append({"name": f"{name}, {pending} pending", "value": round(value, 3), "unit": unit, "aim": aim})
+
+    begin = time.process_time()
+    engine = Engine(world)
+    settle(engine)
+    row("policy: build and fill", (time.process_time() - begin) * 1e3, "ms CPU", 5_000)
+    full = [timed(lambda: full_pass(engine, rng, tree)) for _ in range(8)]
+    row("policy: full pass with all reasons, worst of 8", max(full) * 1e3, "ms CPU", 1_000)
+    after_submit, after_end = changes(engine, rng, pending)
+    for name, spans in (("submit", after_submit), ("end", after_end)):
+        row(f"policy: pass after one {name}, p50", statistics.median(spans) * 1e3, "ms CPU", None)
+        row(f"policy: pass after one {name}, p99", quantile(spans, 0.99) * 1e3, "ms CPU", 20)
+    snapshot = engine.snapshot(NOW + 1000)
+    engine.plan(NOW + 1000)
+    waiting = rng.sample(sorted(job.job_id for job in snapshot.pending), 20)
+    # row("policy: why, worst of 20", max(timed(lambda i=i: explain(engine, i)) for i in waiting) * 1e3, "ms CPU", None)
+    row("policy: plan(snapshot), pure", timed(lambda: plan(snapshot)) * 1e3, "ms CPU", None)
+    row("policy: peak RSS of the benchmark", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB", 600)
+    return rows
+
+
+def a_tree() -> Tree:
+    """Return 20 accounts with 25 users each."""
+    accounts = (Account(name="root", parent=None), *(Account(name=f"a{i}", shares=i % 5 + 1) for i in range(ACCOUNTS)))
+    users = tuple(Association(user=f"u{i}", account=f"a{i % ACCOUNTS}") for i in range(USERS))
+    return Tree(accounts=accounts, associations=users)
+
+
+def a_world(rng: random.Random, tree: Tree, pending: int) -> Snapshot:
+    """Return a cluster whose nodes all run something, with jobs waiting."""
+    nodes = tuple(
+        NodeView(name=f"n{i:04}", partition="main", gpus=8, gpu_type=MODELS[i % 4], cpus=64, memory_mib=512_000)
+        for i in range(NODES)
+    )
+    limits = Limits(
+        users={f"u{i}": Limit(running_gpus=64) for i in range(0, USERS, 2)},
+        accounts={f"a{i}": Limit(running_gpus=1200) for i in range(ACCOUNTS)},
+        qos_users={"high": Limit(running_jobs=4)},
+        parents=tree.parents(),
+    )
+    rules = Rules(limits=limits, qos={"normal": Qos(priority=0), "high": Qos(priority=10)}, partitions={"main": 1})
+    active: list[ActiveJob] = []
+    for i in range(NODES):
+        left = 8
+        while left:
+            gpus = min(left, rng.choice((1, 1, 2, 4, 8)))
+            left -= gpus
+            user = rng.randrange(USERS)
+            active.append(
+                ActiveJob(
+                    job_id=len(active) + 1,
+                    user=f"u{user}",
+                    account=f"a{user % ACCOUNTS}",
+                    partition="main",
+                    gpus_by_node={f"n{i:04}": gpus},
+                    started_at=NOW - 100,
+                    until=NOW + rng.randrange(100, 90_000) if rng.random() < 0.9 else None,
+                )
+            )
+    jobs = tuple(a_job(rng, 100_000 + i) for i in range(pending))
+    return Snapshot(
+        now=NOW, nodes=nodes, pending=jobs, active=tuple(active), rules=rules, shares=some_shares(rng, tree)
+    )
+
+
+_GANGS: dict[tuple[int, int, str | None], Gang] = {}
+
+
+def a_job(rng: random.Random, job_id: int) -> PendingJob:
+    """Return a job of some user, shape, model and length."""
+    workers, gpus = rng.choices(SHAPES, WEIGHTS)[0]
+    model = rng.choice((*MODELS, None)) if rng.random() < 0.9 else None
+    user = min(int(rng.paretovariate(1.0)), USERS - 1) if rng.random() < 0.3 else rng.randrange(USERS)
+    gang = _GANGS.setdefault(
+        (workers, gpus, model), Gang(workers=workers, gpus_per_worker=gpus, gpu_type=model, cpus_per_worker=gpus)
+    )
+    return PendingJob(
+        job_id=job_id,
+        user=f"u{user}",
+        account=f"a{user % ACCOUNTS}",
+        qos="high" if rng.random() < 0.1 else "normal",
+        name=f"train-{job_id}",
+        partition="main",
+        submitted_at=NOW - rng.randrange(5 * 86400),
+        time_limit_s=rng.choice(LIMITS_S),
+        gang=gang,
+    )
+
+
+def some_shares(rng: random.Random, tree: Tree) -> Shares:
+    """Return the shares of a random usage."""
+    return fair_tree(tree, {(a.account, a.user): rng.random() * 1e6 for a in tree.associations}, at=NOW)
+
+
+def settle(engine: Engine) -> None:
+    """Carry out passes until nothing starts any more."""
+    while (decided := engine.plan(NOW)).starts:
+        carry_out(engine, decided, NOW)
+
+
+def carry_out(engine: Engine, decided: Plan, now: float) -> list[ActiveJob]:
+    """Begin what a plan starts."""
+    begun: list[ActiveJob] = []
+    for start in decided.starts:
+        job = engine.pending(start.job_id)
+        on = {node: workers * job.gang.gpus_per_worker for node, workers in start.workers_by_node.items()}
+        until = None if job.time_limit_s is None else now + job.time_limit_s
+        begun.append(
+            ActiveJob(
+                job_id=job.job_id, user=job.user, account=job.account, qos=job.qos, name=job.name, started_at=now,
+                partition="main", gpus_by_node=on, cpus_by_node=on, until=until,
+            )
+        )  # fmt: skip
+        engine.begin(begun[-1])
+    return begun
+
+
+def full_pass(engine: Engine, rng: random.Random, tree: Tree) -> None:
+    """Order all jobs by new shares, plan, and find every reason."""
+    engine.recalculate(some_shares(rng, tree), {})
+    engine.plan(NOW)
+    dict(engine.reasons())
+
+
+def changes(engine: Engine, rng: random.Random, pending: int) -> tuple[list[float], list[float]]:
+    """Submit and end jobs by turns; return how long each change with its pass took."""
+    gc.collect()
+    gc.freeze()
+    active = {job.job_id: job for job in engine.snapshot(NOW).active}
+    after_submit, after_end = list[float](), list[float]()
+    now = NOW
+    for turn in range(300):
+        now += 2.0
+        job = a_job(rng, 1_000_000 + turn)
+        after_submit.append(timed(lambda: submit(engine, replace(job, submitted_at=now), now)))
+        active.update((one.job_id, one) for one in carry_out(engine, engine.plan(now), now))
+        ended = active.pop(rng.choice(sorted(active)))
+        after_end.append(timed(lambda: end(engine, ended.job_id, now)))
+        active.update((one.job_id, one) for one in carry_out(engine, engine.plan(now), now))
+    return after_submit, after_end
+
+
+def submit(engine: Engine, job: PendingJob, now: float) -> None:
+    """Submit a job and make a pass."""
+    engine.submit(job)
+    engine.plan(now)
+
+
+def end(engine: Engine, job_id: int, now: float) -> None:
+    """End a job and make a pass."""
+    engine.end(job_id, Fate.OK)
+    engine.plan(now)
+
+
+def timed(do: Callable[[], object]) -> float:
+    """Return the CPU seconds something takes."""
+    begin = time.process_time()
+    do()
+    return time.process_time() - begin
+
+
+def quantile(values: list[float], q: float) -> float:
+    """Return the value below which a part q of all lie."""
+    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
+
+
+if __name__ == "__main__":
+    sizes = [int(word) for word in sys.argv[1:]] or [1_000, 10_000, 100_000]
+    for size in sizes:
+        for found in measure_at(size):
+            aim = "" if found["aim"] is None else f"  (aim {found['aim']})"
+            print(f"{found['name']:60} {found['value']:>10} {found['unit']}{aim}", flush=True)

@@ -1,0 +1,75 @@
+"""Values for policy tests: name only what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot, Start
+
+_GANG = {field.name for field in fields(Gang) if field.init}
+
+
+def a_node(name: str = "n1", gpus: int = 8, **more: Any) -> NodeView:
+    """Return a node of partition `main`."""
+    return NodeView(name=name, gpus=gpus, **{"partition": "main", **more})
+
+
+def nodes(count: int, gpus: int = 8, **more: Any) -> tuple[NodeView, ...]:
+    """Return like nodes n1, n2, ..."""
+    return tuple(a_node(f"n{i + 1}", gpus, **more) for i in range(count))
+
+
+def a_job(job_id: int = 1, **more: Any) -> PendingJob:
+    """Return a pending job; what belongs to its gang may be given directly."""
+    gang = Gang(**{name: more.pop(name) for name in list(more) if name in _GANG})
+    usual = {"user": "ann", "partition": "main", "submitted_at": float(job_id), "name": f"j{job_id}"}
+    return PendingJob(job_id=job_id, gang=gang, **{**usual, **more})
+
+
+def running(job_id: int, on: dict[str, int], **more: Any) -> ActiveJob:
+    """Return an active job with GPUs by node."""
+    return ActiveJob(
+        job_id=job_id, gpus_by_node=on, **{"user": "bob", "partition": "main", "name": f"j{job_id}", **more}
+    )
+
+
+def a_snapshot(
+    pending: Sequence[PendingJob] = (), *, on: Sequence[NodeView] = (), active: Sequence[ActiveJob] = (), **more: Any
+) -> Snapshot:
+    """Return a snapshot at time 1000."""
+    return Snapshot(pending=tuple(pending), nodes=tuple(on), active=tuple(active), **{"now": 1000.0, **more})
+
+
+def begun(job: PendingJob, start: Start, now: float) -> ActiveJob:
+    """Return what a start becomes."""
+    gang = job.gang
+    used = {**start.workers_by_node, **start.ps_by_node}
+    workers, ps = start.workers_by_node, start.ps_by_node
+    return ActiveJob(
+        job_id=job.job_id,
+        user=job.user,
+        partition=job.partition,
+        account=job.account,
+        qos=job.qos,
+        name=job.name,
+        array_id=job.array_id,
+        throttle=job.throttle,
+        is_exclusive=gang.is_exclusive,
+        started_at=now,
+        until=None if job.time_limit_s is None else now + job.time_limit_s,
+        gpus_by_node={n: workers.get(n, 0) * gang.gpus_per_worker for n in used},
+        cpus_by_node={
+            n: workers.get(n, 0) * gang.cpus_per_worker + ps.get(n, 0) * max(gang.cpus_per_ps, 1) for n in used
+        },
+        memory_mib_by_node={
+            n: workers.get(n, 0) * gang.memory_mib_per_worker + ps.get(n, 0) * gang.memory_mib_per_ps for n in used
+        },
+    )
+
+
+def started(plan: Plan) -> list[int]:
+    """Return the jobs a plan starts, in its order."""
+    return [start.job_id for start in plan.starts]
