@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
+from gpuq_daemon.policy.lifecycle import Reported
+from gpuq_daemon.policy.snapshot import NodeView
 from gpuq_daemon.store.jobs import ActiveAttempt, JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 
@@ -20,8 +23,16 @@ _BYTES_A_LOOK = 8 * 1024 * 1024
 class Ingest:
     """Takes in what is new; what was taken in before a restart is not taken in twice."""
 
-    def __init__(self, *, jobs: JobStore, metrics: MetricsStore, place: Callable[[ActiveAttempt], Place]) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        metrics: MetricsStore,
+        place: Callable[[ActiveAttempt], Place],
+        nodes: Callable[[], tuple[NodeView, ...]],
+    ) -> None:
         self._jobs = jobs
+        self._nodes = nodes
         self._metrics = metrics
         self._place = place
         self._followers: dict[tuple[int, int], EventFileFollower] = {}
@@ -30,7 +41,7 @@ class Ingest:
         """Read what the attempt has written since the last look; return whether there was anything."""
         reported = await asyncio.to_thread(read_reports, self._place(attempt).reports, attempt.reports_offset)
         if reported.offset > attempt.reports_offset:
-            await self._jobs.record(attempt.job_id, attempt.number, reported)
+            await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt.partition))
         try:
             has_points = await asyncio.to_thread(self._points, attempt)
         except Exception:  # whatever is wrong with points must not hold up the job's end, and with it its GPUs
@@ -46,6 +57,12 @@ class Ingest:
     def forget(self, attempt: ActiveAttempt) -> None:
         """Close what was kept open for the attempt."""
         self._followers.pop((attempt.job_id, attempt.number), None)
+
+    def _on_known_nodes(self, reported: Reported, partition: str) -> Reported:
+        """Return the report without nodes that are none: what a job says must not make GPUs seem free."""
+        known = {node.name for node in self._nodes() if node.partition == partition}
+        ranks = tuple(rank if rank.node in known else replace(rank, node=None) for rank in reported.ranks)
+        return replace(reported, ranks=ranks)
 
     def _points(self, attempt: ActiveAttempt) -> bool:
         """Store new points; a follower whose batch was not stored is not kept, so that it is read again."""

@@ -61,13 +61,27 @@ class Scheduler:
 
     def snapshot(self) -> Snapshot:
         """Return what the policy would see now."""
+        nodes = self._nodes()
         return Snapshot(
             now=self._clock.now(),
-            nodes=self._nodes(),
+            nodes=nodes,
             pending=self._jobs.pending(),
             active=self._jobs.active(),
-            down=self._down(),
+            down={**self._being_placed(nodes), **self._down()},
         )
+
+    def _being_placed(self, nodes: tuple[NodeView, ...]) -> Mapping[str, str]:
+        """Return the partitions that start nothing while Spark puts a job somewhere.
+
+        Spark Standalone chooses the nodes itself. A gang that fits will be placed, but on which nodes is known only
+        when its workers tell; where a node has several GPUs, what fits next to it depends on that.
+        """
+        shared = {node.partition for node in nodes if node.gpus > 1}
+        return {
+            partition: f"Spark is placing job {job_id}"
+            for partition, job_id in self._jobs.unplaced().items()
+            if partition in shared
+        }
 
     async def run(self) -> None:
         """Make a pass whenever woken, for ever."""

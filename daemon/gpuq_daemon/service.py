@@ -110,7 +110,7 @@ class Service:
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
-            ingest=Ingest(jobs=jobs, metrics=metrics, place=dispatcher.place),
+            ingest=Ingest(jobs=jobs, metrics=metrics, place=dispatcher.place, nodes=self._engines.views),
             engines=engines,
             clock=clock,
             bell=self._bell,

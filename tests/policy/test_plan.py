@@ -105,7 +105,7 @@ def test_a_down_engine_holds_its_partition_only() -> None:
 
     assert [start.job_id for start in decided.starts] == [2]
     assert decided.reasons == {1: Reason.ENGINE_DOWN}
-    assert explain(snapshot, 1).text == "its engine is down: the master has died"
+    assert explain(snapshot, 1).text == "its partition starts nothing now: the master has died."
 
 
 def test_who_waits_for_resources_is_told_who_holds_them_and_until_when() -> None:

@@ -134,6 +134,24 @@ def test_a_report_read_twice_counts_once(tmp_path: Path) -> None:
     with_store(tmp_path, course)
 
 
+def test_what_is_held_is_corrected_by_what_the_ranks_tell(tmp_path: Path) -> None:
+    async def course(store: JobStore) -> None:
+        job_id = await queued(store, workers=2, gpus_per_worker=2)
+        await store.start([(Start(job_id=job_id, workers_by_node={"a": 2}), "t")], now=20.0)
+        first = Rank(rank=0, role="chief", host="h", node="a", state=RankState.RESERVED)
+        second = Rank(rank=1, role="worker", host="h", node="b", state=RankState.RESERVED)
+        await store.record(job_id, 1, Reported(offset=1, ranks=(first,)))
+        assert store.unplaced() == {"p": job_id}
+        assert store.active()[0].gpus_by_node == {"a": 4}
+
+        await store.record(job_id, 1, Reported(offset=2, ranks=(second,)))
+
+        assert store.unplaced() == {}
+        assert store.active()[0].gpus_by_node == {"a": 2, "b": 2}
+
+    with_store(tmp_path, course)
+
+
 def test_a_write_that_fails_undoes_itself_and_no_other(tmp_path: Path) -> None:
     async def course(store: JobStore) -> None:
         database = store._db  # pyright: ignore[reportPrivateUsage] - the writer is what is tested

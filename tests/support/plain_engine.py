@@ -26,7 +26,7 @@ def report(**said):
 report(kind="application", application_id="plain-" + os.environ["GPUQ_ATTEMPT"], driver_pid=os.getpid())
 for rank in range(workers):
     report(kind="rank", rank=rank, role="chief" if rank == 0 else "worker", host="127.0.0.1", state="RUNNING",
-           pid=os.getpid(), node="plain-1", executor_id=str(rank), gpus=[str(rank)])
+           pid=os.getpid(), node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)])
 log = open(os.path.join(folder, "logs", "rank-0.log"), "a", buffering=1)
 sys.stdout = log
 os.environ["GPUQ_LOG_DIR"] = os.path.join(folder, "events", "rank-0")

@@ -62,7 +62,7 @@ def _sentence(
         case None:
             return "starts in the next pass."
         case Reason.ENGINE_DOWN:
-            return f"its engine is down: {snapshot.down[job.partition]}"
+            return f"its partition starts nothing now: {snapshot.down[job.partition].rstrip('.')}."
         case Reason.PRIORITY:
             jobs = "1 job is" if len(ahead) == 1 else f"{len(ahead)} jobs are"
             wanted = sum(other.gpus for other in ahead)

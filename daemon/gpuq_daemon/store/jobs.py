@@ -150,6 +150,17 @@ class JobStore:
             by_job[row["job_id"]] = ActiveJob(**row, gpus_by_node=held)
         return tuple(by_job.values())
 
+    def unplaced(self) -> dict[str, int]:
+        """Return by partition the last job that has started, but of which it is not known yet on which nodes."""
+        rows = self._db.rows(
+            """SELECT j.partition, max(j.id) AS job_id FROM jobs j
+               WHERE j.state = 'CONFIGURING' AND j.workers > (
+                 SELECT count(*) FROM ranks r
+                 WHERE r.job_id = j.id AND r.attempt = j.attempt AND r.node IS NOT NULL)
+               GROUP BY j.partition"""
+        )
+        return {row["partition"]: row["job_id"] for row in rows}
+
     def active_attempts(self) -> list[ActiveAttempt]:
         """Return the attempts to look after, by job."""
         return self._attempts("1", {})
@@ -343,6 +354,7 @@ def _record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> No
                  state = excluded.state, exit_code = excluded.exit_code""",
             row,
         )
+    _correct_allocations(tables, key)
     if reported.began_at is not None:
         tables.execute(
             """UPDATE attempts SET running_at = :at
@@ -357,6 +369,25 @@ def _record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> No
             {**key, "outcome": msgspec.json.encode(reported.outcome).decode()},
         )
         _advance(tables, job_id, Event.TRAINING_ENDED)
+
+
+def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
+    """Once every rank has told its node, hold what is really held: the engine may have chosen other nodes."""
+    tables.execute(
+        """DELETE FROM allocations WHERE job_id = :job_id AND attempt = :attempt AND
+             (SELECT workers FROM jobs WHERE id = :job_id) =
+             (SELECT count(node) FROM ranks WHERE job_id = :job_id AND attempt = :attempt)""",
+        key,
+    )
+    tables.execute(
+        """INSERT INTO allocations (job_id, attempt, node, gpus)
+           SELECT r.job_id, r.attempt, r.node, count(*) * j.gpus_per_worker
+           FROM ranks r JOIN jobs j ON j.id = r.job_id
+           WHERE r.job_id = :job_id AND r.attempt = :attempt AND NOT EXISTS
+             (SELECT 1 FROM allocations a WHERE a.job_id = r.job_id AND a.attempt = r.attempt)
+           GROUP BY r.node""",
+        key,
+    )
 
 
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
