@@ -77,7 +77,11 @@ class JobSpec:
     """What a user asks for. `script` is the text itself, frozen at submit.
 
     `args` are the words after `--`; the job's `main_fun(args, ctx)` gets `[script_name, *args]`, as TFoS
-    hands on `sys.argv`. `time_limit_s` None means no limit.
+    hands on `sys.argv`. `time_limit_s` None means no limit. `account`, `qos` and `partition` None mean the user's or
+    the cluster's default. `nodes` is the exact number of nodes; `exclusive` takes whole ones; `layout` is "pack" or
+    "spread". `nice` is taken off the priority. `begin_at` is the earliest start, `deadline` the latest end.
+    `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script gets SIGUSR1 so many
+    seconds before its time limit.
     """
 
     script_name: str
@@ -88,6 +92,22 @@ class JobSpec:
     gpus_per_worker: int = 1
     time_limit_s: int | None = None
     partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    gpu_type: str | None = None
+    nodes: int | None = None
+    exclusive: bool = False
+    layout: str = "pack"
+    cpus_per_worker: int = 0
+    memory_mib_per_worker: int = 0
+    nice: int = 0
+    hold: bool = False
+    begin_at: float | None = None
+    deadline: float | None = None
+    dependency: str | None = None
+    array: str | None = None
+    reservation: str | None = None
+    signal_s: int | None = None
 
     @property
     def gpus(self) -> int:
@@ -128,6 +148,8 @@ class Job:
     `exit_code` is 0 for COMPLETED, the failed rank's own for FAILED (128 + N for a signal N), 143 for
     CANCELLED, 124 for TIMEOUT. `error` is one sentence; `error_tail` the last lines of the rank that failed
     first. `gpu_kind` says what a slot is ("virtual GPU" where there is none).
+    `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
+    task) and its own `array_index`. `start_at` is the start it is promised, if it is.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     """
 
@@ -161,6 +183,27 @@ class Job:
     charged_gpu_s: float = 0.0
     log_uri: str | None = None
     progress: Progress | None = None
+    account: str = "root"
+    qos: str = "normal"
+    gpu_type: str | None = None
+    nodes_wanted: int | None = None
+    exclusive: bool = False
+    layout: str = "pack"
+    cpus_per_worker: int = 0
+    memory_mib_per_worker: int = 0
+    nice: int = 0
+    priority: int | None = None
+    is_top: bool = False
+    hold: str | None = None
+    begin_at: float | None = None
+    deadline: float | None = None
+    dependency: str | None = None
+    array_id: int | None = None
+    array_index: int | None = None
+    throttle: int | None = None
+    reservation: str | None = None
+    signal_s: int | None = None
+    start_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
