@@ -1,0 +1,101 @@
+"""What operators decide and what comes of it: accounts, shares, limits, reservations, drained nodes. Values only.
+
+As in `gpuq.models`: every field is part of the JSON of the API and of `--json`, times are Unix seconds, and `None`
+means "not known" or "does not apply", never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """A team. `shares` None is `parent`: its members compete one level up. `users` counts those in it directly."""
+
+    name: str
+    parent: str | None
+    shares: int | None
+    users: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user in an account. `shares` None is `parent`: first in the account, without a part of its shares."""
+
+    user: str
+    account: str
+    shares: int | None
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareRow:
+    """How an account (`user` None) or a user stands among its siblings; `depth` 0 is the root.
+
+    `usage` is in billing-seconds, decayed to now, running jobs included. `due` and `used` are parts of the level, in
+    0..1. `level_fs` is due / used: above 1 is below its due. It is None where it is infinite, which `is_first` says,
+    and where there is none (the root, and accounts whose shares are `parent`). `rank` (1 is the last) and `factor`
+    are users' only. `back_s`: in how many seconds who has used more than is due is back to it if it runs nothing and
+    the others go on as now; 0 for who is not over, None for never.
+    """
+
+    account: str
+    user: str | None
+    depth: int
+    shares: int | None
+    usage: float
+    used: float
+    due: float
+    level_fs: float | None
+    is_first: bool
+    rank: int | None
+    factor: float | None
+    back_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QosRow:
+    """A quality of service: its priority among all, and how many times the usual price a second in it has."""
+
+    name: str
+    priority: int
+    usage_factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRow:
+    """What one scope may have; None is no limit. `kind` is user, account, qos or qos_user (each user in a QOS).
+
+    `gpu_hours` are those of a period, `longest_s` is the longest time limit of a job.
+    """
+
+    kind: str
+    name: str
+    running_gpus: int | None
+    running_jobs: int | None
+    queued_jobs: int | None
+    gpu_hours: float | None
+    longest_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationRow:
+    """Nodes kept from `start_at` to `end_at` for accounts and users; for maintenance where there are neither."""
+
+    name: str
+    nodes: tuple[str, ...]
+    start_at: float
+    end_at: float
+    accounts: tuple[str, ...]
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A node that takes no new job, and who said why."""
+
+    node: str
+    reason: str
+    since: float
+    by_user: str
