@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
-from gpuq_daemon.api import cluster, jobs, logs, series
+from gpuq_daemon.api import accounts, cluster, jobs, limits, logs, reservations, series, shares
 from gpuq_daemon.api.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,27 @@ _ROUTES = (
     logs.read_log,
     series.list_series,
     series.curve,
+    shares.list_shares,
+    accounts.list_accounts,
+    accounts.add_account,
+    accounts.modify_account,
+    accounts.delete_account,
+    accounts.add_member,
+    accounts.modify_member,
+    accounts.delete_member,
+    accounts.list_qos,
+    accounts.add_qos,
+    accounts.modify_qos,
+    accounts.delete_qos,
+    limits.list_limits,
+    limits.set_limit,
+    limits.clear_limit,
+    reservations.list_reservations,
+    reservations.add_reservation,
+    reservations.delete_reservation,
+    reservations.list_drains,
+    reservations.drain,
+    reservations.resume,
 )
 
 

@@ -10,7 +10,10 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place
+from gpuq_daemon.policy.accounts import Tree
+from gpuq_daemon.policy.fairtree import AssociationKey, Shares
 from gpuq_daemon.policy.snapshot import NodeView
+from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 
@@ -20,6 +23,8 @@ class Desk:
     """Where requests are answered: the stores, and the few things that the rest of the daemon does for them.
 
     `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it.
+    `rules_changed` is called after operators have changed something; `shares` are as of now, running jobs included;
+    `rates` are the billing units that running jobs hold now, by (account, user).
     """
 
     config: Config
@@ -35,6 +40,10 @@ class Desk:
     place: Callable[[int, int], Place]
     wake: Callable[[], None]
     nudge: Callable[[int], None]
+    accounts: AccountStore
+    rules_changed: Callable[[], None]
+    shares: Callable[[], tuple[Tree, Shares]]
+    rates: Callable[[], Mapping[AssociationKey, float]]
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

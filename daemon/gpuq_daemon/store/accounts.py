@@ -301,7 +301,8 @@ class AccountStore:
 
         def change(tables: Tables, _: Ask) -> None:
             tables.execute(
-                "INSERT OR REPLACE INTO drains (node, reason, since, by_user) VALUES (:node, :reason, :since, :by_user)",
+                """INSERT OR REPLACE INTO drains (node, reason, since, by_user)
+                   VALUES (:node, :reason, :since, :by_user)""",
                 asdict(new),
             )
 
@@ -323,8 +324,8 @@ class AccountStore:
 
 def charge(tables: Tables, account: str, user: str, used: Usage, half_life_s: float) -> None:
     """Add usage to the ledger; for the transaction that ends what was used."""
-    before = rows.read_ledger(asking(tables)).get((account, user), Usage(at=used.at))
-    together = merged(before, used, half_life_s)
+    before = rows.read_charged(asking(tables), account, user)
+    together = used if before is None else merged(before, used, half_life_s)
     tables.execute(
         "INSERT OR REPLACE INTO usage (account, user, amount, at) VALUES (:account, :user, :amount, :at)",
         {"account": account, "user": user, "amount": together.amount, "at": together.at},

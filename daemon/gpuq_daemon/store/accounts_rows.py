@@ -92,6 +92,14 @@ def read_ledger(ask: Ask) -> dict[tuple[str, str], Usage]:
     return {(row["account"], row["user"]): Usage(amount=row["amount"], at=row["at"]) for row in rows}
 
 
+def read_charged(ask: Ask, account: str, user: str) -> Usage | None:
+    """Return what was charged to one user in an account so far; None if nothing ever was."""
+    found = ask(
+        "SELECT amount, at FROM usage WHERE account = :account AND user = :user", {"account": account, "user": user}
+    )
+    return Usage(**found[0]) if found else None
+
+
 def count_open_jobs(ask: Ask, *, account: str | None = None, user: str | None = None, qos: str | None = None) -> int:
     """Return how many jobs have not ended, of those that are named."""
     return ask(

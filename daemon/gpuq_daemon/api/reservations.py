@@ -1,0 +1,120 @@
+"""Routes about nodes that are kept or taken out: reservations and drains."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, delete, get, post
+from msgspec import Meta, Struct
+
+from gpuq.errors import NotFoundError
+from gpuq.sharing import Drain, ReservationRow
+from gpuq_daemon.api.accounts import Done
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.names import checked_name, checked_reason, checked_user
+from gpuq_daemon.api.roles import administrator
+from gpuq_daemon.policy.reservation import Reservation
+
+_Moment = Annotated[float, Meta(ge=0, le=1e11)]
+
+
+class Reservations(Struct):
+    """Reservations by start."""
+
+    reservations: list[ReservationRow]
+
+
+class NewReservation(Struct, forbid_unknown_fields=True):
+    """A reservation to make; `start_at` None is now. Without accounts and users it is a maintenance window."""
+
+    name: str
+    nodes: list[str]
+    end_at: _Moment
+    start_at: _Moment | None = None
+    accounts: list[str] = []
+    users: list[str] = []
+
+
+class Drains(Struct):
+    """Drained nodes by name."""
+
+    drains: list[Drain]
+
+
+class NewDrain(Struct, forbid_unknown_fields=True):
+    """A node to take out, and why."""
+
+    node: str
+    reason: str
+
+
+@get("/v1/reservations")
+async def list_reservations(desk: Desk) -> Reservations:
+    """Return the reservations that have not ended."""
+    now = desk.clock.now()
+    return Reservations([_row(one) for one in desk.accounts.reservations() if one.end_at > now])
+
+
+@post("/v1/reservations")
+async def add_reservation(request: Request[Any, Any, Any], desk: Desk, data: NewReservation) -> ReservationRow:
+    """Keep nodes for a while."""
+    who, now = administrator(request), desk.clock.now()
+    new = Reservation(
+        name=checked_name(data.name, "reservation"),
+        nodes=frozenset(data.nodes),
+        start_at=now if data.start_at is None else data.start_at,
+        end_at=data.end_at,
+        accounts=frozenset(data.accounts),
+        users=frozenset(checked_user(user) for user in data.users),
+    )
+    known = [node.name for node in desk.nodes()]
+    await desk.accounts.add_reservation(new, by_user=who.user, now=now, nodes=known)
+    desk.rules_changed()
+    return _row(new)
+
+
+@delete("/v1/reservations/{name:str}", status_code=200)
+async def delete_reservation(request: Request[Any, Any, Any], desk: Desk, name: str) -> Done:
+    """Give a reservation's nodes back."""
+    administrator(request)
+    await desk.accounts.delete_reservation(name)
+    desk.rules_changed()
+    return Done(name)
+
+
+@get("/v1/drains")
+async def list_drains(desk: Desk) -> Drains:
+    """Return the drained nodes."""
+    return Drains(list(desk.accounts.drained()))
+
+
+@post("/v1/drains")
+async def drain(request: Request[Any, Any, Any], desk: Desk, data: NewDrain) -> Drain:
+    """Let a node take no new job; what runs there goes on."""
+    who = administrator(request)
+    if all(node.name != data.node for node in desk.nodes()):
+        raise NotFoundError(f"There is no node '{ascii(data.node[:64])[1:-1]}': `gpuq nodes` lists those there are.")
+    new = Drain(node=data.node, reason=checked_reason(data.reason), since=desk.clock.now(), by_user=who.user)
+    await desk.accounts.drain(new)
+    desk.rules_changed()
+    return new
+
+
+@delete("/v1/drains/{node:str}", status_code=200)
+async def resume(request: Request[Any, Any, Any], desk: Desk, node: str) -> Done:
+    """Let a drained node take jobs again."""
+    administrator(request)
+    await desk.accounts.resume(node)
+    desk.rules_changed()
+    return Done(node)
+
+
+def _row(one: Reservation) -> ReservationRow:
+    return ReservationRow(
+        name=one.name,
+        nodes=tuple(sorted(one.nodes)),
+        start_at=one.start_at,
+        end_at=one.end_at,
+        accounts=tuple(sorted(one.accounts)),
+        users=tuple(sorted(one.users)),
+    )

@@ -1,0 +1,109 @@
+"""The route about fair shares: who has used how much of what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isinf
+
+from litestar import get
+from msgspec import Struct
+
+from gpuq.errors import NotFoundError
+from gpuq.sharing import ShareRow
+from gpuq.text import clean, fit
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.policy.accounts import ROOT, Account, Tree
+from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
+from gpuq_daemon.policy.usage import back_to_due_s
+
+
+class ShareList(Struct):
+    """Shares `at` one time, each account followed by its users and by the accounts below it, by name.
+
+    `is_open`: nobody is in any account yet, so everybody may queue, all alike.
+    """
+
+    at: float
+    half_life_s: float
+    is_open: bool
+    shares: list[ShareRow]
+
+
+@get("/v1/shares")
+async def list_shares(desk: Desk, account: str | None = None) -> ShareList:
+    """Return how all accounts and users stand, or one account and all below it."""
+    tree, shares = desk.shares()
+    top = ROOT if account is None else account
+    if all(a.name != top for a in tree.accounts):
+        raise NotFoundError(f"There is no account '{fit(clean(top), 40)}': `gpuq share` lists those there are.")
+    half_life_s = desk.config.scheduler.half_life_s
+    rows = list(_Forest(tree, shares, desk.rates(), half_life_s).rows(top))
+    return ShareList(at=shares.at, half_life_s=half_life_s, is_open=not tree.associations, shares=rows)
+
+
+class _Forest:
+    """The tree with what its members hold now: `rates` are billing units by (account, user)."""
+
+    def __init__(self, tree: Tree, shares: Shares, rates: Mapping[AssociationKey, float], half_life_s: float) -> None:
+        self._accounts = {account.name: account for account in tree.accounts}
+        self._tree = tree
+        self._shares = shares
+        self._half_life_s = half_life_s
+        self._rates = rates
+        self._account_rates: dict[str, float] = {}
+        for (account, _), rate in rates.items():
+            for name in self._upwards(account):
+                self._account_rates[name] = self._account_rates.get(name, 0.0) + rate
+
+    def rows(self, name: str, depth: int = 0) -> Iterator[ShareRow]:
+        """Yield an account, its users, and the accounts below it."""
+        account = self._accounts[name]
+        yield self._row(self._shares.accounts[name], name, None, account.shares, depth)
+        for one in sorted((a for a in self._tree.associations if a.account == name), key=lambda a: a.user):
+            yield self._row(self._shares.users[(name, one.user)], name, one.user, one.shares, depth + 1)
+        for below in sorted(a.name for a in self._tree.accounts if a.parent == name):
+            yield from self.rows(below, depth + 1)
+
+    def _row(self, share: Share, account: str, user: str | None, shares: int | None, depth: int) -> ShareRow:
+        is_first = share.level_fs is not None and isinf(share.level_fs)
+        return ShareRow(
+            account=account,
+            user=user,
+            depth=depth,
+            shares=shares,
+            usage=share.usage,
+            used=share.used,
+            due=share.due,
+            level_fs=None if is_first else share.level_fs,
+            is_first=is_first,
+            rank=share.rank,
+            factor=share.factor,
+            back_s=0.0 if is_first or share.level_fs is None else self._back_s(share, account, user),
+        )
+
+    def _back_s(self, share: Share, account: str, user: str | None) -> float | None:
+        level = self._level(account, user)
+        rate = self._account_rates.get(account, 0.0) if user is None else self._rates.get((account, user), 0.0)
+        return back_to_due_s(
+            due=share.due,
+            usage=share.usage,
+            others=max(0.0, self._shares.accounts[level].usage - share.usage),
+            others_rate=max(0.0, self._account_rates.get(level, 0.0) - rate),
+            half_life_s=self._half_life_s,
+        )
+
+    def _level(self, account: str, user: str | None) -> str:
+        """Return the account whose level this one competes in: accounts with the shares `parent` dissolve."""
+        level = account if user is not None else self._parent(self._accounts[account])
+        while level != ROOT and self._accounts[level].shares is None:
+            level = self._parent(self._accounts[level])
+        return level
+
+    def _parent(self, account: Account) -> str:
+        return ROOT if account.parent is None else account.parent
+
+    def _upwards(self, name: str) -> Iterator[str]:
+        above: str | None = name
+        while above is not None and above in self._accounts:
+            yield above
+            above = self._accounts[above].parent
