@@ -20,8 +20,10 @@ _OUTCOMES = st.none() | st.builds(Outcome, exit_code=st.integers(0, 255))
 _INTENTS = st.none() | st.sampled_from(Intent)
 
 
-def test_no_way_leads_out_of_an_end() -> None:
-    assert not [state for state, _ in TRANSITIONS if state.is_final]
+def test_only_a_requeue_leads_out_of_an_end() -> None:
+    ways = {(event, made.state) for (state, event), made in TRANSITIONS.items() if state.is_final}
+
+    assert ways == {(Event.REQUEUE_REQUESTED, JobState.PENDING)}
 
 
 def test_every_state_leads_to_an_end() -> None:
@@ -59,6 +61,7 @@ def test_only_a_reported_success_completes(intent: Intent | None, outcome: Outco
 def test_what_gpuq_ended_is_not_called_a_failure(outcome: Outcome | None, end: DriverEnd) -> None:
     assert verdict(Intent.CANCEL, outcome, end).event is Event.GONE_CANCELLED
     assert verdict(Intent.TIMEOUT, outcome, end).event is Event.GONE_TIMEOUT
+    assert verdict(Intent.REQUEUE, outcome, end).event is Event.GONE_REQUEUED
 
 
 def test_the_failed_ranks_own_exit_code_is_the_jobs() -> None:

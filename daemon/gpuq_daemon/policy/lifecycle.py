@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gpuq.models import JobState, Rank
+from gpuq.models import FINAL_STATES, JobState, Rank
 
 CANCELLED_EXIT = 143  # 128 + SIGTERM
 TIMEOUT_EXIT = 124  # as timeout(1)
@@ -19,12 +19,14 @@ class Event(StrEnum):
     FUNCTION_BEGAN = "function began"
     CANCEL_REQUESTED = "cancel requested"
     LIMIT_REACHED = "limit reached"
+    REQUEUE_REQUESTED = "requeue requested"
     TRAINING_ENDED = "training ended"
     DRIVER_ENDED = "driver ended"
     GONE_COMPLETED = "gone, completed"
     GONE_FAILED = "gone, failed"
     GONE_CANCELLED = "gone, cancelled"
     GONE_TIMEOUT = "gone, timed out"
+    GONE_REQUEUED = "gone, to run again"
 
 
 class Action(StrEnum):
@@ -52,22 +54,27 @@ TRANSITIONS: dict[tuple[JobState, Event], Step] = {
     (_S.CONFIGURING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
     (_S.CONFIGURING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.CONFIGURING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.CONFIGURING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.CONFIGURING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.CONFIGURING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.RUNNING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
     (_S.RUNNING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.RUNNING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.RUNNING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.RUNNING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.RUNNING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.COMPLETING, _E.FUNCTION_BEGAN): Step(_S.COMPLETING),
     (_S.COMPLETING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.COMPLETING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.COMPLETING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.COMPLETING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.COMPLETING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.COMPLETING, _E.GONE_COMPLETED): Step(_S.COMPLETED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_FAILED): Step(_S.FAILED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_CANCELLED): Step(_S.CANCELLED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_TIMEOUT): Step(_S.TIMEOUT, (_A.RELEASE,)),
+    (_S.COMPLETING, _E.GONE_REQUEUED): Step(_S.PENDING, (_A.RELEASE,)),
+    **{(state, _E.REQUEUE_REQUESTED): Step(_S.PENDING) for state in FINAL_STATES},
 }
 
 
@@ -84,10 +91,11 @@ def step(state: JobState, event: Event) -> Step:
 
 
 class Intent(StrEnum):
-    """Why gpuq ends an attempt itself; the first one stands."""
+    """Why gpuq ends an attempt itself; the first one stands, but a cancel takes the place of a requeue."""
 
     CANCEL = "cancel"
     TIMEOUT = "timeout"
+    REQUEUE = "requeue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +152,8 @@ def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd) -> V
             return Verdict(event=Event.GONE_CANCELLED, exit_code=CANCELLED_EXIT)
         case Intent.TIMEOUT:
             return Verdict(event=Event.GONE_TIMEOUT, exit_code=TIMEOUT_EXIT, error="reached its time limit")
+        case Intent.REQUEUE:
+            return Verdict(event=Event.GONE_REQUEUED, exit_code=CANCELLED_EXIT)
         case None:
             pass
     if outcome is not None:

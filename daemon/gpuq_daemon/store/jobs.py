@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import msgspec
 from sqlite_utils import Database as Tables
 
-from gpuq.errors import NotFoundError
+from gpuq.errors import ForbiddenError, NotFoundError, UsageError
 from gpuq.models import Job, JobSpec, JobState, Rank
+from gpuq_daemon.policy.accounts import ROOT
+from gpuq_daemon.policy.dependency import Fate, array_fate
 from gpuq_daemon.policy.lifecycle import (
     CANCELLED_EXIT,
     Action,
@@ -24,22 +26,44 @@ from gpuq_daemon.policy.lifecycle import (
     Verdict,
     step,
 )
-from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Start
+from gpuq_daemon.policy.snapshot import QOS, ActiveJob, Hold, PendingJob, Start
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.job_changes import Owner as Owner
+from gpuq_daemon.store.job_changes import Request as Request
+from gpuq_daemon.store.job_changes import insert, require_pending, update
+from gpuq_daemon.store.job_rows import (
+    ACTIVE_COLUMNS,
+    PENDING_COLUMNS,
+    Charged,
+    Queued,
+    active_jobs,
+    fate_of,
+    job_of,
+    pending_job,
+    rank_of,
+)
 
 _NOT_ENDED = "('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"
 _HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
 _LONGEST_TAIL = 50
+_ACTIVE = f"""SELECT {ACTIVE_COLUMNS}
+              FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+              JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
+              WHERE j.state IN {_HOLDING}"""
 _OF_CURRENT = """SELECT t.* FROM {table} t JOIN jobs j ON j.id = t.job_id AND j.attempt = t.attempt
-                 WHERE j.id IN (SELECT value FROM json_each(:ids)) ORDER BY t.job_id, t.{order}"""
+                 WHERE NOT j.is_requeued AND j.id IN (SELECT value FROM json_each(:ids)) ORDER BY t.job_id, t.{order}"""
+
+_EVENTS = {
+    Intent.CANCEL: Event.CANCEL_REQUESTED,
+    Intent.TIMEOUT: Event.LIMIT_REACHED,
+    Intent.REQUEUE: Event.REQUEUE_REQUESTED,
+}
+_SPEC_FIELDS = [f.name for f in fields(JobSpec) if f.name not in ("script", "nodes", "hold", "array")]
+Refusal = Callable[[Sequence[Queued]], str | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """Who submits, as the kernel says."""
-
-    user: str
-    uid: int
+def _admit(_: Sequence[Queued]) -> None:
+    """Let everybody in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +87,9 @@ class ActiveAttempt:
     intent: Intent | None
     outcome: Outcome | None
     reports_offset: int
+    signal_s: int | None = None
+    array_id: int | None = None
+    array_index: int | None = None
 
 
 class JobStore:
@@ -72,34 +99,25 @@ class JobStore:
         self._db = database
 
     async def add(self, spec: JobSpec, owner: Owner, *, name: str, partition: str, sha256: str, now: float) -> int:
-        """Queue a job and return its id. Ids are never given twice."""
+        """Queue one job under the root account and return its id. Ids are never given twice."""
+        request = Request(spec=spec, owner=owner, name=name, partition=partition, account=ROOT, qos=QOS, sha256=sha256)
+        return (await self.add_all(request, now=now))[0]
 
-        def write(tables: Tables) -> int:
-            tables.execute(
-                "INSERT OR IGNORE INTO scripts (sha256, content) VALUES (:sha256, :content)",
-                {"sha256": sha256, "content": spec.script},
-            )
-            row = {
-                "name": name,
-                "user": owner.user,
-                "uid": owner.uid,
-                "partition": partition,
-                "workers": spec.workers,
-                "gpus_per_worker": spec.gpus_per_worker,
-                "time_limit_s": spec.time_limit_s,
-                "script_name": spec.script_name,
-                "sha256": sha256,
-                "args": json.dumps(spec.args),
-                "now": now,
-            }
-            added = tables.execute(
-                """INSERT INTO jobs (name, user, uid, partition, state, workers, gpus_per_worker,
-                                     time_limit_s, script_name, script_sha256, args, submitted_at)
-                   VALUES (:name, :user, :uid, :partition, 'PENDING', :workers, :gpus_per_worker,
-                           :time_limit_s, :script_name, :sha256, :args, :now)""",
-                row,
-            )
-            return int(added.lastrowid or 0)
+    async def add_all(self, request: Request, *, now: float, refuse: Refusal = _admit) -> range:
+        """Queue a job, or all tasks of an array, and return their ids: consecutive, the tasks by index.
+
+        `refuse` gets the pending jobs by user, account and QOS, within the same transaction, and says what
+        stands against more of them.
+
+        Raises:
+            UsageError: `refuse` did, or the job depends on one that is not there. Nothing is queued.
+        """
+
+        def write(tables: Tables) -> range:
+            refused = None if refuse is _admit else refuse(_queued(tables))
+            if refused is not None:
+                raise UsageError(refused)
+            return insert(tables, request, now)
 
         return await self._db.write(write)
 
@@ -123,11 +141,21 @@ class JobStore:
 
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
+        rows = self._db.rows(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id")
+        return tuple(pending_job(row) for row in rows)
+
+    def pending_of(self, job_ids: Iterable[int]) -> tuple[PendingJob, ...]:
+        """Return those of the jobs that wait, by id."""
         rows = self._db.rows(
-            """SELECT id AS job_id, user, partition, workers, gpus_per_worker, submitted_at
-               FROM jobs WHERE state = 'PENDING' ORDER BY id"""
+            f"""SELECT {PENDING_COLUMNS} FROM jobs
+                WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'PENDING' ORDER BY id""",
+            _ids(job_ids),
         )
-        return tuple(PendingJob(**row) for row in rows)
+        return tuple(pending_job(row) for row in rows)
+
+    def next_id(self) -> int:
+        """Return a number that no job has, larger than all."""
+        return self._db.rows("SELECT coalesce(max(seq), 0) + 1 AS n FROM sqlite_sequence WHERE name = 'jobs'")[0]["n"]
 
     def count_pending(self) -> int:
         """Return how many jobs wait."""
@@ -135,20 +163,63 @@ class JobStore:
 
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
+        return active_jobs(self._db.rows(f"{_ACTIVE} ORDER BY j.id, l.node"))
+
+    def active_of(self, job_ids: Iterable[int]) -> tuple[ActiveJob, ...]:
+        """Return those of the jobs that hold GPUs, by id."""
+        where = "AND j.id IN (SELECT value FROM json_each(:ids))"
+        return active_jobs(self._db.rows(f"{_ACTIVE} {where} ORDER BY j.id, l.node", _ids(job_ids)))
+
+    def active_charges(self) -> list[Charged]:
+        """Return what active jobs hold, who pays and since when, by id."""
         rows = self._db.rows(
-            f"""SELECT j.id AS job_id, j.user, j.partition, l.node, l.gpus,
-                       a.started_at + j.time_limit_s AS until
+            f"""SELECT j.id AS job_id, j.user, j.account, j.qos, j.partition, a.gpu_type, sum(l.gpus) AS gpus,
+                       a.started_at
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
-                WHERE j.state IN {_HOLDING} ORDER BY j.id"""
+                WHERE j.state IN {_HOLDING} GROUP BY j.id ORDER BY j.id"""
         )
-        by_job: dict[int, ActiveJob] = {}
-        for row in rows:
-            node, gpus = row.pop("node"), row.pop("gpus")
-            before = by_job.get(row["job_id"])
-            held = {**(before.gpus_by_node if before else {}), node: gpus}
-            by_job[row["job_id"]] = ActiveJob(**row, gpus_by_node=held)
-        return tuple(by_job.values())
+        return [Charged(**row) for row in rows]
+
+    def fates(self, targets: Iterable[int]) -> dict[int, Fate]:
+        """Return what has become of jobs, and of whole arrays, given as their ids below zero.
+
+        What has not started, or waits again, is left out.
+        """
+        wanted = list(targets)
+        jobs = self._db.rows(
+            "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))",
+            _ids(target for target in wanted if target > 0),
+        )
+        found = {row["id"]: fate_of(row["state"]) for row in jobs}
+        tasks = defaultdict[int, list[Fate | None]](list)
+        for row in self._db.rows(
+            """SELECT DISTINCT array_id, state FROM jobs
+               WHERE array_id IN (SELECT value FROM json_each(:ids))""",
+            _ids(-target for target in wanted if target < 0),
+        ):
+            tasks[-row["array_id"]].append(fate_of(row["state"]))
+        found |= {array: array_fate(fates) for array, fates in tasks.items()}
+        return {target: fate for target, fate in found.items() if fate is not None}
+
+    def array_of(self, job_id: int) -> tuple[int, ...]:
+        """Return the array that a job is a task of, as its id below zero; nothing for any other job."""
+        rows = self._db.rows(
+            "SELECT array_id FROM jobs WHERE id = :job_id AND array_id IS NOT NULL", {"job_id": job_id}
+        )
+        return tuple(-row["array_id"] for row in rows)
+
+    def tasks(self, array_id: int) -> dict[int, int]:
+        """Return the jobs of an array's tasks by index; empty if there is no such array."""
+        rows = self._db.rows(
+            "SELECT array_index, id FROM jobs WHERE array_id = :id ORDER BY array_index", {"id": array_id}
+        )
+        return {row["array_index"]: row["id"] for row in rows}
+
+    def queued_by_account(self) -> dict[str, int]:
+        """Return how many jobs of every account have not ended."""
+        rows = self._db.rows(f"SELECT account, count(*) AS n FROM jobs WHERE state IN {_NOT_ENDED} GROUP BY account")
+        return {row["account"]: row["n"] for row in rows}
 
     def unplaced(self) -> dict[str, int]:
         """Return by partition the last job that has started, but of which it is not known yet on which nodes."""
@@ -184,6 +255,103 @@ class JobStore:
 
         return await self._db.write(write)
 
+    def spec(self, job_id: int) -> JobSpec:
+        """Return what a job asks for now, as if it were asked for anew; `array` is None for a task.
+
+        Raises:
+            NotFoundError: no job has this id.
+        """
+        job = self.job(job_id)
+        script = self._db.rows("SELECT content FROM scripts WHERE sha256 = :sha256", {"sha256": job.script_sha256})
+        same = {name: getattr(job, name) for name in _SPEC_FIELDS}
+        return JobSpec(**same, script=script[0]["content"], nodes=job.nodes_wanted)
+
+    async def update(self, job_id: int, asked: dict[str, Any]) -> None:
+        """Change what a pending job asks for; `asked` as `asked_of` makes it.
+
+        Raises:
+            UsageError: the job does not wait any more, or would wait for itself. Nothing is changed.
+        """
+        await self._db.write(lambda tables: update(tables, job_id, asked))
+
+    async def throttle(self, array_id: int, at_once: int | None) -> None:
+        """Let at most so many tasks of an array run at once; None lets all."""
+        values = {"id": array_id, "at_once": at_once}
+        await self._db.write(
+            lambda tables: tables.execute("UPDATE jobs SET throttle = :at_once WHERE array_id = :id", values)
+        )
+
+    async def hold(self, job_ids: Sequence[int], kind: Hold) -> None:
+        """Keep pending jobs from starting. An administrator's hold takes the place of a user's, not the other way.
+
+        Raises:
+            UsageError: one does not wait. Nothing is changed.
+        """
+
+        def write(tables: Tables) -> None:
+            for job_id in job_ids:
+                require_pending(tables, job_id, "held")
+                tables.execute(
+                    "UPDATE jobs SET hold = :kind WHERE id = :id AND hold IS NOT 'admin'", {"kind": kind, "id": job_id}
+                )
+
+        await self._db.write(write)
+
+    async def release(self, job_ids: Sequence[int], *, is_admin: bool) -> None:
+        """Let held jobs start.
+
+        Raises:
+            UsageError: one does not wait. Nothing is changed.
+            ForbiddenError: an administrator holds one, and `is_admin` is not. Nothing is changed.
+        """
+
+        def write(tables: Tables) -> None:
+            for job_id in job_ids:
+                require_pending(tables, job_id, "released")
+                row = tables.execute("SELECT hold FROM jobs WHERE id = :id", {"id": job_id}).fetchone()
+                if row[0] == Hold.ADMIN and not is_admin:
+                    raise ForbiddenError(f"Job {job_id} is held by an administrator: ask one to release it.")
+                tables.execute("UPDATE jobs SET hold = NULL WHERE id = :id", {"id": job_id})
+
+        await self._db.write(write)
+
+    async def set_top(self, job_ids: Sequence[int], *, is_top: bool) -> None:
+        """Let pending jobs go before everybody, or not any more.
+
+        Raises:
+            UsageError: one does not wait. Nothing is changed.
+        """
+
+        def write(tables: Tables) -> None:
+            for job_id in job_ids:
+                require_pending(tables, job_id, "moved")
+                tables.execute("UPDATE jobs SET is_top = :top WHERE id = :id", {"top": int(is_top), "id": job_id})
+
+        await self._db.write(write)
+
+    async def requeue(self, job_id: int, *, is_held: bool = False) -> tuple[Action, ...]:
+        """Let a job run again: one that has ended waits at once, one that runs is ended first.
+
+        Returns what has to be done; an ended job needs nothing but a place in the queue.
+
+        Raises:
+            UsageError: it waits, or its training has just ended. Nothing is changed.
+        """
+
+        def write(tables: Tables) -> tuple[Action, ...]:
+            before = _state(tables, job_id)
+            _refuse_requeue(tables, job_id, before)
+            if is_held:
+                tables.execute("UPDATE jobs SET hold = 'user' WHERE id = :id AND hold IS NOT 'admin'", {"id": job_id})
+            made = _advance(tables, job_id, Event.REQUEUE_REQUESTED)
+            if before.is_final:
+                _wait_again(tables, job_id)
+            else:
+                _note_intent(tables, job_id, Intent.REQUEUE)
+            return made.actions
+
+        return await self._db.write(write)
+
     async def record(self, job_id: int, attempt: int, reported: Reported) -> None:
         """Keep what the driver said; what was read before is not kept twice."""
 
@@ -203,13 +371,8 @@ class JobStore:
         def write(tables: Tables) -> tuple[Action, ...]:
             if _state(tables, job_id).is_final:
                 return ()
-            tables.execute(
-                """UPDATE attempts SET intent = :intent WHERE job_id = :job_id AND intent IS NULL
-                   AND outcome IS NULL AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
-                {"job_id": job_id, "intent": intent},
-            )
-            event = Event.CANCEL_REQUESTED if intent is Intent.CANCEL else Event.LIMIT_REACHED
-            made = _advance(tables, job_id, event)
+            _note_intent(tables, job_id, intent)
+            made = _advance(tables, job_id, _EVENTS[intent])
             if made.state.is_final:
                 tables.execute(
                     "UPDATE jobs SET ended_at = :now, exit_code = :exit_code WHERE id = :job_id",
@@ -224,10 +387,10 @@ class JobStore:
         await self._db.write(lambda tables: _advance(tables, job_id, Event.DRIVER_ENDED))
 
     async def finish(self, job_id: int, verdict: Verdict, *, ended_at: float) -> None:
-        """End the job and charge its attempt, once."""
+        """End the job, or let it wait again if that is the verdict, and charge its attempt, once."""
 
         def write(tables: Tables) -> None:
-            _advance(tables, job_id, verdict.event)
+            made = _advance(tables, job_id, verdict.event)
             values = {
                 "job_id": job_id,
                 "ended_at": ended_at,
@@ -249,6 +412,8 @@ class JobStore:
                    AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
                 values,
             )
+            if made.state is JobState.PENDING:
+                _wait_again(tables, job_id)
 
         await self._db.write(write)
 
@@ -256,7 +421,8 @@ class JobStore:
         rows = self._db.rows(
             f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
                        j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
-                       j.time_limit_s, a.application_id, a.intent, a.outcome, a.reports_offset
+                       j.time_limit_s, a.application_id, a.intent, a.outcome, a.reports_offset,
+                       j.signal_s, j.array_id, j.array_index
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN scripts s ON s.sha256 = j.script_sha256
                 WHERE j.state IN {_HOLDING} AND {where} ORDER BY j.id""",
@@ -266,8 +432,9 @@ class JobStore:
 
     def _jobs(self, where: str, params: dict[str, Any], limit: int = 1) -> list[Job]:
         rows = self._db.rows(
-            f"""SELECT j.*, a.started_at, a.running_at, a.application_id, a.driver_pid, a.charged_gpu_s
-                    FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+            f"""SELECT j.*, a.started_at, a.running_at, a.application_id, a.driver_pid,
+                           (SELECT sum(charged_gpu_s) FROM attempts WHERE job_id = j.id) AS charged_gpu_s
+                    FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt AND NOT j.is_requeued
                     WHERE {where} ORDER BY j.id DESC LIMIT :limit""",
             {**params, "limit": limit},
         )
@@ -276,22 +443,50 @@ class JobStore:
         for row in self._db.rows(_OF_CURRENT.format(table="allocations", order="node"), ids):
             nodes[row["job_id"]].append(row["node"])
         for row in self._db.rows(_OF_CURRENT.format(table="ranks", order="rank"), ids):
-            ranks[row["job_id"]].append(_rank(row))
-        return [_job(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
+            ranks[row["job_id"]].append(rank_of(row))
+        return [job_of(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
 
 
-def _job(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
-    values = {
-        **row,
-        "gpus": row["workers"] * row["gpus_per_worker"],
-        "gpu_kind": "GPU",
-        "args": json.loads(row["args"]),
-        "error_tail": json.loads(row["error_tail"]),
-        "charged_gpu_s": row["charged_gpu_s"] or 0.0,
-        "nodes": tuple(nodes),
-        "ranks": tuple(ranks),
-    }
-    return msgspec.convert(values, Job)
+def _ids(job_ids: Iterable[int]) -> dict[str, str]:
+    return {"ids": json.dumps(list(job_ids))}
+
+
+def _queued(tables: Tables) -> tuple[Queued, ...]:
+    rows = tables.execute("SELECT user, account, qos, count(*) FROM jobs WHERE state = 'PENDING' GROUP BY 1, 2, 3")
+    return tuple(Queued(*row) for row in rows)
+
+
+def _note_intent(tables: Tables, job_id: int, intent: Intent) -> None:
+    """Note the first intent; only a cancel comes after a requeue. What has told its outcome has ended by itself."""
+    tables.execute(
+        """UPDATE attempts SET intent = :intent WHERE job_id = :job_id AND outcome IS NULL
+           AND (intent IS NULL OR (intent = 'requeue' AND :intent = 'cancel'))
+           AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+        {"job_id": job_id, "intent": intent},
+    )
+
+
+def _refuse_requeue(tables: Tables, job_id: int, state: JobState) -> None:
+    if state is JobState.PENDING:
+        raise UsageError(f"Job {job_id} is pending already.")
+    if state is not JobState.COMPLETING:
+        return
+    row = tables.execute(
+        """SELECT a.intent FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number
+           WHERE j.id = :id""",
+        {"id": job_id},
+    ).fetchone()
+    if row[0] != Intent.REQUEUE:
+        raise UsageError(f"Job {job_id} is just ending: requeue it once it has ended.")
+
+
+def _wait_again(tables: Tables, job_id: int) -> None:
+    """Take off a job what its last attempt left on it."""
+    tables.execute(
+        """UPDATE jobs SET is_requeued = 1, ended_at = NULL, exit_code = NULL, error = NULL, error_tail = '[]',
+           failed_rank = NULL WHERE id = :id""",
+        {"id": job_id},
+    )
 
 
 def _state(tables: Tables, job_id: int) -> JobState:
@@ -309,11 +504,11 @@ def _start(tables: Tables, start: Start, token: str, now: float) -> bool:
     if _state(tables, start.job_id) is not JobState.PENDING:
         return False  # cancelled while the plan was made
     _advance(tables, start.job_id, Event.PLANNED)
-    key = {"job_id": start.job_id, "token": token, "now": now}
-    tables.execute("UPDATE jobs SET attempt = attempt + 1 WHERE id = :job_id", key)
+    key = {"job_id": start.job_id, "token": token, "now": now, "gpu_type": start.gpu_type}
+    tables.execute("UPDATE jobs SET attempt = attempt + 1, is_requeued = 0 WHERE id = :job_id", key)
     tables.execute(
-        """INSERT INTO attempts (job_id, number, token, started_at)
-           SELECT id, attempt, :token, :now FROM jobs WHERE id = :job_id""",
+        """INSERT INTO attempts (job_id, number, token, started_at, gpu_type)
+           SELECT id, attempt, :token, :now, :gpu_type FROM jobs WHERE id = :job_id""",
         key,
     )
     for node, workers in start.workers_by_node.items():
@@ -393,7 +588,3 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
     return msgspec.convert({**row, "args": json.loads(row["args"]), "outcome": outcome}, ActiveAttempt)
-
-
-def _rank(row: dict[str, Any]) -> Rank:
-    return msgspec.convert({**row, "gpus": json.loads(row["gpus"])}, Rank)

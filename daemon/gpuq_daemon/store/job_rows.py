@@ -1,0 +1,188 @@
+"""Rows of the jobs' tables as the values they stand for."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from sys import intern
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gpuq.models import Job, JobState, Rank
+from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
+from gpuq_daemon.policy.gang import Gang, Layout
+from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
+
+PENDING_COLUMNS = """id, user, partition, submitted_at, workers, gpus_per_worker, gpu_type, cpus_per_worker,
+  memory_mib_per_worker, nodes_wanted, exclusive, layout, account, qos, name, time_limit_s, nice, is_top, hold,
+  begin_at, deadline, waits_for, reservation, array_id, throttle"""
+ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
+  j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker, a.started_at,
+  a.started_at + j.time_limit_s AS until, l.node, l.gpus"""
+
+_FATES = {
+    JobState.CONFIGURING: Fate.STARTED,
+    JobState.RUNNING: Fate.STARTED,
+    JobState.COMPLETING: Fate.STARTED,
+    JobState.COMPLETED: Fate.OK,
+    JobState.FAILED: Fate.FAILED,
+    JobState.CANCELLED: Fate.FAILED,
+    JobState.TIMEOUT: Fate.FAILED,
+}
+
+
+class Charged(NamedTuple):
+    """An active job as the accounting sees it: what it holds, since when, and who pays."""
+
+    job_id: int
+    user: str
+    account: str
+    qos: str
+    partition: str
+    gpu_type: str
+    gpus: int
+    started_at: float
+
+
+class Queued(NamedTuple):
+    """How many jobs of one user in one account and QOS are pending."""
+
+    user: str
+    account: str
+    qos: str
+    jobs: int
+
+
+def fate_of(state: str) -> Fate | None:
+    """Return what has become of a job in this state, None before its start."""
+    return _FATES.get(JobState(state))
+
+
+def pending_job(row: dict[str, Any]) -> PendingJob:
+    """Return a row of `PENDING_COLUMNS` as the policy sees it; like gangs and names are one object."""
+    waits_for, hold = row["waits_for"], row["hold"]
+    return PendingJob(
+        job_id=row["id"],
+        user=intern(row["user"]),
+        partition=intern(row["partition"]),
+        submitted_at=row["submitted_at"],
+        gang=gang_of(row),
+        account=intern(row["account"]),
+        qos=intern(row["qos"]),
+        name=intern(row["name"]),
+        time_limit_s=row["time_limit_s"],
+        nice=row["nice"],
+        is_top=row["is_top"] == 1,
+        hold=None if hold is None else Hold(hold),
+        begin_at=row["begin_at"],
+        deadline=row["deadline"],
+        dependencies=() if waits_for is None else dependencies_of(waits_for),
+        reservation=row["reservation"],
+        array_id=row["array_id"],
+        throttle=row["throttle"],
+    )
+
+
+def gang_of(row: dict[str, Any]) -> Gang:
+    """Return the gang that a row of jobs asks for."""
+    return _gang(
+        row["workers"],
+        row["gpus_per_worker"],
+        row["gpu_type"],
+        row["cpus_per_worker"],
+        row["memory_mib_per_worker"],
+        row["nodes_wanted"],
+        row["exclusive"],
+        row["layout"],
+    )
+
+
+@lru_cache(maxsize=4096)
+def _gang(
+    workers: int,
+    gpus: int,
+    gpu_type: str | None,
+    cpus: int,
+    memory: int,
+    nodes: int | None,
+    exclusive: int,
+    layout: str,
+) -> Gang:
+    return Gang(
+        workers=workers,
+        gpus_per_worker=gpus,
+        gpu_type=gpu_type,
+        cpus_per_worker=cpus,
+        memory_mib_per_worker=memory,
+        nodes=nodes,
+        is_exclusive=exclusive == 1,
+        layout=Layout(layout),
+    )
+
+
+@lru_cache(maxsize=4096)
+def dependencies_of(waits_for: str) -> tuple[Dependency, ...]:
+    """Return the column `waits_for` as dependencies; arrays are their ids below zero."""
+    return tuple(Dependency(kind=Kind(kind), targets=tuple(targets)) for kind, targets in json.loads(waits_for))
+
+
+def waits_for_of(dependencies: Iterable[Dependency]) -> str | None:
+    """Return dependencies as the column `waits_for`."""
+    made = [[one.kind, list(one.targets)] for one in dependencies]
+    return json.dumps(made) if made else None
+
+
+def active_jobs(rows: Iterable[dict[str, Any]]) -> tuple[ActiveJob, ...]:
+    """Return rows of `ACTIVE_COLUMNS`, one a node, as jobs in the order of the rows."""
+    by_job: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_job[row["id"]].append(row)
+    return tuple(_active_job(rows) for rows in by_job.values())
+
+
+def _active_job(rows: list[dict[str, Any]]) -> ActiveJob:
+    first = rows[0]
+    gpus = {intern(row["node"]): row["gpus"] for row in rows}
+    workers = {node: held // first["gpus_per_worker"] for node, held in gpus.items()}
+    cpus, memory = first["cpus_per_worker"], first["memory_mib_per_worker"]
+    return ActiveJob(
+        job_id=first["id"],
+        user=first["user"],
+        partition=first["partition"],
+        gpus_by_node=gpus,
+        until=first["until"],
+        started_at=first["started_at"],
+        account=first["account"],
+        qos=first["qos"],
+        name=first["name"],
+        cpus_by_node={node: count * cpus for node, count in workers.items()} if cpus else {},
+        memory_mib_by_node={node: count * memory for node, count in workers.items()} if memory else {},
+        is_exclusive=first["exclusive"] == 1,
+        array_id=first["array_id"],
+        throttle=first["throttle"],
+    )
+
+
+def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
+    """Return a row of jobs, with its current attempt's, as everybody sees it."""
+    values = {
+        **row,
+        "gpus": row["workers"] * row["gpus_per_worker"],
+        "gpu_kind": "GPU",
+        "args": json.loads(row["args"]),
+        "error_tail": json.loads(row["error_tail"]),
+        "charged_gpu_s": row["charged_gpu_s"] or 0.0,
+        "exclusive": row["exclusive"] == 1,
+        "is_top": row["is_top"] == 1,
+        "nodes": tuple(nodes),
+        "ranks": tuple(ranks),
+    }
+    return msgspec.convert(values, Job)
+
+
+def rank_of(row: dict[str, Any]) -> Rank:
+    """Return a row of ranks."""
+    return msgspec.convert({**row, "gpus": json.loads(row["gpus"])}, Rank)
