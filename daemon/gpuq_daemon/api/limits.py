@@ -31,11 +31,11 @@ class LimitList(Struct):
 class LimitChange(Struct, forbid_unknown_fields=True):
     """What to change of a scope's limits: what is left out stays, null is no limit."""
 
-    running_gpus: _Count | None | UnsetType = UNSET
-    running_jobs: _Count | None | UnsetType = UNSET
-    queued_jobs: _Count | None | UnsetType = UNSET
-    gpu_hours: _Hours | None | UnsetType = UNSET
-    longest_s: _Seconds | None | UnsetType = UNSET
+    running_gpus: _Count | UnsetType | None = UNSET
+    running_jobs: _Count | UnsetType | None = UNSET
+    queued_jobs: _Count | UnsetType | None = UNSET
+    gpu_hours: _Hours | UnsetType | None = UNSET
+    longest_s: _Seconds | UnsetType | None = UNSET
 
 
 @get("/v1/limits")

@@ -34,7 +34,7 @@ def read_tree(ask: Ask) -> Tree:
     return Tree(
         accounts=tuple(Account(**row) for row in ask("SELECT name, parent, shares FROM accounts ORDER BY name", {})),
         associations=tuple(
-            Association(**{**row, "is_default": bool(row["is_default"])})
+            Association(is_default=bool(row.pop("is_default")), **row)
             for row in ask("SELECT user, account, shares, is_default FROM associations ORDER BY user, account", {})
         ),
     )
@@ -76,7 +76,14 @@ def read_reservations(ask: Ask) -> tuple[Reservation, ...]:
     """Return the reservations by start, ended ones among them."""
     rows = ask("SELECT name, nodes, start_at, end_at, accounts, users FROM reservations ORDER BY start_at, name", {})
     return tuple(
-        Reservation(**{**row, **{key: frozenset(json.loads(row[key])) for key in ("nodes", "accounts", "users")}})
+        Reservation(
+            name=row["name"],
+            nodes=_names(row["nodes"]),
+            start_at=row["start_at"],
+            end_at=row["end_at"],
+            accounts=_names(row["accounts"]),
+            users=_names(row["users"]),
+        )
         for row in rows
     )
 
@@ -119,3 +126,7 @@ def count_waiting_for(ask: Ask, reservation: str) -> int:
            WHERE state IN ('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING') AND reservation = :name""",
         {"name": reservation},
     )[0]["n"]
+
+
+def _names(array: str) -> frozenset[str]:
+    return frozenset(json.loads(array))
