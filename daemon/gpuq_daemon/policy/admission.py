@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import isfinite
 
+from gpuq.errors import UsageError
 from gpuq.models import JobSpec
-from gpuq_daemon.policy.placement import largest_gang
-from gpuq_daemon.policy.snapshot import NodeView
+from gpuq.text import clean, fit
+from gpuq_daemon.policy import array, dependency, limits, reservation
+from gpuq_daemon.policy.capacity import never_fits
+from gpuq_daemon.policy.gang import Gang, Layout
+from gpuq_daemon.policy.limits import Limits, Owner, Scope
+from gpuq_daemon.policy.reservation import Reservation
+from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.snapshot import QOS, NodeView
 
 LONGEST_NAME = 128
 LONGEST_ARGS = 64 * 1024
 MOST_WORKERS = 4096
 LONGEST_LIMIT_S = 366 * 86_400
+LONGEST_WAIT_S = 10 * LONGEST_LIMIT_S
+MOST_NICE = 2_147_483_645  # Slurm's
+MOST_CPUS = 65_536
+MOST_MEMORY_MIB = 1 << 30
 
 
 def refusal(
@@ -24,13 +36,55 @@ def refusal(
     nodes: Sequence[NodeView],
     gpu_kind: str,
     max_script_bytes: int,
+    now: float,
 ) -> str | None:
-    """Return why the job cannot be queued, in one sentence, or None if it can."""
+    """Return why the job cannot be queued whoever asks, in one sentence, or None if it can."""
     return (
         _bad_numbers(spec)
+        or _bad_extras(spec)
+        or _bad_times(spec, now)
         or _bad_text(spec, name)
+        or _bad_words(spec)
         or _bad_script(spec, max_script_bytes)
-        or _never_fits(spec, partition, [n for n in nodes if n.partition == partition], gpu_kind)
+        or never_fits(gang_of(spec), partition, [n for n in nodes if n.partition == partition], gpu_kind)
+    )
+
+
+def rules_refusal(
+    spec: JobSpec, owner: Owner, *, rules: Rules, reservations: Iterable[Reservation], now: float
+) -> str | None:
+    """Return which rule of the cluster the job can never meet, in one sentence, or None."""
+    if owner.qos != QOS and owner.qos not in rules.qos:
+        known = ", ".join(sorted({QOS, *rules.qos}))
+        return f"There is no QOS '{_shown(owner.qos)}': use one of {known}."
+    refused = limits.never(owner, spec.gpus, spec.time_limit_s, rules.limits)
+    if refused is None and spec.reservation is not None:
+        refused = reservation.use_refusal(
+            spec.reservation, reservations, user=owner.user, account=owner.account, limit_s=spec.time_limit_s, now=now
+        )
+    return refused
+
+
+def queue_refusal(owner: Owner, queued: Iterable[tuple[Owner, int]], rules: Limits, *, adding: int) -> str | None:
+    """Return the limit on queued jobs that `adding` more would break, or None. `queued` are counts of pending jobs."""
+    counts: dict[Scope, int] = {}
+    for who, jobs in queued:
+        for row in limits.rows_of(who, rules):
+            counts[row.scope] = counts.get(row.scope, 0) + jobs
+    return limits.queue_full(owner, counts, rules, adding=adding)
+
+
+def gang_of(spec: JobSpec) -> Gang:
+    """Return the gang that a checked spec asks for."""
+    return Gang(
+        workers=spec.workers,
+        gpus_per_worker=spec.gpus_per_worker,
+        gpu_type=spec.gpu_type,
+        cpus_per_worker=spec.cpus_per_worker,
+        memory_mib_per_worker=spec.memory_mib_per_worker,
+        nodes=spec.nodes,
+        is_exclusive=spec.exclusive,
+        layout=Layout(spec.layout),
     )
 
 
@@ -46,6 +100,59 @@ def _bad_numbers(spec: JobSpec) -> str | None:
     if spec.time_limit_s is not None and not 1 <= spec.time_limit_s <= LONGEST_LIMIT_S:
         return f"The time limit must be between 1 second and 366 days; it is {spec.time_limit_s} s."
     return None
+
+
+def _bad_extras(spec: JobSpec) -> str | None:
+    if spec.nodes is not None and not 1 <= spec.nodes <= spec.workers:
+        return f"A job of {spec.workers} workers lies on 1 to {spec.workers} nodes; this one asks for {spec.nodes}."
+    if spec.layout not in tuple(Layout):
+        return f"The layout '{_shown(spec.layout)}' does not exist: use pack or spread."
+    if not 0 <= spec.cpus_per_worker <= MOST_CPUS:
+        return f"A worker may ask for 0 to {MOST_CPUS} CPUs; this job asks for {spec.cpus_per_worker}."
+    if not 0 <= spec.memory_mib_per_worker <= MOST_MEMORY_MIB:
+        return f"A worker may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_worker}."
+    if not -MOST_NICE <= spec.nice <= MOST_NICE:
+        return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
+    if spec.signal_s is not None and (spec.time_limit_s is None or not 1 <= spec.signal_s < spec.time_limit_s):
+        return (
+            f"A signal {spec.signal_s} s before the time limit needs a longer time limit: "
+            f"{'there is none' if spec.time_limit_s is None else f'it is {spec.time_limit_s} s'}."
+        )
+    return None
+
+
+def _bad_times(spec: JobSpec, now: float) -> str | None:
+    for what, at in (("earliest start", spec.begin_at), ("deadline", spec.deadline)):
+        if at is not None and not (isfinite(at) and 0 <= at <= now + LONGEST_WAIT_S):
+            return f"The job's {what} must be a time within ten years from now."
+    if spec.deadline is None:
+        return None
+    if spec.deadline <= now:
+        return "The job's deadline is in the past: give a later one."
+    start = now if spec.begin_at is None else max(spec.begin_at, now)
+    if start + (spec.time_limit_s or 0) > spec.deadline:
+        left = int(max(spec.deadline - start, 0))
+        asks = "starts later" if spec.time_limit_s is None else f"has a time limit of {spec.time_limit_s} s"
+        return f"The job cannot meet its deadline: it is {left} s after the earliest start, and the job {asks}."
+    return None
+
+
+def _bad_words(spec: JobSpec) -> str | None:
+    for word in (spec.gpu_type, spec.account, spec.qos, spec.reservation):
+        if word is not None and (not word.strip() or not word.isprintable() or len(word) > LONGEST_NAME):
+            return f"'{_shown(word)}' cannot be a name: use printable characters, {LONGEST_NAME} at most."
+    try:
+        if spec.array is not None:
+            array.parse(spec.array)
+        if spec.dependency is not None:
+            dependency.parse(spec.dependency)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def _shown(word: str) -> str:
+    return fit(clean(word[:200]), 40)
 
 
 def _bad_text(spec: JobSpec, name: str) -> str | None:
@@ -104,23 +211,3 @@ def _defines_main_fun(node: ast.stmt) -> bool:
             return any(_defines_main_fun(child) for child in (*body, *orelse))
         case _:
             return False
-
-
-def _never_fits(spec: JobSpec, partition: str, nodes: Sequence[NodeView], gpu_kind: str) -> str | None:
-    total = sum(node.gpus for node in nodes)
-    kinds = gpu_kind if total == 1 else f"{gpu_kind}s"
-    if spec.gpus > total:
-        return f"The job asks for {spec.gpus} GPUs, the cluster has {total} {kinds} in partition {partition}."
-    largest = max((node.gpus for node in nodes), default=0)
-    if spec.gpus_per_worker > largest:
-        return (
-            f"A worker asks for {spec.gpus_per_worker} GPUs, the largest node of partition {partition} has "
-            f"{largest}: use more workers with fewer GPUs each."
-        )
-    fit = largest_gang(tuple(nodes), spec.gpus_per_worker)
-    if spec.workers > fit:
-        return (
-            f"The job asks for {spec.workers} workers with {spec.gpus_per_worker} GPUs each, the nodes of "
-            f"partition {partition} hold {fit} such workers."
-        )
-    return None
