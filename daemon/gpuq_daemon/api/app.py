@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
-from gpuq_daemon.api import accounts, cluster, jobs, limits, logs, reservations, series, shares
+from gpuq_daemon.api import accounts, changes, cluster, enqueue, jobs, limits, logs, reservations, series, shares
 from gpuq_daemon.api.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,18 @@ _STATUS: dict[type[GpuqError], int] = {
 _ROUTES = (
     cluster.show_cluster,
     jobs.list_jobs,
-    jobs.enqueue,
+    enqueue.enqueue,
+    enqueue.test,
     jobs.show,
     jobs.explain,
-    jobs.cancel,
+    jobs.priority,
     jobs.wait,
+    changes.cancel,
+    changes.hold,
+    changes.release,
+    changes.top,
+    changes.requeue,
+    changes.update,
     logs.read_log,
     series.list_series,
     series.curve,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gpuq.models import Cluster, Reason, Why
+from gpuq.models import Cluster, PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
-from gpuq_daemon.policy.snapshot import NodeView
+from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
@@ -25,6 +26,9 @@ class Desk:
     `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it.
     `rules_changed` is called after operators have changed something; `shares` are as of now, running jobs included;
     `rates` are the billing units that running jobs hold now, by (account, user).
+    `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
+    `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
+    `test_start` says what would become of a job, given what its partition's GPUs are called.
     """
 
     config: Config
@@ -44,6 +48,12 @@ class Desk:
     rules_changed: Callable[[], None]
     shares: Callable[[], tuple[Tree, Shares]]
     rates: Callable[[], Mapping[AssociationKey, float]]
+    submitted: Callable[[Sequence[int]], None]
+    changed: Callable[[int], None]
+    removed: Callable[[int], None]
+    terms: Callable[[int], tuple[PriorityTerm, ...]]
+    test_start: Callable[[PendingJob, str], Why]
+    rules: Callable[[], Rules]
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

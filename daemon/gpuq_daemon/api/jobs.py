@@ -1,27 +1,18 @@
-"""Routes about jobs: queue one, list them, ask why, end one, wait for one."""
+"""Routes that tell about jobs: list them, ask why, wait for one."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, get, post
+from litestar import get
 from litestar.params import Parameter
 from msgspec import Struct
 
-from gpuq.errors import ForbiddenError, UnavailableError, UsageError
-from gpuq.models import Job, JobSpec, Why
+from gpuq.models import Job, PriorityTerm, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.peer import owner
-from gpuq_daemon.policy.admission import refusal
-from gpuq_daemon.policy.lifecycle import Intent
-from gpuq_daemon.store.jobs import Owner
 
 _LONGEST_WAIT_S = 60.0
-_LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
 
 class Jobs(Struct):
@@ -40,42 +31,6 @@ async def list_jobs(
     return Jobs([views.whole(desk, job) for job in desk.jobs.jobs(everything=everything, user=user)])
 
 
-@post("/v1/jobs")
-async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Job:
-    """Queue a job; it is durable when this is answered."""
-    partition = data.partition or desk.config.first_partition
-    if partition not in desk.config.partition:
-        known = ", ".join(desk.config.partition)
-        raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
-    name = data.name if data.name is not None else data.script_name.removesuffix(".py")
-    check = partial(
-        refusal,
-        data,
-        name=name,
-        partition=partition,
-        nodes=desk.nodes(),
-        gpu_kind=desk.gpu_kind(partition),
-        max_script_bytes=desk.config.max_script_kib * 1024,
-    )
-    refused = check() if len(data.script) < _LONG_SCRIPT else await asyncio.to_thread(check)
-    if refused is not None:
-        raise UsageError(refused)
-    waiting = desk.jobs.count_pending()
-    if waiting >= desk.config.max_pending_jobs:
-        raise UnavailableError(f"The queue is full: {waiting} jobs wait. Try again when some have started.")
-    job_id = await desk.jobs.add(
-        data,
-        owner(request),
-        name=name,
-        partition=partition,
-        sha256=hashlib.sha256(data.script.encode()).hexdigest(),
-        now=desk.clock.now(),
-    )
-    desk.wake()
-    desk.bell.ring()
-    return views.whole(desk, desk.jobs.job(job_id))
-
-
 @get("/v1/jobs/{job_id:int}")
 async def show(desk: Desk, job_id: int) -> Job:
     """Return one job."""
@@ -88,16 +43,14 @@ async def explain(desk: Desk, job_id: int) -> Why:
     return views.why(desk, desk.jobs.job(job_id))
 
 
-@post("/v1/jobs/{job_id:int}/cancel", status_code=200)
-async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> Job:
-    """End the job. One that has ended stays as it is."""
-    job = desk.jobs.job(job_id)
-    _may_change(owner(request), job)
-    if await desk.jobs.intend(job_id, Intent.CANCEL, now=desk.clock.now()):
-        desk.nudge(job_id)
-    desk.wake()
-    desk.bell.ring()
-    return views.whole(desk, desk.jobs.job(job_id))
+@get("/v1/jobs/{job_id:int}/priority")
+async def priority(desk: Desk, job_id: int) -> list[PriorityTerm]:
+    """Return every term of a pending job's priority; nothing for one that does not wait."""
+    desk.jobs.job(job_id)
+    try:
+        return list(desk.terms(job_id))
+    except KeyError:
+        return []
 
 
 @get("/v1/jobs/{job_id:int}/wait")
@@ -110,12 +63,3 @@ async def wait(desk: Desk, job_id: int, timeout_s: Annotated[float, Parameter(ge
             break
         await desk.bell.wait(min(left, _LONGEST_WAIT_S))
     return views.whole(desk, job)
-
-
-def _may_change(who: Owner, job: Job) -> None:
-    if who.uid != 0 and who.user != job.user:
-        raise ForbiddenError(f"Job {job.id} belongs to {job.user}; only its owner or root may change it.")
-
-
-def _shown(text: str) -> str:
-    return ascii(text[:64])[1:-1]

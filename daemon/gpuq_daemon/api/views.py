@@ -12,7 +12,7 @@ def whole(desk: Desk, job: Job) -> Job:
     """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
     charged = job.charged_gpu_s
     if job.state.holds_gpus and job.started_at is not None:
-        charged = max(0.0, desk.clock.now() - job.started_at) * job.gpus
+        charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
     return replace(
         job,
         reason=desk.reason(job.id) if job.state is JobState.PENDING else None,

@@ -185,6 +185,17 @@ def _waits_for(tables: Tables, target: int) -> tuple[Dependency, ...]:
     return () if row is None or row[0] is None else dependencies_of(row[0])
 
 
+def understood(tables: Tables, text: str | None, index: int | None) -> tuple[Dependency, ...]:
+    """Return what a new job, or task, that says `text` would wait for.
+
+    Raises:
+        UsageError: there is no such job.
+    """
+    wanted = () if text is None else dependency.parse(text)
+    refuse_unknown(tables, wanted)
+    return resolved(tables, wanted, index)
+
+
 def update(tables: Tables, job_id: int, asked: dict[str, Any]) -> None:
     """Change what a pending job asks for; `asked` as `asked_of` makes it.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gpuq.models import Job, JobState, Rank
+from gpuq.models import Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
@@ -186,3 +186,16 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
 def rank_of(row: dict[str, Any]) -> Rank:
     """Return a row of ranks."""
     return msgspec.convert({**row, "gpus": json.loads(row["gpus"])}, Rank)
+
+
+def spec_of(row: dict[str, Any]) -> JobSpec:
+    """Return a row of jobs, with its script's `content`, as what would ask for the like."""
+    values = {
+        **row,
+        "script": row["content"],
+        "args": json.loads(row["args"]),
+        "nodes": row["nodes_wanted"],
+        "exclusive": row["exclusive"] == 1,
+        "hold": row["hold"] is not None,
+    }
+    return msgspec.convert(values, JobSpec)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from sqlite_utils import Database as Tables
 from gpuq.errors import ForbiddenError, NotFoundError, UsageError
 from gpuq.models import Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.accounts import ROOT
-from gpuq_daemon.policy.dependency import Fate, array_fate
+from gpuq_daemon.policy.dependency import Dependency, Fate, array_fate
 from gpuq_daemon.policy.lifecycle import (
     CANCELLED_EXIT,
     Action,
@@ -30,7 +30,7 @@ from gpuq_daemon.policy.snapshot import QOS, ActiveJob, Hold, PendingJob, Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_changes import Owner as Owner
 from gpuq_daemon.store.job_changes import Request as Request
-from gpuq_daemon.store.job_changes import insert, require_pending, update
+from gpuq_daemon.store.job_changes import insert, require_pending, understood, update
 from gpuq_daemon.store.job_rows import (
     ACTIVE_COLUMNS,
     PENDING_COLUMNS,
@@ -41,6 +41,7 @@ from gpuq_daemon.store.job_rows import (
     job_of,
     pending_job,
     rank_of,
+    spec_of,
 )
 
 _NOT_ENDED = "('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"
@@ -58,12 +59,7 @@ _EVENTS = {
     Intent.TIMEOUT: Event.LIMIT_REACHED,
     Intent.REQUEUE: Event.REQUEUE_REQUESTED,
 }
-_SPEC_FIELDS = [f.name for f in fields(JobSpec) if f.name not in ("script", "nodes", "hold", "array")]
-Refusal = Callable[[Sequence[Queued]], str | None]
-
-
-def _admit(_: Sequence[Queued]) -> None:
-    """Let everybody in."""
+Admit = Callable[[Sequence[Queued]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +99,19 @@ class JobStore:
         request = Request(spec=spec, owner=owner, name=name, partition=partition, account=ROOT, qos=QOS, sha256=sha256)
         return (await self.add_all(request, now=now))[0]
 
-    async def add_all(self, request: Request, *, now: float, refuse: Refusal = _admit) -> range:
+    async def add_all(self, request: Request, *, now: float, admit: Admit | None = None) -> range:
         """Queue a job, or all tasks of an array, and return their ids: consecutive, the tasks by index.
 
-        `refuse` gets the pending jobs by user, account and QOS, within the same transaction, and says what
+        `admit` gets the pending jobs by user, account and QOS, within the same transaction, and raises what
         stands against more of them.
 
         Raises:
-            UsageError: `refuse` did, or the job depends on one that is not there. Nothing is queued.
+            UsageError: the job depends on one that is not there. Nothing is queued.
         """
 
         def write(tables: Tables) -> range:
-            refused = None if refuse is _admit else refuse(_queued(tables))
-            if refused is not None:
-                raise UsageError(refused)
+            if admit is not None:
+                admit(_queued(tables))
             return insert(tables, request, now)
 
         return await self._db.write(write)
@@ -131,6 +126,10 @@ class JobStore:
         if not found:
             raise NotFoundError(f"There is no job {job_id}; `gpuq queue --all` lists those that are known.")
         return found[0]
+
+    def jobs_of_array(self, array_id: int) -> list[Job]:
+        """Return an array's tasks by index; empty if there is no such array."""
+        return self._jobs("j.array_id = :array_id", {"array_id": array_id}, limit=1_000_000)
 
     def jobs(self, *, everything: bool = False, user: str | None = None, limit: int = 10_000) -> list[Job]:
         """Return jobs by id, those not ended or `everything`; of too many, the newest `limit`."""
@@ -255,31 +254,40 @@ class JobStore:
 
         return await self._db.write(write)
 
-    def spec(self, job_id: int) -> JobSpec:
-        """Return what a job asks for now, as if it were asked for anew; `array` is None for a task.
-
-        Raises:
-            NotFoundError: no job has this id.
-        """
-        job = self.job(job_id)
-        script = self._db.rows("SELECT content FROM scripts WHERE sha256 = :sha256", {"sha256": job.script_sha256})
-        same = {name: getattr(job, name) for name in _SPEC_FIELDS}
-        return JobSpec(**same, script=script[0]["content"], nodes=job.nodes_wanted)
-
-    async def update(self, job_id: int, asked: dict[str, Any]) -> None:
-        """Change what a pending job asks for; `asked` as `asked_of` makes it.
-
-        Raises:
-            UsageError: the job does not wait any more, or would wait for itself. Nothing is changed.
-        """
-        await self._db.write(lambda tables: update(tables, job_id, asked))
-
-    async def throttle(self, array_id: int, at_once: int | None) -> None:
-        """Let at most so many tasks of an array run at once; None lets all."""
-        values = {"id": array_id, "at_once": at_once}
-        await self._db.write(
-            lambda tables: tables.execute("UPDATE jobs SET throttle = :at_once WHERE array_id = :id", values)
+    def specs(self, job_ids: Iterable[int]) -> dict[int, JobSpec]:
+        """Return by id what jobs ask for now, as if it were asked for anew; `array` is None for a task."""
+        rows = self._db.rows(
+            """SELECT j.*, s.content FROM jobs j JOIN scripts s ON s.sha256 = j.script_sha256
+               WHERE j.id IN (SELECT value FROM json_each(:ids)) ORDER BY j.id""",
+            _ids(job_ids),
         )
+        return {row["id"]: spec_of(row) for row in rows}
+
+    async def understood(self, dependency: str | None, index: int | None) -> tuple[Dependency, ...]:
+        """Return what a new job that says so would wait for; nothing is written.
+
+        Raises:
+            UsageError: there is no such job.
+        """
+        return await self._db.write(lambda tables: understood(tables, dependency, index))
+
+    async def update(
+        self, asked: Mapping[int, dict[str, Any]], *, throttle: tuple[int, int | None] | None = None
+    ) -> None:
+        """Change what pending jobs ask for, by id, as `asked_of` makes it; and of an array, how many run at once.
+
+        Raises:
+            UsageError: one does not wait any more, or would wait for itself. Nothing is changed.
+        """
+
+        def write(tables: Tables) -> None:
+            for job_id, columns in asked.items():
+                update(tables, job_id, columns)
+            if throttle is not None:
+                values = {"id": throttle[0], "at_once": throttle[1]}
+                tables.execute("UPDATE jobs SET throttle = :at_once WHERE array_id = :id", values)
+
+        await self._db.write(write)
 
     async def hold(self, job_ids: Sequence[int], kind: Hold) -> None:
         """Keep pending jobs from starting. An administrator's hold takes the place of a user's, not the other way.

@@ -1,0 +1,115 @@
+"""Lets jobs in: fills in what was not said, and refuses what can never run or may not be."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+
+from gpuq.errors import ForbiddenError, UnavailableError, UsageError
+from gpuq.models import JobSpec
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.roles import may_administer
+from gpuq_daemon.policy import array, limits
+from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
+from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
+from gpuq_daemon.policy.snapshot import QOS
+from gpuq_daemon.store.job_rows import Queued
+from gpuq_daemon.store.jobs import Owner, Request
+
+_LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
+
+
+async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | None = None) -> Request:
+    """Return the job as it is let in. `who` asks; `for_user` None is for themselves.
+
+    Raises:
+        UsageError: it cannot be queued; the sentence says which rule or number stands against it.
+        ForbiddenError: only an administrator may ask for this.
+    """
+    user = who.user if for_user is None else for_user
+    partition = spec.partition or desk.config.first_partition
+    if partition not in desk.config.partition:
+        known = ", ".join(desk.config.partition)
+        raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
+    name = spec.name if spec.name is not None else spec.script_name.removesuffix(".py")
+    await _check(desk, spec, name, partition)
+    if spec.nice < 0 and not may_administer(who):
+        raise ForbiddenError("Only an administrator may give a job a nice value below 0.")
+    account, qos = account_for(desk.accounts.tree(), user, spec.account), spec.qos or QOS
+    check_rules(desk, spec, limits.Owner(user, account, qos))
+    return Request(
+        spec=spec,
+        owner=who,
+        name=name,
+        partition=partition,
+        account=account,
+        qos=qos,
+        sha256=hashlib.sha256(spec.script.encode()).hexdigest(),
+        array=None if spec.array is None else array.parse(spec.array),
+    )
+
+
+async def _check(desk: Desk, spec: JobSpec, name: str, partition: str) -> None:
+    check = partial(
+        refusal,
+        spec,
+        name=name,
+        partition=partition,
+        nodes=desk.nodes(),
+        gpu_kind=desk.gpu_kind(partition),
+        max_script_bytes=desk.config.max_script_kib * 1024,
+        now=desk.clock.now(),
+    )
+    refused = check() if len(spec.script) < _LONG_SCRIPT else await asyncio.to_thread(check)
+    if refused is not None:
+        raise UsageError(refused)
+
+
+def account_for(tree: Tree, user: str, wanted: str | None) -> str:
+    """Return the account of a user's job. Where nobody is in any account, everybody is under the root.
+
+    Raises:
+        UsageError: there is no such account, or the user is not in it.
+    """
+    if not tree.associations and wanted in (None, ROOT):
+        return ROOT
+    return account_of(tree, user, wanted)
+
+
+def check_rules(desk: Desk, spec: JobSpec, owner: limits.Owner) -> None:
+    """Check that no rule keeps the job from running for ever.
+
+    Raises:
+        UsageError: one does.
+    """
+    refused = rules_refusal(
+        spec, owner, rules=desk.rules(), reservations=desk.accounts.reservations(), now=desk.clock.now()
+    )
+    if refused is not None:
+        raise UsageError(refused)
+
+
+def check_queue(desk: Desk, request: Request, queued: Sequence[Queued]) -> None:
+    """Check that so many more may be queued, given those pending now.
+
+    Raises:
+        UsageError: a limit on queued jobs stands against it.
+        UnavailableError: the queue is full.
+    """
+    adding = 1 if request.array is None else len(request.array.indices)
+    waiting, most = sum(one.jobs for one in queued), desk.config.max_pending_jobs
+    if waiting + adding > most:
+        raise UnavailableError(
+            f"The queue is full: {waiting} jobs wait, at most {most} may. Try again when some have started."
+        )
+    owner = limits.Owner(request.owner.user, request.account, request.qos)
+    counts = [(limits.Owner(one.user, one.account, one.qos), one.jobs) for one in queued]
+    refused = queue_refusal(owner, counts, desk.rules().limits, adding=adding)
+    if refused is not None:
+        raise UsageError(refused)
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:64])[1:-1]

@@ -1,0 +1,199 @@
+"""Routes that change jobs: hold and release, top, run again, change what is asked for, end.
+
+The number of an array's first task means the whole array, of which those tasks that wait (that have not ended,
+to end them) are changed; with `index` it means that one task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, patch, post
+from litestar.params import Parameter
+
+from gpuq.errors import ForbiddenError, NotFoundError, UsageError
+from gpuq.models import Job, JobSpec, JobState
+from gpuq_daemon.api import views
+from gpuq_daemon.api.admit import account_for, admitted, check_rules
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.peer import owner
+from gpuq_daemon.api.roles import administrator, may_administer
+from gpuq_daemon.policy import limits
+from gpuq_daemon.policy.lifecycle import Intent
+from gpuq_daemon.policy.snapshot import Hold
+from gpuq_daemon.store.job_changes import asked_of
+from gpuq_daemon.store.jobs import Owner
+
+_FIXED = frozenset({"script_name", "script", "args", "hold", "array"})
+_CHANGEABLE = {field.name for field in fields(JobSpec)} - _FIXED
+_MOST_AT_ONCE = 2**31 - 1
+
+Index = Annotated[int | None, Parameter(ge=0, description="This task of the array only.")]
+
+
+@post("/v1/jobs/{job_id:int}/cancel", status_code=200)
+async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None) -> Job:
+    """End the job. One that has ended stays as it is."""
+    for job in _meant(desk, owner(request), job_id, index):
+        if await desk.jobs.intend(job.id, Intent.CANCEL, now=desk.clock.now()):
+            desk.nudge(job.id)
+        elif not job.state.is_final:
+            desk.removed(job.id)
+    desk.wake()
+    return _changed(desk, job_id, index)
+
+
+@post("/v1/jobs/{job_id:int}/hold", status_code=200)
+async def hold(
+    request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, as_admin: bool = False
+) -> Job:
+    """Keep a pending job from starting. An administrator's hold on another's job is one that only they release."""
+    who = administrator(request) if as_admin else owner(request)
+    jobs = _waiting(desk, who, job_id, index)
+    kind = Hold.ADMIN if as_admin or jobs[0].user != who.user else Hold.USER
+    await desk.jobs.hold([job.id for job in jobs], kind)
+    return _told(desk, jobs, job_id, index)
+
+
+@post("/v1/jobs/{job_id:int}/release", status_code=200)
+async def release(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None) -> Job:
+    """Let a held job start."""
+    who = owner(request)
+    jobs = _waiting(desk, who, job_id, index)
+    await desk.jobs.release([job.id for job in jobs], is_admin=may_administer(who))
+    return _told(desk, jobs, job_id, index)
+
+
+@post("/v1/jobs/{job_id:int}/top", status_code=200)
+async def top(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, on: bool = True) -> Job:
+    """Let a pending job go before everybody, or not any more; only an administrator may."""
+    jobs = _waiting(desk, administrator(request), job_id, index)
+    await desk.jobs.set_top([job.id for job in jobs], is_top=on)
+    return _told(desk, jobs, job_id, index)
+
+
+@post("/v1/jobs/{job_id:int}/requeue", status_code=200)
+async def requeue(
+    request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, is_held: bool = False
+) -> Job:
+    """Let a job run again from its script's beginning: one that runs is ended first."""
+    jobs = _meant(desk, owner(request), job_id, index)
+    if len(jobs) > 1:
+        jobs = [job for job in jobs if job.state is not JobState.PENDING] or jobs[:1]
+    for job in jobs:
+        _check_still_allowed(desk, job)
+    for job in jobs:
+        if await desk.jobs.requeue(job.id, is_held=is_held):
+            desk.nudge(job.id)
+        else:
+            desk.submitted([job.id])
+    return _changed(desk, job_id, index)
+
+
+@patch("/v1/jobs/{job_id:int}")
+async def update(
+    request: Request[Any, Any, Any], desk: Desk, job_id: int, data: dict[str, Any], index: Index = None
+) -> Job:
+    """Change fields of a pending job, by their names in `JobSpec`; `throttle` is that of its whole array."""
+    who = owner(request)
+    jobs = _waiting(desk, who, job_id, index)
+    throttle = _throttle(jobs[0], data)
+    wanted = _wanted(desk.jobs.specs([job.id for job in jobs]), data)
+    asked: dict[int, dict[str, Any]] = {}
+    seen: dict[JobSpec, dict[str, Any]] = {}
+    for number, (before, spec) in wanted.items():
+        if spec not in seen:
+            # A nice value below 0 that an administrator gave stays where it is not what is changed.
+            checked = spec if spec.nice != before.nice else replace(spec, nice=max(spec.nice, 0))
+            let_in = await admitted(desk, who, checked, for_user=jobs[0].user)
+            seen[spec] = asked_of(
+                spec, name=let_in.name, partition=let_in.partition, account=let_in.account, qos=let_in.qos
+            )
+        asked[number] = seen[spec]
+    await desk.jobs.update(asked, throttle=throttle)
+    if throttle is not None:
+        desk.rules_changed()  # it is a limit of all its tasks, of those that run too
+    return _told(desk, jobs, job_id, index)
+
+
+def _wanted(specs: dict[int, JobSpec], data: dict[str, Any]) -> dict[int, tuple[JobSpec, JobSpec]]:
+    """Return by job what it asked for and what it shall ask for."""
+    changes = {name: value for name, value in data.items() if name != "throttle"}
+    unknown = sorted(changes.keys() - _CHANGEABLE)
+    if unknown:
+        raise UsageError(
+            f"{unknown[0][:40]!a} of a job cannot be changed; what can is {', '.join(sorted(_CHANGEABLE))}."
+        )
+    known = {field.name: field for field in fields(JobSpec)}
+    made: dict[int, tuple[JobSpec, JobSpec]] = {}
+    for job_id, spec in specs.items():
+        values = {name: getattr(spec, name) for name in known} | changes
+        try:
+            made[job_id] = spec, msgspec.convert(values, JobSpec)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{error}.") from error
+    return made
+
+
+def _throttle(job: Job, data: dict[str, Any]) -> tuple[int, int | None] | None:
+    """Return (array, tasks at once) if that is to be changed; 0 or nothing lets all run."""
+    if "throttle" not in data:
+        return None
+    at_once: Any = data["throttle"]
+    if job.array_id is None:
+        raise UsageError(f"Job {job.id} is no array: only an array has a throttle.")
+    if at_once is not None and (type(at_once) is not int or not 0 <= at_once <= _MOST_AT_ONCE):
+        raise UsageError("The throttle must be a whole number: how many tasks may run at once, 0 for all.")
+    return job.array_id, at_once or None
+
+
+def _meant(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job]:
+    """Return the job, the one task, or all tasks that have not ended.
+
+    Raises:
+        NotFoundError: there is no such job or task.
+        ForbiddenError: it is somebody else's.
+    """
+    job = desk.jobs.job(_task(desk, job_id, index))
+    if not may_administer(who) and who.user != job.user:
+        raise ForbiddenError(f"Job {job.id} belongs to {job.user}; only its owner or an administrator may change it.")
+    if index is not None or job.array_id != job.id:
+        return [job]
+    return [task for task in desk.jobs.jobs_of_array(job.id) if not task.state.is_final] or [job]
+
+
+def _waiting(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job]:
+    """Return what is meant, of an array those tasks that wait if any do."""
+    jobs = _meant(desk, who, job_id, index)
+    return [job for job in jobs if job.state is JobState.PENDING] or jobs[:1]
+
+
+def _task(desk: Desk, job_id: int, index: int | None) -> int:
+    if index is None:
+        return job_id
+    tasks = desk.jobs.tasks(job_id)
+    if index not in tasks:
+        desk.jobs.job(job_id)
+        raise NotFoundError(f"Job {job_id} has no task {index}." if tasks else f"Job {job_id} is no array.")
+    return tasks[index]
+
+
+def _told(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
+    """Tell the scheduler of changed jobs, and return what was named."""
+    for job in jobs:
+        desk.changed(job.id)
+    return _changed(desk, job_id, index)
+
+
+def _changed(desk: Desk, job_id: int, index: int | None) -> Job:
+    desk.bell.ring()
+    return views.whole(desk, desk.jobs.job(_task(desk, job_id, index)))
+
+
+def _check_still_allowed(desk: Desk, job: Job) -> None:
+    """Check that an ended job's account, QOS and reservation are still there for it."""
+    if job.state.is_final:
+        account = account_for(desk.accounts.tree(), job.user, job.account)
+        check_rules(desk, desk.jobs.specs([job.id])[job.id], limits.Owner(job.user, account, job.qos))

@@ -1,0 +1,54 @@
+"""Routes that queue a job, or say what would become of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from litestar import Request, post
+
+from gpuq.models import Job, JobSpec, Why
+from gpuq_daemon.api import views
+from gpuq_daemon.api.admit import admitted, check_queue
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.peer import owner
+from gpuq_daemon.policy.admission import gang_of
+from gpuq_daemon.policy.snapshot import Hold, PendingJob
+
+
+@post("/v1/jobs")
+async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Job:
+    """Queue a job, or an array of which the first task is returned; it is durable when this is answered."""
+    asked = await admitted(desk, owner(request), data)
+    ids = await desk.jobs.add_all(asked, now=desk.clock.now(), admit=partial(check_queue, desk, asked))
+    desk.submitted(ids)
+    desk.bell.ring()
+    return views.whole(desk, desk.jobs.job(ids[0]))
+
+
+@post("/v1/jobs/test", status_code=200)
+async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Why:
+    """Return when the job would start, of an array its first task; nothing is queued."""
+    asked = await admitted(desk, owner(request), data)
+    index = None if asked.array is None else asked.array.indices[0]
+    job_id = desk.jobs.next_id()
+    job = PendingJob(
+        job_id=job_id,
+        user=asked.owner.user,
+        partition=asked.partition,
+        submitted_at=desk.clock.now(),
+        gang=gang_of(data),
+        account=asked.account,
+        qos=asked.qos,
+        name=asked.name,
+        time_limit_s=data.time_limit_s,
+        nice=data.nice,
+        hold=Hold.USER if data.hold else None,
+        begin_at=data.begin_at,
+        deadline=data.deadline,
+        dependencies=await desk.jobs.understood(data.dependency, index),
+        reservation=data.reservation,
+        array_id=None if asked.array is None else job_id,
+        throttle=None if asked.array is None else asked.array.throttle,
+    )
+    return desk.test_start(job, desk.gpu_kind(asked.partition))
