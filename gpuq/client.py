@@ -106,9 +106,13 @@ class Client:
             {"tag": tag, "rank": rank, "run": run, "columns": columns, "x": x},
         )
 
+    def shares(self, account: str | None = None) -> Json:
+        """Return `{"at", "half_life_s", "is_open", "shares": [sharing.ShareRow]}`, of `account` and all below it."""
+        return self._ask("GET", "/v1/shares", {"account": account})
+
     def _ask(self, method: str, path: str, params: Json | None = None, body: Json | None = None) -> Any:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        query = "&".join(f"{k}={_quote(str(v))}" for k, v in (params or {}).items() if v is not None)
+        query = "&".join(f"{k}={quote(str(v))}" for k, v in (params or {}).items() if v is not None)
         head = (
             f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -196,7 +200,7 @@ def _error(status: int, answer: bytes) -> GpuqError:
     return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(str(detail))
 
 
-def _quote(text: str) -> str:
-    """Percent-encode for a query; `urllib.parse` would cost milliseconds of every command."""
+def quote(text: str) -> str:
+    """Percent-encode for a query or a part of a path; `urllib.parse` would cost milliseconds of every command."""
     safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
     return "".join(chr(b) if b in safe else f"%{b:02X}" for b in text.encode("utf-8", "surrogatepass"))

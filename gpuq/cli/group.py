@@ -25,6 +25,9 @@ COMMANDS = {
     "plot": "Draw a job's curves.",
     "wait": "Wait for jobs to end; exit with their exit code.",
     "cancel": "End jobs.",
+    "share": "Show who has used how much of what is due.",
+    "nodes": "Show the nodes and what is free on them.",
+    "admin": "Decide about accounts, shares, QOS, limits, reservations and nodes.",
     "top": "Watch everything in a full-screen terminal.",
 }
 

@@ -72,7 +72,7 @@ def serve(directory: Path) -> Generator[FakeDaemon]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PATCH = do_DELETE = do_GET
 
     with socketserver.ThreadingUnixStreamServer(daemon.path, Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,0 +1,20 @@
+"""`gpuq admin`: what only administrators may change."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli.commands.admin import account, limit, node, qos, reservation, share, user
+
+
+@click.group("admin")
+def command() -> None:
+    """Decide about accounts, shares, QOS, limits, reservations and nodes.
+
+    Anyone may list; only root and the user that gpuqd runs as may change. A change counts from the next scheduling
+    pass on, for jobs that wait too.
+    """
+
+
+for _one in (account, user, share, qos, limit, reservation, node):
+    command.add_command(_one.command)

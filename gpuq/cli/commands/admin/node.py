@@ -1,0 +1,44 @@
+"""`gpuq admin node`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.client_admin import AdminClient
+from gpuq.units import moment
+
+
+@click.group("node")
+def command() -> None:
+    """Take nodes out and put them back; `gpuq nodes` shows all."""
+
+
+@command.command("drain")
+@click.argument("node")
+@click.option("--reason", required=True, help="Why, in one line: everybody who waits for it reads it.")
+def drain(node: str, reason: str) -> None:
+    """Let NODE take no new job. What runs there goes on."""
+    AdminClient().drain(node, reason)
+    say_done(f"Node {node} takes no new job: {reason.strip()}")
+
+
+@command.command("resume")
+@click.argument("node")
+def resume(node: str) -> None:
+    """Let NODE, which was drained, take jobs again."""
+    AdminClient().resume(node)
+    say_done(f"Node {node} takes jobs again.")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of drained nodes.")
+def list_drained(as_json: bool) -> None:
+    """List the nodes that are drained."""
+    found = AdminClient().drains()
+    if as_json:
+        terminal.say_json(found)
+        return
+    rows = [(one["node"], moment(one["since"]), one["by_user"], one["reason"]) for one in found]
+    say_list(("NODE", "SINCE", "BY", "REASON"), rows, none="No node is drained.")

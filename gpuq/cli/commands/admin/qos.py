@@ -1,0 +1,61 @@
+"""`gpuq admin qos`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.client_admin import AdminClient
+from gpuq.errors import UsageError
+
+_PRIORITY = click.option("--priority", type=int, help="Its priority; the highest of all counts in full. [0]")
+_FACTOR = click.option("--usage-factor", type=float, help="How many times the usual price a second has. [1]")
+
+
+@click.group("qos")
+def command() -> None:
+    """Make, change, delete and list qualities of service; `gpuq admin limit set qos:NAME` limits them."""
+
+
+@command.command("add")
+@click.argument("name")
+@_PRIORITY
+@_FACTOR
+def add(name: str, priority: int | None, usage_factor: float | None) -> None:
+    """Make the QOS NAME."""
+    AdminClient().add_qos(name, priority=priority, usage_factor=usage_factor)
+    say_done(f"QOS {name} is made.")
+
+
+@command.command("modify")
+@click.argument("name")
+@_PRIORITY
+@_FACTOR
+def modify(name: str, priority: int | None, usage_factor: float | None) -> None:
+    """Change the QOS NAME."""
+    if priority is None and usage_factor is None:
+        raise UsageError(f"Nothing to change of QOS {name}: give --priority or --usage-factor.")
+    AdminClient().modify_qos(name, priority=priority, usage_factor=usage_factor)
+    say_done(f"QOS {name} is changed.")
+
+
+@command.command("delete")
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete the QOS NAME, which must have no jobs, with its limits."""
+    AdminClient().delete_qos(name)
+    say_done(f"QOS {name} is deleted.")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of QOS.")
+def list_qos(as_json: bool) -> None:
+    """List the QOS."""
+    found = AdminClient().qos()
+    if as_json:
+        terminal.say_json(found)
+        return
+    rows = [(one["name"], str(one["priority"]), f"{one['usage_factor']:g}") for one in found]
+    header = ("QOS", "PRIORITY", "USAGE FACTOR")
+    say_list(header, rows, none="There is no QOS.", right=frozenset({"PRIORITY", "USAGE FACTOR"}))

@@ -1,0 +1,23 @@
+"""`gpuq admin share`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli.commands.admin.listing import say_done
+from gpuq.client_admin import AdminClient
+
+
+@click.command("share", context_settings={"ignore_unknown_options": True})  # so that -1 is refused as shares
+@click.argument("who", metavar="ACCOUNT[/USER]")
+@click.argument("shares")
+def command(who: str, shares: str) -> None:
+    """Give an account, or a user in it, its SHARES among its siblings: a whole number, or `parent`."""
+    account, slash, user = who.partition("/")
+    client = AdminClient()
+    if slash:
+        client.modify_member(user, account, shares=shares)
+    else:
+        client.modify_account(account, shares=shares)
+    name = f"User {user} in {account}" if slash else f"Account {account}"
+    say_done(f"{name} has the shares of its parent." if shares == "parent" else f"{name} has {shares} shares.")

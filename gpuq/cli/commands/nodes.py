@@ -1,0 +1,22 @@
+"""`gpuq nodes`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.views.nodes import node_lines
+from gpuq.client_admin import AdminClient
+
+
+@click.command("nodes")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of nodes.")
+def command(as_json: bool) -> None:
+    """Show the nodes: how many GPUs each has, how many are free, which jobs it runs, and why it is out."""
+    client = AdminClient()
+    nodes = client.cluster()["nodes"]
+    if as_json:
+        terminal.say_json(nodes)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    terminal.say("\n".join(node_lines(nodes, client.drains(), width=terminal.width(), mark=mark)))
