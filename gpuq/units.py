@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from gpuq.errors import NotFoundError, UsageError
 
-TYPE_CHECKING = False  # `typing` costs milliseconds of every command
-if TYPE_CHECKING:
-    from typing import Any
-
 MAX_TIME_LIMIT_S = 366 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONG_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "min": 60, "sec": 1} | {
@@ -70,7 +66,7 @@ def _clock_time(word: str) -> int | None:
 def parse_moment(text: str, *, now: float) -> float:
     """Return a time as Unix seconds; what names no day or zone is local, and a mere time of day is the next such.
 
-    `now`, `now+30minutes`, `now+2h`, `now+90` (seconds), `HH:MM[:SS]`, `midnight`, `noon`, `today`, `tomorrow`,
+    `now`, `now+30minutes`, `now+1h30m`, `now+90` (seconds), `HH:MM[:SS]`, `midnight`, `noon`, `today`, `tomorrow`,
     `YYYY-MM-DD` and `YYYY-MM-DDTHH:MM[:SS]`. `today` is now, and `tomorrow` the same time of the next day.
 
     Raises:
@@ -89,11 +85,11 @@ def _from_now(word: str, now: float) -> float | None:
     if not rest:
         return now
     digits = rest[1:].rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = rest[1 + len(digits) :].removesuffix("s") or "second"
-    seconds = _LONG_UNITS.get(unit)
-    if rest[0] != "+" or not _is_number(digits) or len(digits) > 9 or seconds is None:
+    unit = _LONG_UNITS.get(rest[1 + len(digits) :].removesuffix("s") or "second")
+    if rest[0] != "+" or len(rest) > 16:
         return None
-    return now + int(digits) * seconds
+    seconds = int(digits) * unit if unit is not None and _is_number(digits) else _with_units(rest[1:])
+    return None if seconds is None else now + seconds
 
 
 def _on_calendar(word: str, now: float) -> float | None:
@@ -115,7 +111,7 @@ def _on_calendar(word: str, now: float) -> float | None:
         date = (int(parts[0]), int(parts[1]), int(parts[2]))
         return _local(date, hms)
     at = _local(today[:3], hms)
-    return at if at is None or at > now else time.mktime((*today[:2], today[2] + 1, *hms, 0, 0, -1))
+    return at if at is None or at > now else time.mktime((*today[:2], today[2] + 1, hms[0], hms[1], hms[2], 0, 0, -1))
 
 
 def _local(date: tuple[int, int, int], hms: tuple[int, int, int]) -> float | None:
@@ -181,93 +177,6 @@ def parse_task(text: str) -> tuple[int, int | None]:
     if not _is_number(index):
         raise UsageError(f"{_quoted(text)} is not a task of an array: write JOB_INDEX, for example 12_3.")
     return parse_job_id(job), int(index)
-
-
-def parse_moment(text: str, now: float) -> float:
-    """Return a time (Unix seconds) in the local time zone.
-
-    `now`, `now+1hour`, `now+30minutes`, `now+1h30m` (`+` alone means now too; a bare number is seconds), `16:00` or
-    `16:00:30` (the next time it is so late), `today`, `tomorrow`, `2026-12-01`, `2026-12-01T10:00[:SS]`.
-
-    Raises:
-        UsageError: anything else.
-    Source: Slurm, sbatch, `--begin`.
-    """
-    word = text.strip().lower()
-    at = _after(word, now) if word.startswith(("now", "+")) else _on_a_day(word, now)
-    if at is None:
-        raise UsageError(
-            f"{_quoted(text)} is not a time: write now+1hour, 16:00, tomorrow, 2026-12-01 or 2026-12-01T10:00."
-        )
-    return at
-
-
-_NAMES = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
-_FURTHEST_S = 10 * 366 * 86400
-
-
-def _after(word: str, now: float) -> float | None:
-    span = word.removeprefix("now").strip()
-    if not span:
-        return now
-    span = span.removeprefix("+").strip()
-    digits = span.rstrip("abcdefghijklmnopqrstuvwxyz ")
-    name = span[len(digits) :].strip()
-    if _is_number(digits) and (not name or name.removesuffix("s") in _NAMES):
-        seconds = int(digits) * (_NAMES[name.removesuffix("s")] if name else 1)
-    else:
-        found = None if not name else _with_units(span)
-        if found is None:
-            return None
-        seconds = found
-    return now + seconds if seconds <= _FURTHEST_S else None
-
-
-def _on_a_day(word: str, now: float) -> float | None:
-    import time
-
-    today = time.localtime(now)
-    day, _, clock = word.partition("t") if word[:1].isdigit() and ":" not in word.partition("t")[0] else ("", "", word)
-    if clock in ("today", "tomorrow"):
-        return _local(time, today.tm_year, today.tm_mon, today.tm_mday + (clock == "tomorrow"), 0)
-    seconds = _second_of_day(clock) if clock else 0
-    if seconds is None:
-        return None
-    if not day:
-        at = _local(time, today.tm_year, today.tm_mon, today.tm_mday, seconds)
-        if at is not None and at <= now:
-            return _local(time, today.tm_year, today.tm_mon, today.tm_mday + 1, seconds)
-        return at
-    parts = day.split("-")
-    if len(parts) != 3 or not all(_is_number(part) for part in parts) or len(parts[0]) != 4:
-        return None
-    year, month, date = (int(part) for part in parts)
-    if not (1970 <= year <= 2999 and 1 <= month <= 12 and 1 <= date <= _days(year, month)):
-        return None
-    return _local(time, year, month, date, seconds)
-
-
-def _days(year: int, month: int) -> int:
-    if month == 2:
-        return 29 if year % 4 == 0 and (year % 100 or year % 400 == 0) else 28
-    return 30 if month in (4, 6, 9, 11) else 31
-
-
-def _second_of_day(clock: str) -> int | None:
-    parts = clock.split(":")
-    if len(parts) not in (2, 3) or not all(_is_number(part) and len(part) <= 2 for part in parts):
-        return None
-    hour, minute, second = [int(part) for part in (*parts, "0")][:3]
-    return hour * 3600 + minute * 60 + second if hour < 24 and minute < 60 and second < 60 else None
-
-
-def _local(time: Any, year: int, month: int, day: int, second: int) -> float | None:
-    """Return a local time; days beyond the month's end go on in the next one."""
-    hour, rest = divmod(second, 3600)
-    try:
-        return time.mktime((year, month, day, hour, rest // 60, rest % 60, 0, 0, -1))
-    except (OverflowError, ValueError):
-        return None
 
 
 def parse_memory(text: str) -> int:
