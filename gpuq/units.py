@@ -6,6 +6,7 @@ from gpuq.errors import NotFoundError, UsageError
 
 MAX_TIME_LIMIT_S = 366 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_FURTHEST_S = 100 * 366 * 86400
 _LONG_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "min": 60, "sec": 1} | {
     "m": 60,
     "h": 3600,
@@ -86,10 +87,10 @@ def _from_now(word: str, now: float) -> float | None:
         return now
     digits = rest[1:].rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = _LONG_UNITS.get(rest[1 + len(digits) :].removesuffix("s") or "second")
-    if rest[0] != "+" or len(rest) > 16:
+    if rest[0] != "+" or len(rest) > 24:
         return None
     seconds = int(digits) * unit if unit is not None and _is_number(digits) else _with_units(rest[1:])
-    return None if seconds is None else now + seconds
+    return now + seconds if seconds is not None and seconds <= _FURTHEST_S else None
 
 
 def _on_calendar(word: str, now: float) -> float | None:
