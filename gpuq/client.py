@@ -66,9 +66,41 @@ class Client:
         """Return why the job is where it is (`models.Why`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/why")
 
-    def cancel(self, job_id: int) -> Json:
+    def priority(self, job_id: int) -> list[Json]:
+        """Return every term of a pending job's priority (`models.PriorityTerm`); none if it does not wait."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/priority")
+
+    def test(self, spec: Json) -> Json:
+        """Return when a `models.JobSpec` would start, and what stands against it (`models.Why`); queue nothing."""
+        return self._ask("POST", "/v1/jobs/test", body=spec)
+
+    # The number of an array's first task means the whole array, but with `index` that task alone.
+
+    def cancel(self, job_id: int, *, index: int | None = None) -> Json:
         """Ask for the job's end and return it as it is now."""
-        return self._ask("POST", f"/v1/jobs/{job_id}/cancel")
+        return self._ask("POST", f"/v1/jobs/{job_id}/cancel", {"index": index})
+
+    def hold(self, job_id: int, *, index: int | None = None, as_admin: bool = False) -> Json:
+        """Keep a pending job from starting and return it; `as_admin`: only an administrator releases it."""
+        params = {"index": index, "as_admin": "true" if as_admin else None}
+        return self._ask("POST", f"/v1/jobs/{job_id}/hold", params)
+
+    def release(self, job_id: int, *, index: int | None = None) -> Json:
+        """Let a held job start and return it."""
+        return self._ask("POST", f"/v1/jobs/{job_id}/release", {"index": index})
+
+    def move_to_top(self, job_id: int, *, index: int | None = None, on: bool = True) -> Json:
+        """Let a pending job go before everybody, or not any more, and return it; for administrators."""
+        return self._ask("POST", f"/v1/jobs/{job_id}/top", {"index": index, "on": "true" if on else "false"})
+
+    def requeue(self, job_id: int, *, index: int | None = None, is_held: bool = False) -> Json:
+        """Let a job run again and return it as it is now; one that runs is ended first."""
+        params = {"index": index, "is_held": "true" if is_held else None}
+        return self._ask("POST", f"/v1/jobs/{job_id}/requeue", params)
+
+    def update(self, job_id: int, changes: Json, *, index: int | None = None) -> Json:
+        """Change fields of a pending job, by their names in `models.JobSpec`, and return it."""
+        return self._ask("PATCH", f"/v1/jobs/{job_id}", {"index": index}, body=changes)
 
     def wait(self, job_id: int, *, timeout_s: float = 30.0) -> Json:
         """Return the job as soon as it has ended, or as it is after `timeout_s`."""

@@ -30,7 +30,33 @@ OPTIONS = {
     "-t": "time",
     "--partition": "partition",
     "-p": "partition",
+    "--account": "account",
+    "-A": "account",
+    "--qos": "qos",
+    "-q": "qos",
+    "--gpu-type": "gpu_type",
+    "--nodes": "nodes",
+    "-N": "nodes",
+    "--exclusive": "exclusive",
+    "--layout": "layout",
+    "--cpus-per-worker": "cpus",
+    "-c": "cpus",
+    "--memory-per-worker": "memory",
+    "-m": "memory",
+    "--nice": "nice",
+    "--hold": "hold",
+    "-H": "hold",
+    "--begin": "begin",
+    "-b": "begin",
+    "--deadline": "deadline",
+    "--dependency": "dependency",
+    "-d": "dependency",
+    "--array": "array",
+    "-a": "array",
+    "--reservation": "reservation",
+    "--signal": "signal",
 }
+FLAGS = frozenset({"exclusive", "hold"})  # fields whose options take no value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +157,11 @@ def _directives(words_text: str, line: int, path: str) -> list[Directive]:
         option, value = _split_option(words.pop(0))
         if option not in OPTIONS:
             raise UsageError(f"{path} line {line}: {_unknown(option)}")
-        if value is None:
+        if OPTIONS[option] in FLAGS:
+            if value is not None:
+                raise UsageError(f"{path} line {line}: {option} takes no value.")
+            value = "yes"
+        elif value is None:
             if not words:
                 raise UsageError(f"{path} line {line}: {option} needs a value.")
             value = words.pop(0)

@@ -78,10 +78,14 @@ async def top(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: I
 async def requeue(
     request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, is_held: bool = False
 ) -> Job:
-    """Let a job run again from its script's beginning: one that runs is ended first."""
+    """Let a job run again from its script's beginning: one that runs is ended first.
+
+    Of an array, all tasks that run or have ended; a task that is just ending is left alone.
+    """
     jobs = _meant(desk, owner(request), job_id, index)
-    if len(jobs) > 1:
-        jobs = [job for job in jobs if job.state is not JobState.PENDING] or jobs[:1]
+    if index is None and jobs[0].array_id == job_id:
+        tasks = desk.jobs.jobs_of_array(job_id)
+        jobs = [task for task in tasks if task.state not in (JobState.PENDING, JobState.COMPLETING)] or jobs[:1]
     for job in jobs:
         _check_still_allowed(desk, job)
     for job in jobs:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
+from gpuq.asking import read
 from gpuq.cli import terminal
 from gpuq.cli.commands.logs import default_rank, print_log
 from gpuq.cli.commands.wait import exit_code
 from gpuq.cli.following import wait_for_end
 from gpuq.cli.views.job import end_line, error_lines, queued_line
+from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.main_fun import check_main_fun
-from gpuq.script import MAX_NAME_CHARACTERS, check_name, late_directives, read_directives, read_script
-from gpuq.text import clean, fit, is_clean
-from gpuq.units import parse_count, parse_time_limit
+from gpuq.script import late_directives, read_directives, read_script
+from gpuq.text import clean, fit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeVar
+    from collections.abc import Sequence
 
     from gpuq.client import Json
-
-    T = TypeVar("T")
 
 
 @click.command("enqueue")
@@ -34,21 +33,48 @@ if TYPE_CHECKING:
 @click.option("--gpus-per-worker", "-g", help="GPUs for each of them. [1]")
 @click.option("--time", "-t", help="Time limit: 90 (minutes), 30m, 2h, HH:MM:SS, D-HH:MM:SS. [none]")
 @click.option("--partition", "-p", help="Where to run. [the default one]")
+@click.option("--account", "-A", help="Who pays. [your default account]")
+@click.option("--qos", "-q", help="Quality of service. [normal]")
+@click.option("--gpu-type", help="GPU model, for example a100. [any, all of one]")
+@click.option("--nodes", "-N", help="Exactly so many nodes. [as they fit]")
+@click.option("--exclusive", flag_value="yes", default=None, help="Whole nodes, shared with nobody.")
+@click.option("--layout", help="pack on few nodes, or spread over many. [pack]")
+@click.option("--cpus-per-worker", "-c", "cpus", help="CPUs for each worker. [not counted]")
+@click.option("--memory-per-worker", "-m", "memory", help="Memory for each: 4096 (MiB), 16G. [not counted]")
+@click.option("--nice", help="Taken off the priority. [0]")
+@click.option("--hold", "-H", flag_value="yes", default=None, help="Queue it held, until `gpuq release`.")
+@click.option("--begin", "-b", help="Not before: now+1hour, 16:00, 2026-12-01T10:00.")
+@click.option("--deadline", help="Drop it if it cannot end by then.")
+@click.option("--dependency", "-d", help="After others: afterok:12:13,singleton; after*, see below.")
+@click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")
+@click.option("--reservation", help="Run in this reservation.")
+@click.option("--signal", help="SIGUSR1 to the script so long before its time limit: 60 (seconds), 5m.")
+@click.option("--test-only", is_flag=True, help="Say when it would start; queue nothing.")
 @click.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
 @click.argument("script", metavar="SCRIPT.PY")
 @click.argument("args", metavar="[-- ARGS]...", nargs=-1)
-def command(script: str, args: tuple[str, ...], wait: bool, as_json: bool, **asked: str | None) -> int:
+def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_json: bool, **asked: str | None) -> int:
     """Queue SCRIPT.PY, whose `main_fun(args, ctx)` every worker runs as a TensorFlowOnSpark node.
 
     The script is copied as it is now. Options may also stand in its first comment lines, as in
     `#GPUQ --workers 2 --time 2h`; the command line wins. Words after `--` are for the script.
+
+    \b
+    Dependencies: afterok (completed), afternotok (failed), afterany (ended),
+    after (started), aftercorr (the same task of another array completed),
+    singleton (one at a time of your jobs of this name). An array's number
+    means all its tasks.
     """
     text = read_script(script)
-    job_spec = spec(script, text, args, asked)
+    job_spec = spec(script, text, args, asked, now=time.time())
     for line in late_directives(text):
         terminal.say_error(f"Warning: {script} line {line}: #GPUQ after the first line of code is not read.")
     client = Client()
+    if test_only:
+        return _test(client, job_spec, as_json)
+    if wait and job_spec.get("array"):
+        raise UsageError("--wait follows one job, not an array: wait for its tasks with `gpuq wait`.")
     job = client.enqueue(job_spec)
     if as_json:
         terminal.say_json(job)
@@ -57,8 +83,20 @@ def command(script: str, args: tuple[str, ...], wait: bool, as_json: bool, **ask
     return _follow(client, job, as_json) if wait else 0
 
 
-def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | None]) -> Json:
+def _test(client: Client, job_spec: Json, as_json: bool) -> int:
+    """Print when a job would start."""
+    why = client.test(job_spec)
+    if as_json:
+        terminal.say_json(why)
+    else:
+        terminal.say("\n".join(test_lines(why)))
+    return 0
+
+
+def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | None], *, now: float) -> Json:
     """Return the `models.JobSpec` of a command line (`asked`, None where not given) and a script's head.
+
+    `now` is what relative times count from.
 
     Raises:
         UsageError: anything of it cannot become a job.
@@ -72,34 +110,10 @@ def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | Non
         "script_name": os.path.basename(script),
         "script": text,
         "args": list(args),
-        "name": _read(given, "name", _name),
-        "workers": _read(given, "workers", lambda word: parse_count(word, "workers")) or 1,
-        "gpus_per_worker": _read(given, "gpus_per_worker", lambda w: parse_count(w, "GPUs per worker")) or 1,
-        "time_limit_s": _read(given, "time", parse_time_limit),
-        "partition": _read(given, "partition", _partition),
+        **dict.fromkeys(("name", "time_limit_s", "partition")),
+        **dict.fromkeys(("workers", "gpus_per_worker"), 1),
+        **read(given, now),
     }
-
-
-def _read(given: dict[str, tuple[str, str]], field: str, parse: Callable[[str], T]) -> T | None:
-    """Return a field's value; None where it was not given. A mistake says the line of the script it is in."""
-    if field not in given:
-        return None
-    word, where = given[field]
-    try:
-        return parse(word)
-    except UsageError as error:
-        raise UsageError(f"{where}{error}") from error
-
-
-def _name(word: str) -> str:
-    check_name(word)
-    return word
-
-
-def _partition(word: str) -> str:
-    if not word.strip() or not is_clean(word) or len(word) > MAX_NAME_CHARACTERS:
-        raise UsageError(f"'{fit(clean(word), 60)}' cannot be a partition's name.")
-    return word
 
 
 def _check_utf8(word: str) -> None:

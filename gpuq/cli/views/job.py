@@ -43,8 +43,12 @@ def _facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Job", f"{job['id']} ({job['name']})"),
         ("State", _state(job)),
         ("User", job["user"]),
+        ("Account", _account(job)),
         ("Partition", job["partition"]),
         ("Asks for", _asks(job)),
+        ("Where", _where(job)),
+        ("When", _when(job)),
+        ("Array", _array(job)),
         ("Script", script),
         ("SHA-256", job["script_sha256"]),
         ("Submitted", moment(job["submitted_at"])),
@@ -71,6 +75,47 @@ def _asks(job: Json) -> str:
     limit = job["time_limit_s"]
     time = "no time limit" if limit is None else f"at most {duration(limit)}"
     return f"{gang(job)} ({plural(job['gpus'], job['gpu_kind'])}), {time}"
+
+
+def _account(job: Json) -> str | None:
+    """Return account and QOS; None where there is only what everybody has."""
+    account, qos = job.get("account", "root"), job.get("qos", "normal")
+    return None if (account, qos) == ("root", "normal") else f"{account}, QOS {qos}"
+
+
+def _where(job: Json) -> str | None:
+    cpus, memory = job.get("cpus_per_worker"), job.get("memory_mib_per_worker")
+    said = [
+        f"GPUs of model {job['gpu_type']}" if job.get("gpu_type") else None,
+        plural(job["nodes_wanted"], "node") if job.get("nodes_wanted") else None,
+        "whole nodes" if job.get("exclusive") else None,
+        "spread" if job.get("layout") == "spread" else None,
+        f"{plural(cpus, 'CPU')} a worker" if cpus else None,
+        f"{memory} MiB a worker" if memory else None,
+        f"reservation {job['reservation']}" if job.get("reservation") else None,
+    ]
+    return ", ".join(word for word in said if word) or None
+
+
+def _when(job: Json) -> str | None:
+    nice, signal_s = job.get("nice"), job.get("signal_s")
+    said = [
+        f"held by {job['hold']}" if job.get("hold") else None,
+        "priority top" if job.get("is_top") else None,
+        f"nice {nice}" if nice else None,
+        f"not before {moment(job['begin_at'])}" if job.get("begin_at") is not None else None,
+        f"to end by {moment(job['deadline'])}" if job.get("deadline") is not None else None,
+        f"after {job['dependency']}" if job.get("dependency") else None,
+        f"SIGUSR1 {signal_s} s before its limit" if signal_s else None,
+    ]
+    return ", ".join(word for word in said if word) or None
+
+
+def _array(job: Json) -> str | None:
+    if job.get("array_id") is None:
+        return None
+    throttle = "" if job.get("throttle") is None else f", {job['throttle']} at once"
+    return f"task {job['array_index']} of array {job['array_id']}{throttle}"
 
 
 def gang(job: Json) -> str:
@@ -109,7 +154,23 @@ def _rank(rank: Json) -> tuple[str, ...]:
 def queued_line(job: Json) -> str:
     """Return what was queued, as the daemon understood it."""
     limit = "" if job["time_limit_s"] is None else f", at most {duration(job['time_limit_s'])}"
-    return clean(f"Queued job {job['id']} ({job['name']}): {gang(job)}{limit}.")
+    kind = "job" if job.get("array_id") is None else "array"
+    each = " a task" if kind == "array" else ""
+    held = f", held until `gpuq release {job['id']}`" if job.get("hold") else ""
+    return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{held}.")
+
+
+def is_array(job: Json, index: int | None) -> bool:
+    """Whether a job that was named without or with a task's `index` stands for its whole array."""
+    return index is None and job.get("array_id") == job["id"]
+
+
+def change_line(job: Json, index: int | None, done: str) -> str:
+    """Return what was done to a job, a task or an array: `done` is "held", "released", ..."""
+    if is_array(job, index):
+        return clean(f"Array {job['id']} ({job['name']}): its tasks are {done}.")
+    task = "" if job.get("array_index") is None else f", task {job['array_index']} of array {job['array_id']}"
+    return clean(f"Job {job['id']} ({job['name']}{task}) is {done}.")
 
 
 def end_line(job: Json) -> str:
@@ -133,3 +194,11 @@ def cancel_line(before: Json, after: Json) -> str:
     if after["state"] in FINAL:
         return clean(f"{job} has ended: {after['state']}.")
     return clean(f"{job} is being cancelled; it was {before['state']}.")
+
+
+def cancel_many_line(after: Json, index: int | None) -> str:
+    """Return what a cancel of an array, or of one task of it, did."""
+    if is_array(after, index):
+        return clean(f"All tasks of array {after['id']} ({after['name']}) that have not ended are being cancelled.")
+    done = f"has ended: {after['state']}" if after["state"] in FINAL else "is being cancelled"
+    return clean(f"Job {after['id']} ({after['name']}), task {after['array_index']} of its array, {done}.")

@@ -21,6 +21,18 @@ def why_lines(why: Json) -> list[str]:
     ]
 
 
+def test_lines(why: Json) -> list[str]:
+    """Return when a job would start, and what stands against it."""
+    if why["reason"] is None:
+        return ["The job would start now. Nothing was queued."]
+    at = why["start_at"]
+    when = "It is not known when it would start" if at is None else f"It would start by {moment(at)}"
+    return [
+        clean(f"The job would wait ({why['reason']}): {why['text']}"),
+        f"{when}. Nothing was queued.",
+    ]
+
+
 def _holder(holder: Json) -> str:
     until = "no time limit" if holder["until"] is None else f"until {moment(holder['until'])} at the latest"
     return f"  job {holder['job_id']} ({holder['user']}) holds {plural(holder['gpus'], 'GPU')}, {until}"

@@ -1,0 +1,123 @@
+"""`gpuq update`."""
+
+from __future__ import annotations
+
+import difflib
+import time
+
+import click
+
+from gpuq.asking import read
+from gpuq.cli.changing import change_each
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.text import clean, fit
+from gpuq.units import parse_count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpuq.client import Json
+
+# The word before the equals sign, and the option that it is.
+FIELDS = {
+    "name": "name",
+    "workers": "workers",
+    "gpus-per-worker": "gpus_per_worker",
+    "time": "time",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "gpu-type": "gpu_type",
+    "nodes": "nodes",
+    "exclusive": "exclusive",
+    "layout": "layout",
+    "cpus-per-worker": "cpus",
+    "memory-per-worker": "memory",
+    "nice": "nice",
+    "begin": "begin",
+    "deadline": "deadline",
+    "dependency": "dependency",
+    "reservation": "reservation",
+    "signal": "signal",
+}
+_CLEARED = {
+    "time": "time_limit_s",
+    "account": "account",
+    "qos": "qos",
+    "gpu-type": "gpu_type",
+    "nodes": "nodes",
+    "begin": "begin_at",
+    "deadline": "deadline",
+    "dependency": "dependency",
+    "reservation": "reservation",
+    "signal": "signal_s",
+    "throttle": "throttle",
+}
+
+
+@click.command("update")
+@click.argument("job_id", metavar="ID")
+@click.argument("words", metavar="FIELD=VALUE...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
+def command(job_id: str, words: tuple[str, ...], as_json: bool) -> int:
+    """Change what pending job ID asks for, as in `gpuq update 12 time=2h nice=10 dependency=none`.
+
+    Fields are named as the options of `gpuq enqueue`; `none` takes one back. An array's number means all its
+    tasks that wait, 12_3 task 3 of array 12. Besides:
+
+    \b
+    throttle=N       how many tasks of the array may run at once
+    priority=top     before everybody, priority=normal back again (administrators)
+    """
+    changes, top = parse(words, now=time.time())
+    client = Client()
+
+    def change(number: int, index: int | None) -> Json:
+        job: Json = {}
+        if changes:
+            job = client.update(number, changes, index=index)
+        if top is not None:
+            job = client.move_to_top(number, index=index, on=top)
+        return job
+
+    return change_each((job_id,), change, "changed", as_json=as_json)
+
+
+def parse(words: Sequence[str], *, now: float) -> tuple[Json, bool | None]:
+    """Return the changed fields of a `models.JobSpec`, and whether to go to the top (None: as it is).
+
+    Raises:
+        UsageError: a word is not FIELD=VALUE, or its value cannot be read.
+    """
+    changes: Json = {}
+    given: dict[str, tuple[str, str]] = {}
+    top: bool | None = None
+    for word in words:
+        field, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"'{fit(clean(word), 60)}' is no change: write FIELD=VALUE, for example time=2h.")
+        if field == "priority":
+            top = _is_top(value)
+        elif value.lower() == "none" and field in _CLEARED:
+            changes[_CLEARED[field]] = None
+        elif field == "throttle":
+            changes["throttle"] = parse_count(value, "tasks at once")
+        elif field in FIELDS:
+            given[FIELDS[field]] = (value, f"{field}: ")
+        else:
+            raise UsageError(f"There is no field '{fit(clean(field), 40)}'; {_hint(field)}")
+    return changes | read(given, now), top
+
+
+def _is_top(value: str) -> bool:
+    if value.lower() not in ("top", "normal"):
+        raise UsageError(f"'{fit(clean(value), 40)}' is not a priority to give: use top or normal.")
+    return value.lower() == "top"
+
+
+def _hint(field: str) -> str:
+    known = [*FIELDS, "throttle", "priority"]
+    near = difflib.get_close_matches(field[:40], known, n=1)
+    return f"did you mean {near[0]}?" if near else f"fields are {', '.join(known)}."
