@@ -37,12 +37,23 @@ async def list_shares(desk: Desk, account: str | None = None) -> ShareList:
     if all(a.name != top for a in tree.accounts):
         raise NotFoundError(f"There is no account '{fit(clean(top), 40)}': `gpuq share` lists those there are.")
     half_life_s = desk.config.scheduler.half_life_s
-    rows = list(_Forest(tree, shares, desk.rates(), half_life_s).rows(top))
-    return ShareList(at=shares.at, half_life_s=half_life_s, is_open=not tree.associations, shares=rows)
+    return ShareList(
+        at=shares.at,
+        half_life_s=half_life_s,
+        is_open=not tree.associations,
+        shares=share_rows(tree, shares, desk.rates(), half_life_s=half_life_s, top=top),
+    )
+
+
+def share_rows(
+    tree: Tree, shares: Shares, rates: Mapping[AssociationKey, float], *, half_life_s: float, top: str = ROOT
+) -> list[ShareRow]:
+    """Return how `top` and all below it stand; `rates` are the billing units held now by (account, user)."""
+    return list(_Forest(tree, shares, rates, half_life_s).rows(top))
 
 
 class _Forest:
-    """The tree with what its members hold now: `rates` are billing units by (account, user)."""
+    """The tree with its shares and with what its members hold now."""
 
     def __init__(self, tree: Tree, shares: Shares, rates: Mapping[AssociationKey, float], half_life_s: float) -> None:
         self._accounts = {account.name: account for account in tree.accounts}
