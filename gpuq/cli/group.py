@@ -44,7 +44,26 @@ Exit codes: 0 done, 1 error, 2 bad use, 3 no such job or tag, 4 not allowed,
 `gpuq enqueue --wait` end with the job's own exit code."""
 
 
-class LazyGroup(click.Group):
+class Verbs(click.Group):
+    """A group of commands; a mistyped one is refused with the nearest name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that `args` begin with.
+
+        Raises:
+            UsageError: there is none.
+        """
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise UsageError(
+                f"There is no command {_shown(args[0])}; {_hint(args[0], known, f'{ctx.command_path} --help')}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Verbs):
     """A group whose commands live in `gpuq.cli.commands.<name>` as `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,14 +80,6 @@ class LazyGroup(click.Group):
         """Write the table of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command of `args`; a mistyped one is refused with the nearest name."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UsageError(f"There is no command {_shown(args[0])}; {_hint(args[0], list(COMMANDS), 'gpuq --help')}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(
@@ -99,9 +110,15 @@ def run(words: Sequence[str]) -> int:
             code: object = root.invoke(context)
     except click.exceptions.Exit as ended:  # --help has been printed
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        from gpuq.cli import terminal
+
+        terminal.say(error.format_message())
+        return 0
     except click.ClickException as error:
         verb = next((f" {word}" for word in words[:1] if word in COMMANDS), "")
-        raise UsageError(sentence(error, f"gpuq{verb}")) from error
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        raise UsageError(sentence(error, max(f"gpuq{verb}", where, key=len))) from error
     return code if isinstance(code, int) else 0
 
 

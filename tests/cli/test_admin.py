@@ -160,8 +160,10 @@ REFUSED = {
     "account delete ..": "'..' is not a name",
     "qos modify urgent": "Nothing to change of QOS urgent",
     "qos add urgent --priority high": "Invalid value for '--priority'",
-    "user add ann": "Missing option '--account'",
-    "acount list": "No such command 'acount'",
+    "user add ann": "Missing option '--account'; see `gpuq admin user add --help`.",
+    "acount list": "There is no command 'acount'; did you mean account?",
+    "user adds ann": "There is no command 'adds'; did you mean add?",
+    "user x ann": "There is no command 'x'; `gpuq admin user --help` lists them.",
 }
 
 
@@ -173,6 +175,14 @@ def test_a_mistake_is_one_sentence_and_asks_nothing(daemon: FakeDaemon, gpuq: Gp
     assert REFUSED[words] in done.err
     assert done.err.count("\n") == 1
     assert daemon.asked == []
+
+
+def test_without_a_command_the_help_is_shown(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    for words in (("admin",), ("admin", "limit")):
+        done = gpuq(*words)
+
+        assert (done.code, done.err) == (0, "")
+        assert f"Usage: gpuq {' '.join(words)} [OPTIONS] COMMAND" in done.out
 
 
 def test_what_the_daemon_refuses_is_shown_as_it_says_it(daemon: FakeDaemon, gpuq: Gpuq) -> None:

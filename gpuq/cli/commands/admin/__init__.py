@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from gpuq.cli.commands.admin import account, limit, node, qos, reservation, share, user
+from gpuq.cli.group import Verbs
 
 
-@click.group("admin")
+@click.group("admin", cls=Verbs)
 def command() -> None:
     """Decide about accounts, shares, QOS, limits, reservations and nodes.
 

@@ -6,12 +6,13 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 
 
-@click.group("account")
+@click.group("account", cls=Verbs)
 def command() -> None:
     """Make, change, delete and list accounts."""
 

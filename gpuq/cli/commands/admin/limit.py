@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 from gpuq.text import clean, fit
@@ -25,7 +26,7 @@ _NAMES = (*_COUNTS, "gpu-hours", "longest")
 _MOST = 2**31 - 1
 
 
-@click.group("limit")
+@click.group("limit", cls=Verbs)
 def command() -> None:
     """Say what a user, an account or a QOS may have.
 

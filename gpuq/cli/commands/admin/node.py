@@ -6,11 +6,12 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.units import moment
 
 
-@click.group("node")
+@click.group("node", cls=Verbs)
 def command() -> None:
     """Take nodes out and put them back; `gpuq nodes` shows all."""
 

@@ -6,6 +6,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 
@@ -13,7 +14,7 @@ _PRIORITY = click.option("--priority", type=int, help="Its priority; the highest
 _FACTOR = click.option("--usage-factor", type=float, help="How many times the usual price a second has. [1]")
 
 
-@click.group("qos")
+@click.group("qos", cls=Verbs)
 def command() -> None:
     """Make, change, delete and list qualities of service; `gpuq admin limit set qos:NAME` limits them."""
 

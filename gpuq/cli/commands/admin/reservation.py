@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 from gpuq.units import moment, parse_moment, parse_time_limit
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.group("reservation")
+@click.group("reservation", cls=Verbs)
 def command() -> None:
     """Keep nodes for a while: for maintenance, or for some accounts and users."""
 

@@ -6,11 +6,12 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
 
 
-@click.group("user")
+@click.group("user", cls=Verbs)
 def command() -> None:
     """Put users into accounts and take them out.
 
