@@ -202,7 +202,7 @@ BAD: dict[str, tuple[Callable[[AdminClient], object], str]] = {
     "limit of what": (lambda c: c.set_limit("team", "vis", {"running_gpus": 1}), "team"),
     "limit too large": (lambda c: c.set_limit("account", "vis", {"running_gpus": 10**30}), "running_gpus"),
     "limit of no account": (lambda c: c.set_limit("account", "x", {}), "There is no account 'x'"),
-    "qos too low": (lambda c: c.add_qos("x", priority=-1), "priority"),
+    "qos too low": (lambda c: c.add_qos("x", priority=-1), "QOS x must have a priority and a usage factor of 0"),
     "qos without end": (lambda c: c.add_qos("x", usage_factor=float("inf")), ""),
 }
 

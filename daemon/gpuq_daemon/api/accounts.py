@@ -16,7 +16,9 @@ from gpuq_daemon.api.roles import administrator
 from gpuq_daemon.policy.accounts import ROOT, Account, Association, parse_shares
 from gpuq_daemon.policy.rules import Qos
 
-_MOST = 2**31 - 1
+# What is below zero is refused with a sentence of its own; these keep the numbers such that they can be kept.
+_Priority = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+_Factor = Annotated[float, Meta(ge=-1e6, le=1e6)]
 
 
 class Done(Struct):
@@ -73,15 +75,15 @@ class NewQos(Struct, forbid_unknown_fields=True):
     """A QOS to make."""
 
     name: str
-    priority: Annotated[int, Meta(ge=0, le=_MOST)] = 0
-    usage_factor: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
+    priority: _Priority = 0
+    usage_factor: _Factor = 1.0
 
 
 class QosChange(Struct, forbid_unknown_fields=True):
     """What to change of a QOS; None stays."""
 
-    priority: Annotated[int, Meta(ge=0, le=_MOST)] | None = None
-    usage_factor: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    priority: _Priority | None = None
+    usage_factor: _Factor | None = None
 
 
 @get("/v1/accounts")

@@ -12,7 +12,7 @@ from gpuq.errors import NotFoundError
 from gpuq.sharing import ShareRow
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.policy.accounts import ROOT, Account, Tree
+from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
 from gpuq_daemon.policy.usage import back_to_due_s
 
@@ -57,22 +57,28 @@ class _Forest:
 
     def __init__(self, tree: Tree, shares: Shares, rates: Mapping[AssociationKey, float], half_life_s: float) -> None:
         self._accounts = {account.name: account for account in tree.accounts}
-        self._tree = tree
+        self._users: dict[str, list[Association]] = {name: [] for name in self._accounts}
+        self._below: dict[str, list[str]] = {name: [] for name in self._accounts}
+        for one in sorted(tree.associations, key=lambda a: a.user):
+            self._users[one.account].append(one)
+        for account in sorted(tree.accounts, key=lambda a: a.name):
+            if account.parent is not None:
+                self._below[account.parent].append(account.name)
         self._shares = shares
         self._half_life_s = half_life_s
         self._rates = rates
         self._account_rates: dict[str, float] = {}
-        for (account, _), rate in rates.items():
-            for name in self._upwards(account):
+        for (holder, _), rate in rates.items():
+            for name in self._upwards(holder):
                 self._account_rates[name] = self._account_rates.get(name, 0.0) + rate
 
     def rows(self, name: str, depth: int = 0) -> Iterator[ShareRow]:
         """Yield an account, its users, and the accounts below it."""
         account = self._accounts[name]
         yield self._row(self._shares.accounts[name], name, None, account.shares, depth)
-        for one in sorted((a for a in self._tree.associations if a.account == name), key=lambda a: a.user):
+        for one in self._users[name]:
             yield self._row(self._shares.users[(name, one.user)], name, one.user, one.shares, depth + 1)
-        for below in sorted(a.name for a in self._tree.accounts if a.parent == name):
+        for below in self._below[name]:
             yield from self.rows(below, depth + 1)
 
     def _row(self, share: Share, account: str, user: str | None, shares: int | None, depth: int) -> ShareRow:

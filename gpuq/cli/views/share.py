@@ -33,7 +33,7 @@ def _row(row: Json) -> Sequence[str]:
         row["user"] or "",
         "-" if is_root else shares_text(row["shares"]),
         f"{row['usage'] / 3600:.1f}",
-        f"{row['used']:.1%}",
+        "-" if is_root else f"{row['used']:.1%}",
         "-" if is_root else f"{row['due']:.1%}",
         "inf" if row["is_first"] else number(row["level_fs"]),
         "-" if row["rank"] is None else str(row["rank"]),

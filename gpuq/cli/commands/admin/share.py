@@ -12,12 +12,16 @@ from gpuq.client_admin import AdminClient
 @click.argument("who", metavar="ACCOUNT[/USER]")
 @click.argument("shares")
 def command(who: str, shares: str) -> None:
-    """Give an account, or a user in it, its SHARES among its siblings: a whole number, or `parent`."""
+    """Give an account, or a user in it, its SHARES among its siblings: a whole number, or `parent`.
+
+    With `parent` the members of an account compete one level up, and a user always comes first in the account without
+    taking part of its shares.
+    """
     account, slash, user = who.partition("/")
     client = AdminClient()
     if slash:
         client.modify_member(user, account, shares=shares)
     else:
         client.modify_account(account, shares=shares)
-    name = f"User {user} in {account}" if slash else f"Account {account}"
-    say_done(f"{name} has the shares of its parent." if shares == "parent" else f"{name} has {shares} shares.")
+    name = f"user {user} in {account}" if slash else f"account {account}"
+    say_done(f"The shares of {name} are {shares} now.")
