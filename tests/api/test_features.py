@@ -1,0 +1,285 @@
+"""What users ask of jobs, over a real socket to real stores; instead of the scheduler, a note of what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gpuq.client import Client, Json
+from gpuq.client_admin import AdminClient
+from gpuq.errors import GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
+from gpuq_daemon.api.app import make_app
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.server import listen, make_server
+from gpuq_daemon.bell import Bell
+from gpuq_daemon.clock import WallClock
+from gpuq_daemon.config import Config, EmbeddedPartition
+from gpuq_daemon.places import place_of
+from gpuq_daemon.policy.fairtree import NO_SHARES
+from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.snapshot import PendingJob, Start
+from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.metrics import MetricsStore
+from tests.support.daemon import short_folder, until
+from tests.support.values import MAIN_FUN, a_node
+
+# Newer releases of Litestar want names that older ones, which we allow, do not have.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+_DAY = 86_400.0
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@dataclass
+class Rig:
+    """A client, the stores behind it, and what a scheduler would have been told."""
+
+    client: Client
+    admin: AdminClient
+    jobs: JobStore
+    loop: asyncio.AbstractEventLoop
+    told: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    tested: list[PendingJob] = field(default_factory=list[PendingJob])
+
+    def enqueue(self, **spec: object) -> Json:
+        """Queue a job."""
+        return self.client.enqueue(a_body(**spec))
+
+    def start(self, job_id: int) -> None:
+        """Do as if the job had been started."""
+        start = Start(job_id=job_id, workers_by_node={"a": 1})
+        asyncio.run_coroutine_threadsafe(self.jobs.start([(start, f"t{job_id}")], now=2.0), self.loop).result(10)
+
+
+def a_body(**spec: object) -> Json:
+    return {"script_name": "train.py", "script": MAIN_FUN, **spec}
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with short_folder() as folder:
+        config = Config(state_dir=str(folder), partition={"p": EmbeddedPartition()}, max_pending_jobs=50)
+        database, metrics = Database(folder / "state.db", "state"), MetricsStore(folder / "metrics.db")
+        jobs, accounts = JobStore(database), AccountStore(database)
+        loop, told, tested = asyncio.new_event_loop(), list[tuple[str, Any]](), list[PendingJob]()
+        path = str(folder / "gpuqd.sock")
+        made = Rig(Client(path), AdminClient(path), jobs, loop, told, tested)
+
+        def test_start(job: PendingJob, gpu_kind: str) -> Why:
+            tested.append(job)
+            return Why(
+                job_id=job.job_id,
+                state=JobState.PENDING,
+                reason=Reason.RESOURCES,
+                text=gpu_kind,
+                needs_gpus=job.gpus,
+                free_gpus=0,
+                total_gpus=6,
+                start_at=99.0,
+            )
+
+        desk = Desk(
+            config=config,
+            clock=WallClock(),
+            bell=Bell(),
+            jobs=jobs,
+            metrics=metrics,
+            cluster=lambda: Cluster(name="x", version="0", engine_ok=True),
+            nodes=lambda: (a_node("a", 4, gpu_type="a100"), a_node("b", 2, gpu_type="v100")),
+            gpu_kinds=lambda: {"p": "GPU"},
+            reason=lambda _: Reason.PRIORITY,
+            explain=lambda _, __: pytest.fail("nobody asks why here"),
+            place=lambda job_id, number: place_of(config, job_id, number),
+            wake=lambda: None,
+            nudge=lambda job_id: told.append(("nudge", job_id)),
+            accounts=accounts,
+            rules_changed=lambda: told.append(("rules", None)),
+            shares=lambda: (accounts.tree(), NO_SHARES),
+            rates=dict,
+            submitted=lambda ids: told.append(("submitted", list(ids))),
+            changed=lambda job_id: told.append(("changed", job_id)),
+            removed=lambda job_id: told.append(("removed", job_id)),
+            terms=lambda _: (PriorityTerm(name="age", factor=0.5, weight=10, points=5),),
+            test_start=test_start,
+            rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
+        )
+        server, socket = make_server(make_app(desk)), listen(config.socket_path)
+        thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))
+        thread.start()
+        until(lambda: _answers(made.client), timeout_s=30, what="an answer")
+        try:
+            yield made
+        finally:
+            server.should_exit = True
+            thread.join()
+            socket.close()
+            loop.close()
+            metrics.close()
+            database.close()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.cluster())
+    except UnavailableError:
+        return False
+
+
+def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:
+    job = rig.enqueue(array="3-5%1", nice=2, begin_at=5.0, hold=True)
+
+    assert (job["array_id"], job["array_index"], job["throttle"]) == (job["id"], 3, 1)
+    assert (job["nice"], job["begin_at"], job["hold"], job["account"], job["qos"]) == (2, 5.0, "user", "root", "normal")
+    assert rig.told == [("submitted", [1, 2, 3])]
+    assert [one["array_index"] for one in rig.client.jobs()] == [3, 4, 5]
+
+
+def test_a_test_says_when_and_queues_nothing(rig: Rig) -> None:
+    first = rig.enqueue(array="0-1")["id"]
+    before = list(rig.told)
+
+    why = rig.client.test(a_body(workers=2, dependency=f"aftercorr:{first}", array="0-1%1", gpu_type="a100"))
+
+    assert (why["reason"], why["start_at"], why["needs_gpus"]) == ("Resources", 99.0, 2)
+    (job,) = rig.tested
+    assert (job.job_id, job.gang.gpu_type, job.throttle) == (3, "a100", 1)
+    assert job.dependencies[0].targets == (first,)
+    assert rig.told == before
+    assert len(rig.client.jobs(everything=True)) == 2
+    with pytest.raises(UsageError, match="no job 99"):
+        rig.client.test(a_body(dependency="afterok:99"))
+
+
+def test_hold_release_and_top_reach_the_scheduler(rig: Rig) -> None:
+    job_id = rig.enqueue()["id"]
+    rig.told.clear()
+
+    held = rig.client.hold(job_id, as_admin=True)
+    released = rig.client.release(job_id)
+    top = rig.client.move_to_top(job_id)
+    normal = rig.client.move_to_top(job_id, on=False)
+
+    assert (held["hold"], released["hold"], top["is_top"], normal["is_top"]) == ("admin", None, True, False)
+    assert rig.told == [("changed", job_id)] * 4
+
+
+def test_an_arrays_number_means_all_that_wait_and_an_index_one(rig: Rig) -> None:
+    first = rig.enqueue(array="0-2")["id"]
+    rig.start(first)
+
+    rig.client.hold(first)
+    task = rig.client.release(first, index=2)
+
+    assert (task["id"], task["hold"]) == (first + 2, None)
+    assert [one["hold"] for one in rig.client.jobs()] == [None, "user", None]
+    with pytest.raises(NotFoundError, match="no task 7"):
+        rig.client.hold(first, index=7)
+    with pytest.raises(UsageError, match="is CONFIGURING"):
+        rig.client.hold(first, index=0)
+    rig.told.clear()
+    rig.client.cancel(first)
+    assert rig.told == [("nudge", first), ("removed", first + 1), ("removed", first + 2)]
+    assert [one["state"] for one in rig.client.jobs(everything=True)] == ["COMPLETING", "CANCELLED", "CANCELLED"]
+
+
+def test_a_running_job_is_ended_to_run_again_and_an_ended_one_waits(rig: Rig) -> None:
+    running, waiting = rig.enqueue()["id"], rig.enqueue()["id"]
+    rig.start(running)
+    rig.client.cancel(waiting)
+    rig.told.clear()
+
+    assert rig.client.requeue(running)["state"] == "COMPLETING"
+    again = rig.client.requeue(waiting, is_held=True)
+
+    assert (again["state"], again["hold"]) == ("PENDING", "user")
+    assert rig.told == [("nudge", running), ("submitted", [waiting])]
+    with pytest.raises(UsageError, match="pending already"):
+        rig.client.requeue(waiting)
+
+
+def test_fields_of_a_pending_job_are_changed_and_checked_as_a_whole(rig: Rig) -> None:
+    first = rig.enqueue(array="0-1", time_limit_s=60, deadline=time.time() + _DAY)["id"]
+    rig.told.clear()
+
+    job = rig.client.update(first, {"workers": 3, "time_limit_s": None, "deadline": None, "name": "b", "throttle": 1})
+
+    assert (job["workers"], job["time_limit_s"], job["deadline"], job["name"]) == (3, None, None, "b")
+    assert {(one["workers"], one["throttle"]) for one in rig.client.jobs()} == {(3, 1)}
+    assert rig.told == [("rules", None), ("changed", first), ("changed", first + 1)]
+    before = rig.client.jobs()
+    for changes, says in {
+        "workers": ({"workers": 7}, "asks for 7 GPUs"),
+        "cycle": ({"dependency": f"afterok:{first}"}, "wait for itself"),
+        "unknown": ({"priority": 5}, "'priority' of a job cannot be changed"),
+        "script": ({"script": "x"}, "'script' of a job cannot be changed"),
+        "kind": ({"workers": "many"}, "workers"),
+        "throttle": ({"throttle": -1}, "whole number"),
+    }.values():
+        with pytest.raises(UsageError) as refused:
+            rig.client.update(first, changes)
+        assert says in str(refused.value)
+    assert rig.client.jobs() == before
+
+
+def test_every_term_of_the_priority_is_told(rig: Rig) -> None:
+    assert rig.client.priority(rig.enqueue()["id"]) == [{"name": "age", "factor": 0.5, "weight": 10, "points": 5}]
+
+
+def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
+    rig.admin.add_account("bio")
+    rig.admin.add_member(ME, "bio", is_default=True)
+    rig.admin.set_limit("user", ME, {"queued_jobs": 2, "longest_s": 60})
+
+    job = rig.enqueue(time_limit_s=60)
+
+    assert job["account"] == "bio"
+    for spec, says in {
+        "account": ({"account": "gone", "time_limit_s": 1}, "no account 'gone'"),
+        "outside": ({"account": "root", "time_limit_s": 1}, "not in the account 'root'"),
+        "limit": ({"time_limit_s": 61}, "AssocMaxWallDurationPerJobLimit"),
+        "queued": ({"time_limit_s": 1, "array": "0-1"}, "may queue 2 jobs, 1 is there and 2 more would be added"),
+    }.values():
+        with pytest.raises(UsageError) as refused:
+            rig.enqueue(**spec)
+        assert says in str(refused.value)
+    assert len(rig.client.jobs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"array": "0-10000000"}, "has 10000001 tasks; at most 10000 are allowed"),
+        ({"array": "0-50"}, "The queue is full: 0 jobs wait, at most 50 may"),
+        ({"dependency": "afterok:4"}, "There is no job 4"),
+        ({"dependency": "soon:4"}, "'soon' is not a dependency"),
+        ({"gpu_type": "h100"}, "no GPU model 'h100' in partition p; there is a100, v100"),
+        ({"gpu_type": "v100", "workers": 3}, "the cluster has 2 v100s"),
+        ({"workers": 5}, "the cluster has 4 a100s"),
+        ({"qos": "gold"}, "no QOS 'gold'"),
+        ({"reservation": "x", "time_limit_s": 5}, "no reservation 'x'"),
+        ({"deadline": 5.0}, "in the past"),
+        ({"nodes": "two"}, "nodes"),
+        ({"layout": "heap"}, "pack or spread"),
+        ({"signal_s": 5}, "longer time limit"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence_and_queues_nothing(
+    rig: Rig, spec: dict[str, object], says: str
+) -> None:
+    with pytest.raises(GpuqError) as refused:
+        rig.enqueue(**spec)
+
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert rig.client.jobs(everything=True) == []
+    assert rig.told == []
