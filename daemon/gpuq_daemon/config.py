@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
+from gpuq_daemon.policy.billing import Billing
+from gpuq_daemon.policy.limits import Limits
+from gpuq_daemon.policy.rules import Qos, Rules, Weights
+from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, without its final zero
@@ -27,6 +32,71 @@ class EmbeddedPartition(
     python: str | None = None
     master_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
+    priority: Annotated[int, Meta(ge=0)] = 0
+    gpu_type: str | None = None
+
+
+class WeightsTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What each factor of a job's priority counts; `max_age_d` is the age, in days, that counts in full."""
+
+    age: Annotated[int, Meta(ge=0, le=2**31)] = 1_000
+    fair_share: Annotated[int, Meta(ge=0, le=2**31)] = 100_000
+    job_size: Annotated[int, Meta(ge=0, le=2**31)] = 1_000
+    partition: Annotated[int, Meta(ge=0, le=2**31)] = 1_000
+    qos: Annotated[int, Meta(ge=0, le=2**31)] = 10_000
+    max_age_d: Annotated[float, Meta(gt=0)] = 7.0
+
+
+class BillingTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a second costs: of a GPU, by model, of a CPU, of a GiB of memory."""
+
+    gpu: Annotated[float, Meta(ge=0)] = 1.0
+    gpu_types: dict[str, Annotated[float, Meta(ge=0)]] = {}
+    cpu: Annotated[float, Meta(ge=0)] = 0.0
+    memory_gib: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the queue is ordered and how much may be kept idle for it.
+
+    Usage counts half after `half_life_d` days. Limits in GPU-hours are for periods of `period_d` days. Shares are
+    computed anew every `recalculate_every_s` seconds. See `policy.rules.Rules` for the rest.
+    """
+
+    half_life_d: float = 7.0
+    period_d: Annotated[float, Meta(gt=0)] = 30.0
+    recalculate_every_s: Annotated[float, Meta(ge=1)] = 60.0
+    promises: Annotated[int, Meta(ge=1, le=64)] = 4
+    idle_budget: Annotated[float, Meta(ge=0, le=1)] = 0.25
+    guard_after_h: Annotated[float, Meta(gt=0)] | None = 210.0
+    weights: WeightsTable = WeightsTable()
+    billing: BillingTable = BillingTable()
+
+    @property
+    def half_life_s(self) -> float:
+        """The half-life of usage in seconds."""
+        return self.half_life_d * 86_400
+
+    def rules(self, partitions: Mapping[str, int], qos: Mapping[str, Qos], limits: Limits) -> Rules:
+        """Return the policy's settings, with what operators decide at run time."""
+        w, b = self.weights, self.billing
+        return Rules(
+            weights=Weights(
+                age=w.age,
+                fair_share=w.fair_share,
+                job_size=w.job_size,
+                partition=w.partition,
+                qos=w.qos,
+                max_age_s=w.max_age_d * 86_400,
+            ),
+            billing=Billing(gpu=b.gpu, gpu_types=b.gpu_types, cpu=b.cpu, memory_gib=b.memory_gib),
+            partitions=partitions,
+            qos=qos,
+            limits=limits,
+            promises=self.promises,
+            idle_budget=self.idle_budget,
+            guard_after_s=None if self.guard_after_h is None else self.guard_after_h * 3600,
+        )
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +111,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kill_wait_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
     max_script_kib: Annotated[int, Meta(ge=1, le=16 * 1024)] = 1024
     max_pending_jobs: Annotated[int, Meta(ge=1)] = 100_000
+    scheduler: SchedulerTable = SchedulerTable()
 
     @property
     def state(self) -> Path:
@@ -77,6 +148,10 @@ def load(path: Path) -> Config:
         config = msgspec.toml.decode(text, type=Config)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is one of them
         raise UsageError(f"{path}: {error}.") from error
+    try:
+        checked_half_life(config.scheduler.half_life_s)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     problem = _problem(config)
     if problem:
         raise UsageError(f"{path}: {problem}.")

@@ -1,55 +1,114 @@
-"""Reads a snapshot, asks the policy, carries the plan out."""
+"""Keeps the policy's engine in step with the store, asks it for plans, carries them out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from gpuq.models import Reason, Why
+from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
-from gpuq_daemon.policy.plan import plan
+from gpuq_daemon.policy.accounts import Tree
+from gpuq_daemon.policy.engine import Engine
+from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.policy.reasons import explain
-from gpuq_daemon.policy.snapshot import NodeView, Snapshot
+from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Snapshot
+from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.jobs import JobStore
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 30.0
+_LEAST_PAUSE_S = 0.05
 
 
 class Scheduler:
-    """Decides who starts, whenever it is woken and at least every half minute."""
+    """Decides who starts, whenever it is woken and at least every half minute.
+
+    Changes are told by their job's number, after they are committed; what a job asks for is read from the store.
+    """
 
     def __init__(
         self,
         *,
         jobs: JobStore,
+        standing: Standing,
         clock: Clock,
         bell: Bell,
         nodes: Callable[[], tuple[NodeView, ...]],
         down: Callable[[], Mapping[str, str]],
         new_token: Callable[[], str],
         started: Callable[[int], None],
+        recalculate_every_s: float,
     ) -> None:
         self._jobs = jobs
+        self._standing = standing
         self._clock = clock
         self._bell = bell
         self._nodes = nodes
         self._down = down
         self._new_token = new_token
         self._started = started
+        self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
-        self._reasons: Mapping[int, Reason] = {}
+        self._engine = Engine(self._snapshot())
+        self._recalculated_at = self._clock.now()
+
+    # --- what has changed
+
+    def submitted(self, job_ids: Sequence[int]) -> None:
+        """Take up jobs that are pending now."""
+        self._submit(self._jobs.pending_of(job_ids))
+        self.wake()
+
+    def changed(self, job_id: int) -> None:
+        """Look at a pending job anew: something of it was changed."""
+        for job in self._jobs.pending_of([job_id]):
+            self._tell_fates(job)
+            self._engine.update(job)
+        self.wake()
+
+    def removed(self, job_id: int) -> None:
+        """Drop a job that was pending and has ended."""
+        self._engine.remove(job_id)
+        self._tell_end(job_id)
+        self.wake()
+
+    def ended(self, job_id: int) -> None:
+        """Give back what a job held; if it is pending again, take it up."""
+        fates = self._jobs.fates([job_id])
+        if job_id in fates:
+            self._engine.end(job_id, fates[job_id])
+            self._tell_end(job_id)
+        else:
+            self._reset()
+        self.wake()
+
+    def moved(self, job_id: int) -> None:
+        """Look anew at the nodes that an active job holds."""
+        self._reset()
+
+    def rules_changed(self) -> None:
+        """Take up what operators have changed: accounts, limits, reservations, nodes."""
+        self._reset()
+        self.wake()
 
     def wake(self) -> None:
         """Ask for a pass as soon as the present one is over."""
         self._woken.set()
 
+    # --- what others ask
+
     def reason(self, job_id: int) -> Reason | None:
         """Return why the last pass left the job waiting, None if it has not seen it."""
-        return self._reasons.get(job_id)
+        try:
+            return self._engine.reason(job_id)
+        except KeyError:
+            return None
 
     def explain(self, job_id: int, gpu_kind: str) -> Why:
         """Return why the pending job waits, from the present state of things.
@@ -59,29 +118,32 @@ class Scheduler:
         """
         return explain(self.snapshot(), job_id, gpu_kind=gpu_kind)
 
+    def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
+        """Return every term of a pending job's priority.
+
+        Raises:
+            KeyError: the job does not wait.
+        """
+        return self._engine.terms(job_id)
+
+    def test_start(self, job: PendingJob, gpu_kind: str) -> Why:
+        """Return what would become of a job if it were queued now; nothing is."""
+        there = self.snapshot()
+        return explain(replace(there, pending=(*there.pending, job)), job.job_id, gpu_kind=gpu_kind)
+
+    def shares(self) -> tuple[Tree, Shares]:
+        """Return the tree of accounts and the shares as of now."""
+        return self._standing.tree(), self._standing.shares(self._clock.now())
+
+    def rules(self) -> Rules:
+        """Return the settings in force."""
+        return self._standing.rules()
+
     def snapshot(self) -> Snapshot:
         """Return what the policy would see now."""
-        nodes = self._nodes()
-        return Snapshot(
-            now=self._clock.now(),
-            nodes=nodes,
-            pending=self._jobs.pending(),
-            active=self._jobs.active(),
-            down={**self._being_placed(nodes), **self._down()},
-        )
+        return self._engine.snapshot(self._clock.now())
 
-    def _being_placed(self, nodes: tuple[NodeView, ...]) -> Mapping[str, str]:
-        """Return the partitions that start nothing while Spark puts a job somewhere.
-
-        Spark Standalone chooses the nodes itself. A gang that fits will be placed, but on which nodes is known only
-        when its workers tell; where a node has several GPUs, what fits next to it depends on that.
-        """
-        shared = {node.partition for node in nodes if node.gpus > 1}
-        return {
-            partition: f"Spark is placing job {job_id}"
-            for partition, job_id in self._jobs.unplaced().items()
-            if partition in shared
-        }
+    # --- passes
 
     async def run(self) -> None:
         """Make a pass whenever woken, for ever."""
@@ -89,21 +151,98 @@ class Scheduler:
             try:
                 await self.pass_once()
             except Exception:
-                logger.exception("the scheduling pass failed; the next one tries again")
+                logger.exception("the scheduling pass failed; the next one begins anew")
+                self._reset()
             try:
-                await asyncio.wait_for(self._woken.wait(), _LONGEST_PAUSE_S)
+                await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s))
             except TimeoutError:
                 continue
 
     async def pass_once(self) -> None:
         """Plan once, commit the starts, and hand each on to be launched."""
         self._woken.clear()
-        decided = plan(self.snapshot())
-        self._reasons = decided.reasons
+        now = self._clock.now()
+        if now - self._recalculated_at >= self._every_s:
+            self._recalculate(now)
+        self._engine.set_down(self._stopped_partitions())
+        decided = self._engine.plan(now)
+        for job_id in decided.expired:
+            await self._expire(job_id)
         if not decided.starts:
             return
         with_tokens = [(start, self._new_token()) for start in decided.starts]
-        for job_id in await self._jobs.start(with_tokens, now=self._clock.now()):
-            logger.info("planned", extra={"job_id": job_id})
-            self._started(job_id)
+        began = await self._jobs.start(with_tokens, now=now)
+        for job in self._jobs.active_of(began):
+            self._engine.begin(job)
+            logger.info("planned", extra={"job_id": job.job_id})
+            self._started(job.job_id)
         self._bell.ring()
+        if len(began) < len(decided.starts):
+            self._reset()  # some were cancelled while the plan was made
+        if self._stopped_partitions():
+            self.wake()
+
+    async def _expire(self, job_id: int) -> None:
+        logger.info("missed its deadline", extra={"job_id": job_id})
+        await self._jobs.intend(job_id, Intent.CANCEL, now=self._clock.now())
+        self.removed(job_id)
+        self._bell.ring()
+
+    def _recalculate(self, now: float) -> None:
+        self._recalculated_at = now
+        shares = self._standing.shares(now)
+        self._engine.recalculate(shares, self._standing.used_gpu_s(now))
+
+    def _reset(self) -> None:
+        promises = dict(self._engine.snapshot(self._clock.now()).promises)
+        self._engine.reset(replace(self._snapshot(), promises=promises))
+        self.wake()
+
+    def _snapshot(self) -> Snapshot:
+        """Read everything from the store."""
+        now = self._clock.now()
+        pending = self._jobs.pending()
+        targets = {target for job in pending for one in job.dependencies for target in one.targets}
+        return Snapshot(
+            now=now,
+            nodes=self._standing.drained(self._nodes()),
+            pending=pending,
+            active=self._jobs.active(),
+            down=self._stopped_partitions(),
+            rules=self._standing.rules(),
+            shares=self._standing.shares(now),
+            used_gpu_s=self._standing.used_gpu_s(now),
+            fates=self._jobs.fates(targets),
+            reservations=self._standing.reservations(),
+        )
+
+    def _submit(self, jobs: Iterable[PendingJob]) -> None:
+        for job in jobs:
+            self._tell_fates(job)
+            self._engine.submit(job)
+
+    def _tell_fates(self, job: PendingJob) -> None:
+        targets = {target for one in job.dependencies for target in one.targets}
+        if targets:
+            for target, fate in self._jobs.fates(targets).items():
+                self._engine.fate(target, fate)
+
+    def _tell_end(self, job_id: int) -> None:
+        """Tell those who wait for the job, or for the array it belongs to, what became of it."""
+        ids = [job_id, *self._jobs.array_of(job_id)]
+        for target, fate in self._jobs.fates(ids).items():
+            self._engine.fate(target, fate)
+
+    def _stopped_partitions(self) -> Mapping[str, str]:
+        """Return the partitions that start nothing now, with the reason: a dead engine, or one that is busy.
+
+        Spark Standalone chooses the nodes itself. A gang that fits will be placed, but on which nodes is known only
+        when its workers tell; where a node has several GPUs, what fits next to it depends on that.
+        """
+        shared = {node.partition for node in self._nodes() if node.gpus > 1}
+        placing = {
+            partition: f"Spark is placing job {job_id}"
+            for partition, job_id in self._jobs.unplaced().items()
+            if partition in shared
+        }
+        return {**placing, **self._down()}

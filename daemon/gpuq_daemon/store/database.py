@@ -63,6 +63,10 @@ class Database:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    def tuples(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Go through what is committed, one row at a time; for answers of very many rows."""
+        yield from self._reader.execute(sql, params or {})
+
     def close(self) -> None:
         """Commit what is queued, then close the file."""
         self._requests.put(None)

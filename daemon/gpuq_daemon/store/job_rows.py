@@ -16,9 +16,9 @@ from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
 
-PENDING_COLUMNS = """id, user, partition, submitted_at, workers, gpus_per_worker, gpu_type, cpus_per_worker,
-  memory_mib_per_worker, nodes_wanted, exclusive, layout, account, qos, name, time_limit_s, nice, is_top, hold,
-  begin_at, deadline, waits_for, reservation, array_id, throttle"""
+PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
+  begin_at, deadline, waits_for, reservation, array_id, throttle,
+  workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout"""
 ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
   j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker, a.started_at,
   a.started_at + j.time_limit_s AS until, l.node, l.gpus"""
@@ -61,42 +61,50 @@ def fate_of(state: str) -> Fate | None:
     return _FATES.get(JobState(state))
 
 
-def pending_job(row: dict[str, Any]) -> PendingJob:
-    """Return a row of `PENDING_COLUMNS` as the policy sees it; like gangs and names are one object."""
-    waits_for, hold = row["waits_for"], row["hold"]
+def pending_jobs(rows: Iterable[tuple[Any, ...]]) -> tuple[PendingJob, ...]:
+    """Return rows of `PENDING_COLUMNS` as the policy sees them; like gangs and names are one object."""
+    return tuple(_pending_job(*row) for row in rows)
+
+
+def _pending_job(
+    job_id: int,
+    user: str,
+    partition: str,
+    submitted_at: float,
+    account: str,
+    qos: str,
+    name: str,
+    time_limit_s: int | None,
+    nice: int,
+    is_top: int,
+    hold: str | None,
+    begin_at: float | None,
+    deadline: float | None,
+    waits_for: str | None,
+    reservation: str | None,
+    array_id: int | None,
+    throttle: int | None,
+    *gang: Any,
+) -> PendingJob:
     return PendingJob(
-        job_id=row["id"],
-        user=intern(row["user"]),
-        partition=intern(row["partition"]),
-        submitted_at=row["submitted_at"],
-        gang=gang_of(row),
-        account=intern(row["account"]),
-        qos=intern(row["qos"]),
-        name=intern(row["name"]),
-        time_limit_s=row["time_limit_s"],
-        nice=row["nice"],
-        is_top=row["is_top"] == 1,
+        job_id=job_id,
+        user=intern(user),
+        partition=intern(partition),
+        submitted_at=submitted_at,
+        gang=_gang(*gang),
+        account=intern(account),
+        qos=intern(qos),
+        name=intern(name),
+        time_limit_s=time_limit_s,
+        nice=nice,
+        is_top=is_top == 1,
         hold=None if hold is None else Hold(hold),
-        begin_at=row["begin_at"],
-        deadline=row["deadline"],
+        begin_at=begin_at,
+        deadline=deadline,
         dependencies=() if waits_for is None else dependencies_of(waits_for),
-        reservation=row["reservation"],
-        array_id=row["array_id"],
-        throttle=row["throttle"],
-    )
-
-
-def gang_of(row: dict[str, Any]) -> Gang:
-    """Return the gang that a row of jobs asks for."""
-    return _gang(
-        row["workers"],
-        row["gpus_per_worker"],
-        row["gpu_type"],
-        row["cpus_per_worker"],
-        row["memory_mib_per_worker"],
-        row["nodes_wanted"],
-        row["exclusive"],
-        row["layout"],
+        reservation=reservation,
+        array_id=array_id,
+        throttle=throttle,
     )
 
 

@@ -39,7 +39,7 @@ from gpuq_daemon.store.job_rows import (
     active_jobs,
     fate_of,
     job_of,
-    pending_job,
+    pending_jobs,
     rank_of,
     spec_of,
 )
@@ -140,17 +140,16 @@ class JobStore:
 
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
-        rows = self._db.rows(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id")
-        return tuple(pending_job(row) for row in rows)
+        return pending_jobs(self._db.tuples(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))
 
     def pending_of(self, job_ids: Iterable[int]) -> tuple[PendingJob, ...]:
         """Return those of the jobs that wait, by id."""
-        rows = self._db.rows(
+        rows = self._db.tuples(
             f"""SELECT {PENDING_COLUMNS} FROM jobs
                 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'PENDING' ORDER BY id""",
             _ids(job_ids),
         )
-        return tuple(pending_job(row) for row in rows)
+        return pending_jobs(rows)
 
     def next_id(self) -> int:
         """Return a number that no job has, larger than all."""
