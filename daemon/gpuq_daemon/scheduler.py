@@ -11,7 +11,7 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.policy.plan import plan
 from gpuq_daemon.policy.reasons import explain
-from gpuq_daemon.policy.snapshot import NodeView, Snapshot
+from gpuq_daemon.policy.snapshot import NodeView, Promise, Snapshot
 from gpuq_daemon.store.jobs import JobStore
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Scheduler:
         self._started = started
         self._woken = asyncio.Event()
         self._reasons: Mapping[int, Reason] = {}
+        self._promises: Mapping[int, Promise] = {}
 
     def wake(self) -> None:
         """Ask for a pass as soon as the present one is over."""
@@ -67,6 +68,7 @@ class Scheduler:
             pending=self._jobs.pending(),
             active=self._jobs.active(),
             down=self._down(),
+            promises=self._promises,
         )
 
     async def run(self) -> None:
@@ -86,6 +88,7 @@ class Scheduler:
         self._woken.clear()
         decided = plan(self.snapshot())
         self._reasons = decided.reasons
+        self._promises = decided.promises
         if not decided.starts:
             return
         with_tokens = [(start, self._new_token()) for start in decided.starts]

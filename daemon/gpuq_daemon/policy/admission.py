@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gpuq.models import JobSpec
-from gpuq_daemon.policy.placement import largest_gang
+from gpuq_daemon.policy.billing import Billing
+from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.room import Room
 from gpuq_daemon.policy.snapshot import NodeView
+from gpuq_daemon.policy.spots import is_possible
 
 LONGEST_NAME = 128
 LONGEST_ARGS = 64 * 1024
@@ -29,7 +33,7 @@ def refusal(
         _bad_numbers(spec)
         or _bad_text(spec, name)
         or _bad_script(spec, max_script_bytes)
-        or _never_fits(spec, partition, [n for n in nodes if n.partition == partition], gpu_kind)
+        or _never_fits(spec, partition, nodes, gpu_kind)
     )
 
 
@@ -104,20 +108,58 @@ def _defines_main_fun(node: ast.stmt) -> bool:
 
 
 def _never_fits(spec: JobSpec, partition: str, nodes: Sequence[NodeView], gpu_kind: str) -> str | None:
-    total = sum(node.gpus for node in nodes)
+    return never_fits(Gang(workers=spec.workers, gpus_per_worker=spec.gpus_per_worker), partition, nodes, gpu_kind)
+
+
+def never_fits(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind: str = "GPU") -> str | None:
+    """Return why a gang could not run even if all nodes of its partition were up and free, or None.
+
+    Drained and lost nodes count: they may come back.
+    """
+    suited = [n for n in nodes if n.partition == partition and gang.gpu_type in (None, n.gpu_type)]
+    if gang.gpu_type is not None and not any(node.gpus for node in suited):
+        known = sorted({node.gpu_type for node in nodes if node.partition == partition and node.gpus})
+        return f"There is no {gang.gpu_type} in partition {partition}; there is {', '.join(known)}."
+    if gang.nodes is not None and not 1 <= gang.nodes <= gang.workers:
+        return f"{gang.workers} workers cannot lie on exactly {gang.nodes} nodes: each node takes at least one."
+    return _too_large(gang, partition, suited, gpu_kind) or _bad_fit(gang, partition, nodes)
+
+
+def _too_large(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind: str) -> str | None:
+    by_model: dict[str, list[int]] = {}
+    for node in nodes:
+        by_model.setdefault(node.gpu_type, []).append(node.gpus)
+    total = max((sum(gpus) for gpus in by_model.values()), default=0)
     kinds = gpu_kind if total == 1 else f"{gpu_kind}s"
-    if spec.gpus > total:
-        return f"The job asks for {spec.gpus} GPUs, the cluster has {total} {kinds} in partition {partition}."
-    largest = max((node.gpus for node in nodes), default=0)
-    if spec.gpus_per_worker > largest:
+    one_model = " of one model" if len(by_model) > 1 else ""
+    if gang.gpus > total:
         return (
-            f"A worker asks for {spec.gpus_per_worker} GPUs, the largest node of partition {partition} has "
+            f"The job asks for {gang.gpus} GPUs, the cluster has {total} {kinds}{one_model} in partition {partition}."
+        )
+    largest = max((node.gpus for node in nodes), default=0)
+    if gang.gpus_per_worker > largest:
+        return (
+            f"A worker asks for {gang.gpus_per_worker} GPUs, the largest node of partition {partition} has "
             f"{largest}: use more workers with fewer GPUs each."
         )
-    fit = largest_gang(tuple(nodes), spec.gpus_per_worker)
-    if spec.workers > fit:
+    fit = max(sum(gpus // gang.gpus_per_worker for gpus in model) for model in by_model.values())
+    if gang.workers > fit:
         return (
-            f"The job asks for {spec.workers} workers with {spec.gpus_per_worker} GPUs each, the nodes of "
+            f"The job asks for {gang.workers} workers with {gang.gpus_per_worker} GPUs each, the nodes of "
             f"partition {partition} hold {fit} such workers."
         )
     return None
+
+
+def _bad_fit(gang: Gang, partition: str, nodes: Sequence[NodeView]) -> str | None:
+    """Nodes, CPUs, memory, parameter servers: what placement itself says of empty nodes."""
+    room = Room([replace(node, is_up=True, drained=None) for node in nodes], billing=Billing())
+    if is_possible(room, partition, gang, None):
+        return None
+    return (
+        f"No nodes of partition {partition} could hold {gang.workers} workers with {gang.gpus_per_worker} GPUs, "
+        f"{gang.cpus_per_worker} CPUs and {gang.memory_mib_per_worker} MiB each"
+        + (f" on exactly {gang.nodes} nodes" if gang.nodes is not None else "")
+        + (f" and {gang.ps} parameter servers" if gang.ps else "")
+        + ", even if they were empty: ask for less."
+    )

@@ -11,11 +11,11 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
-from gpuq.models import Reason
+from gpuq.models import PriorityTerm, Reason
 from gpuq_daemon.policy.conditions import next_change, unmet
 from gpuq_daemon.policy.dependency import Fate, Kind
 from gpuq_daemon.policy.fairtree import Shares
-from gpuq_daemon.policy.limits import Counts, Owner, Scope
+from gpuq_daemon.policy.limits import Block, Counts, Owner, Scope
 from gpuq_daemon.policy.line import Cursor, Line
 from gpuq_daemon.policy.names import Names
 from gpuq_daemon.policy.plan import facts_of
@@ -201,13 +201,54 @@ class Engine:
         """Return the jobs that wait."""
         return self._pending.keys()
 
-    def queue_before(self, job_id: int) -> int:
-        """Return how many jobs of its partition that may start go before a job; 0 if it may not itself."""
+    # --- what explanations are made of
+
+    def view(self) -> Snapshot:
+        """Return the world without its jobs, as of the last pass, with the fates of what jobs wait for."""
+        return replace(self._world, now=self._facts.now, fates=self._fates)
+
+    def starts(self, job_id: int) -> bool:
+        """Return whether the last pass starts a job."""
+        return self._walk is not None and any(start.job_id == job_id for start in self._walk.starts)
+
+    def promise(self, job_id: int) -> Promise | None:
+        """Return the start promised to a job, if there is one."""
+        return self._promises.get(job_id)
+
+    def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
+        """Return the terms of a pending job's priority."""
+        return self._ranking.terms(self._pending[job_id])
+
+    def block(self, job_id: int) -> Block | None:
+        """Return the limit that stops a pending job, or None."""
+        return None if self._walk is None else self._walk.block(self._pending[job_id])
+
+    def free_and_total(self, job: PendingJob) -> tuple[int, int]:
+        """Return the free GPUs of the nodes a job may use, after the last pass, and all of them."""
+        return self._room.free_and_total(job.partition, job.gang.gpu_type)
+
+    def kept_from(self, job: PendingJob) -> int:
+        """Return the GPUs that are free but kept for promised starts, on the nodes a job may use."""
+        return sum(self._room.kept_idle(pool) for pool in self._room.pools(job.partition, job.gang))
+
+    def ahead_of(self, job_id: int) -> Iterator[PendingJob]:
+        """Go through the jobs of its partition that go before a job, may start and do not; in no order."""
         key = self._keys.get(job_id)
-        if key is None:
-            return 0
         partition = self._pending[job_id].partition
-        return sum(line.before(key) for line in self._lines.values() if line.shape[0] == partition)
+        if key is None:
+            return
+        for line in self._lines.values():
+            if line.shape[0] == partition:
+                for other in line.before(key):
+                    if not self.starts(other):
+                        yield self._pending[other]
+
+    def active_in(self, job: PendingJob) -> Iterator[ActiveJob]:
+        """Go through the active jobs on nodes a job may use."""
+        for pool in self._room.pools(job.partition, job.gang):
+            for _, job_id in pool.releases:
+                if job_id in self._active:
+                    yield self._active[job_id]
 
     def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, Cursor | PendingJob]]:
         kept: list[tuple[Key, int, Cursor | PendingJob]] = []
@@ -380,10 +421,11 @@ class Engine:
             if bucket is None or owner in line.parked:
                 continue
             gpus, seconds = line.shape[2].gpus, line.time_limit_s
-            if self._counts.block(owner, gpus, seconds, end=None) is not None:
+            block = self._counts.block(owner, gpus, seconds, end=None)
+            if block is not None:
+                # While that one limit is reached nothing else matters: wait for an end in its scope.
                 line.park(owner)
-                for row in self._counts.rows(owner):
-                    self._parked.setdefault(row.scope, set()).add(((line.shape, line.time_limit_s), owner))
+                self._parked.setdefault(block.scope, set()).add(((line.shape, line.time_limit_s), owner))
         self._stopped.clear()
 
     def _unpark(self, scopes: Iterable[Scope]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from math import inf
 
@@ -73,9 +74,12 @@ class Line:
         if bucket:
             del self.heads[bisect_left(self.heads, (bucket[0], owner))]
 
-    def before(self, key: Key) -> int:
-        """Return how many jobs of the line go before `key`."""
-        return sum(bisect_left(bucket, key) for bucket in self.buckets.values())
+    def before(self, key: Key) -> Iterator[int]:
+        """Go through the jobs of the line that go before `key`, parked ones left out; in no order."""
+        for owner, bucket in self.buckets.items():
+            if owner not in self.parked:
+                for _, _, _, job_id in bucket[: bisect_left(bucket, key)]:
+                    yield job_id
 
 
 class Cursor:

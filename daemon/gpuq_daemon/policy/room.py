@@ -47,8 +47,12 @@ class Slot(NamedTuple):
     spot: Spot
 
     def is_on_at(self, t: float) -> bool:
-        """Return whether the slot has begun and not ended; one that begins at infinity is on there."""
-        return self.start <= t and (t < self.end or t == self.start)
+        """Return whether the slot has begun and not ended.
+
+        A job without a time limit that runs is taken to end at infinity; one that is only promised a start is
+        not, or a promise behind it would keep it from its own.
+        """
+        return self.start <= t and (t < self.end or self.end == inf)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,6 +13,7 @@ from sqlite_utils import Database as Tables
 
 from gpuq.errors import NotFoundError
 from gpuq.models import Job, JobSpec, JobState, Rank
+from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.lifecycle import (
     CANCELLED_EXIT,
     Action,
@@ -126,10 +127,16 @@ class JobStore:
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
         rows = self._db.rows(
-            """SELECT id AS job_id, user, partition, workers, gpus_per_worker, submitted_at
+            """SELECT id AS job_id, user, name, partition, time_limit_s, workers, gpus_per_worker, submitted_at
                FROM jobs WHERE state = 'PENDING' ORDER BY id"""
         )
-        return tuple(PendingJob(**row) for row in rows)
+        gangs: dict[tuple[int, int], Gang] = {}  # one for all that are alike: there may be 100 000 jobs
+        pending: list[PendingJob] = []
+        for row in rows:
+            shape = (row.pop("workers"), row.pop("gpus_per_worker"))
+            gang = gangs.get(shape) or gangs.setdefault(shape, Gang(workers=shape[0], gpus_per_worker=shape[1]))
+            pending.append(PendingJob(**row, gang=gang))
+        return tuple(pending)
 
     def count_pending(self) -> int:
         """Return how many jobs wait."""
@@ -138,7 +145,7 @@ class JobStore:
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
         rows = self._db.rows(
-            f"""SELECT j.id AS job_id, j.user, j.partition, l.node, l.gpus,
+            f"""SELECT j.id AS job_id, j.user, j.name, j.partition, l.node, l.gpus, a.started_at,
                        a.started_at + j.time_limit_s AS until
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
