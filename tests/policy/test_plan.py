@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.models import Reason
+from gpuq_daemon.policy.billing import Billing
+from gpuq_daemon.policy.fairtree import Shares
 from gpuq_daemon.policy.gang import Layout
 from gpuq_daemon.policy.limits import Limit, Limits, rows_of
 from gpuq_daemon.policy.plan import plan
@@ -88,8 +90,6 @@ def test_a_gang_never_mixes_models():
 
 
 def test_who_names_no_model_gets_the_cheapest():
-    from gpuq_daemon.policy.billing import Billing
-
     mixed = (a_node("n1", gpu_type="a100"), a_node("n2", gpu_type="v100"))
     rules = Rules(billing=Billing(gpu_types={"a100": 1.0, "v100": 0.4}))
 
@@ -204,8 +204,6 @@ def test_a_better_ranked_arrival_does_not_move_a_promise():
 def test_who_has_waited_too_long_goes_first():
     rules = Rules(guard_after_s=500.0)
     waiting = [a_job(1, nice=-(10**6), submitted_at=900.0), a_job(2, submitted_at=10.0)]
-    from gpuq_daemon.policy.fairtree import Shares
-
     decided = plan(
         a_snapshot(waiting, on=[a_node(gpus=1)], rules=rules, shares=Shares(at=1000.0, accounts={}, users={}))
     )

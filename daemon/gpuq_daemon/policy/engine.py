@@ -233,7 +233,7 @@ class Engine:
 
     def ahead_of(self, job_id: int) -> Iterator[PendingJob]:
         """Go through the jobs of its partition that go before a job, may start and do not; in no order."""
-        key = self._keys.get(job_id)
+        key = self._key(job_id)
         partition = self._pending[job_id].partition
         if key is None:
             return
@@ -253,11 +253,12 @@ class Engine:
     def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, Cursor | PendingJob]]:
         kept: list[tuple[Key, int, Cursor | PendingJob]] = []
         for promise in sorted(self._promises.values(), key=lambda one: (one.start_at, one.job_id)):
-            key = self._keys.get(promise.job_id)
+            key = self._key(promise.job_id)
             job = self._pending.get(promise.job_id)
-            if key is not None and job is not None and job.partition not in self._world.down:
-                if walk.keep(job, key, promise):
-                    kept.append((key, 0, job))
+            if key is None or job is None or job.partition in self._world.down:
+                continue
+            if walk.keep(job, key, promise):
+                kept.append((key, 0, job))
         return kept
 
     def _go(self, walk: Walk, kept: list[tuple[Key, int, Cursor | PendingJob]]) -> None:
@@ -304,7 +305,6 @@ class Engine:
     def _arrange(self) -> None:
         """Build lines and timers anew."""
         self._ranking = self._counted()
-        self._keys: dict[int, Key] = {}
         self._lines: dict[LineKey, Line] = {}
         self._waiting: dict[int, Reason] = {}
         self._late: set[int] = set()
@@ -312,7 +312,7 @@ class Engine:
         buckets: dict[LineKey, dict[Owner, list[Key]]] = {}
         for job in self._pending.values():
             if self._may_start(job):
-                key = self._keys[job.job_id] = self._ranking.key(job)
+                key = self._ranking.key(job)
                 buckets.setdefault(_line_key(job), {}).setdefault(job.owner, []).append(key)
         for line_key, owners in buckets.items():
             self._lines[line_key] = Line(*line_key)
@@ -321,12 +321,15 @@ class Engine:
     def _reorder(self) -> None:
         """Give every job in line its new key; who may start does not change by it."""
         self._ranking = self._counted()
-        key_with, pending, keys = self._ranking.key_with, self._pending, self._keys
+        ranking, pending = self._ranking, self._pending
+        key_with = ranking.key_with
         for line in self._lines.values():
-            for bucket in line.buckets.values():
-                base = self._ranking.base(pending[bucket[0][3]])
+            partition, _, gang = line.shape
+            size = ranking.size_points(partition, gang)
+            for owner, bucket in line.buckets.items():
+                base = size + ranking.standing_points(owner, partition)
                 for i, (_, _, _, job_id) in enumerate(bucket):
-                    bucket[i] = keys[job_id] = key_with(pending[job_id], base)
+                    bucket[i] = key_with(pending[job_id], base)
             line.fill(line.buckets)
 
     def _counted(self) -> Ranking:
@@ -355,9 +358,14 @@ class Engine:
                 heappush(self._timers, (change, job.job_id))
         return reason is None
 
+    def _key(self, job_id: int) -> Key | None:
+        """Return the key of a pending job that may start, None for all others."""
+        job = self._pending.get(job_id)
+        return None if job is None or job_id in self._waiting else self._ranking.key(job)
+
     def _place(self, job: PendingJob) -> None:
         if self._may_start(job):
-            key = self._keys[job.job_id] = self._ranking.key(job)
+            key = self._ranking.key(job)
             line_key = _line_key(job)
             line = self._lines.get(line_key)
             if line is None:
@@ -365,7 +373,7 @@ class Engine:
             line.add(job.owner, key)
 
     def _unplace(self, job: PendingJob) -> None:
-        key = self._keys.pop(job.job_id, None)
+        key = self._key(job.job_id)
         if key is not None:
             line_key = _line_key(job)
             line = self._lines[line_key]

@@ -196,8 +196,9 @@ def _short(case: Case) -> str:
     start = f"; starts by {clock(case.start_at)}" if case.start_at is not None else ""
     held = "; ".join(_held(holder) for holder in case.holders[:_MOST_HOLDERS])
     left = len(case.holders) - _MOST_HOLDERS
+    ahead = f"; {case.ahead.jobs} {'job' if case.ahead.jobs == 1 else 'jobs'} ahead" if case.ahead.jobs else ""
     more = f" and {left} more {'job' if left == 1 else 'jobs'}" if left > 0 else ""
-    return f"needs {_shape(case)}, {case.free} of {case.total} free{f': {held}{more}' if held else ''}{start}."
+    return f"needs {_shape(case)}, {case.free} of {case.total} free{f': {held}{more}' if held else ''}{ahead}{start}."
 
 
 def _shape(case: Case) -> str:

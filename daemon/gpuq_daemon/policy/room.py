@@ -348,4 +348,4 @@ class Room:
             fit = min(fit, cpus // gang.cpus_per_worker)
         if gang.memory_mib_per_worker:
             fit = min(fit, memory // gang.memory_mib_per_worker)
-        return fit if fit > 0 else 0
+        return max(0, fit)

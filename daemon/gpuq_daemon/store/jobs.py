@@ -72,9 +72,7 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(
-        self, spec: JobSpec, owner: Owner, *, name: str, partition: str, sha256: str, now: float
-    ) -> int:
+    async def add(self, spec: JobSpec, owner: Owner, *, name: str, partition: str, sha256: str, now: float) -> int:
         """Queue a job and return its id. Ids are never given twice."""
 
         def write(tables: Tables) -> int:
@@ -301,9 +299,7 @@ def _state(tables: Tables, job_id: int) -> JobState:
 
 def _advance(tables: Tables, job_id: int, event: Event) -> Step:
     made = step(_state(tables, job_id), event)
-    tables.execute(
-        "UPDATE jobs SET state = :state WHERE id = :job_id", {"state": made.state, "job_id": job_id}
-    )
+    tables.execute("UPDATE jobs SET state = :state WHERE id = :job_id", {"state": made.state, "job_id": job_id})
     return made
 
 
