@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
-from math import inf
+from math import inf, isfinite
 
 from gpuq.models import PriorityTerm, Reason
 from gpuq_daemon.policy.conditions import next_change, unmet
 from gpuq_daemon.policy.dependency import Fate, Kind
 from gpuq_daemon.policy.fairtree import Shares
 from gpuq_daemon.policy.limits import Block, Counts, Owner, Scope
-from gpuq_daemon.policy.line import Cursor, Line
+from gpuq_daemon.policy.line import Ahead, Cursor, Line
 from gpuq_daemon.policy.names import Names
 from gpuq_daemon.policy.plan import facts_of
 from gpuq_daemon.policy.priority import Key, Ranking
@@ -177,14 +177,15 @@ class Engine:
     def reasons(self) -> Iterator[tuple[int, Reason]]:
         """Go through the reasons of all pending jobs, like jobs at once."""
         yield from self._waiting.items()
-        walk = self._walk
+        walk, down = self._walk, self._world.down
+        special = set[int]() if walk is None else walk.special()
         for line in self._lines.values():
             for owner, bucket in line.buckets.items():
                 # All of a bucket have one reason, but those with a promise and the first in line.
-                down = line.shape[0] in self._world.down
-                common = None if walk is None or down else walk.common_reason(owner, line.shape, line.time_limit_s)
+                is_common = walk is not None and line.shape[0] not in down
+                common = walk.common_reason(owner, line.shape, line.time_limit_s) if walk and is_common else None
                 for _, _, _, job_id in bucket:
-                    if common is None or walk is None or walk.is_special(job_id):
+                    if common is None or job_id in special:
                         yield job_id, self.reason(job_id)
                     else:
                         yield job_id, common
@@ -231,17 +232,22 @@ class Engine:
         """Return the GPUs that are free but kept for promised starts, on the nodes a job may use."""
         return sum(self._room.kept_idle(pool) for pool in self._room.pools(job.partition, job.gang))
 
-    def ahead_of(self, job_id: int) -> Iterator[PendingJob]:
-        """Go through the jobs of its partition that go before a job, may start and do not; in no order."""
+    def ahead_of(self, job_id: int) -> Ahead:
+        """Return the jobs of its partition that go before a job, may start and do not."""
         key = self._key(job_id)
         partition = self._pending[job_id].partition
-        if key is None:
-            return
-        for line in self._lines.values():
-            if line.shape[0] == partition:
-                for other in line.before(key):
-                    if not self.starts(other):
-                        yield self._pending[other]
+        jobs, gpus, gpu_s = 0, 0, 0.0
+        started = {start.job_id for start in self._walk.starts} if self._walk is not None else set[int]()
+        for line in self._lines.values() if key is not None else ():
+            if key is not None and line.shape[0] == partition:
+                count = line.before(key)
+                jobs, gpus = jobs + count, gpus + count * line.shape[2].gpus
+                gpu_s += count * line.shape[2].gpus * line.limit_s if count else 0.0
+        for one in (self._pending[other] for other in started):
+            if key is not None and one.partition == partition and self._ranking.key(one) < key:
+                jobs, gpus = jobs - 1, gpus - one.gpus
+                gpu_s -= one.gpus * one.limit_s if isfinite(one.limit_s) else 0.0
+        return Ahead(jobs=jobs, gpus=gpus, gpu_h=gpu_s / 3600 if gpu_s < inf else None)
 
     def active_in(self, job: PendingJob) -> Iterator[ActiveJob]:
         """Go through the active jobs on nodes a job may use."""
@@ -250,8 +256,8 @@ class Engine:
                 if job_id in self._active:
                     yield self._active[job_id]
 
-    def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, Cursor | PendingJob]]:
-        kept: list[tuple[Key, int, Cursor | PendingJob]] = []
+    def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, PendingJob]]:
+        kept: list[tuple[Key, int, PendingJob]] = []
         for promise in sorted(self._promises.values(), key=lambda one: (one.start_at, one.job_id)):
             key = self._key(promise.job_id)
             job = self._pending.get(promise.job_id)
@@ -261,13 +267,14 @@ class Engine:
                 kept.append((key, 0, job))
         return kept
 
-    def _go(self, walk: Walk, kept: list[tuple[Key, int, Cursor | PendingJob]]) -> None:
-        alone = {job.job_id for _, _, job in kept if isinstance(job, PendingJob)}
+    def _go(self, walk: Walk, kept: list[tuple[Key, int, PendingJob]]) -> None:
+        alone = {job.job_id for _, _, job in kept}
         down = self._world.down
-        heap = kept
-        for number, line in enumerate(self._lines.values(), 1):
-            if line.heads and line.shape[0] not in down:
-                heap.append((line.heads[0][0], number, Cursor(line)))
+        lines = enumerate(self._lines.values(), 1)
+        heap: list[tuple[Key, int, PendingJob | Line | Cursor]] = [
+            (line.heads[0][0], number, line) for number, line in lines if line.heads and line.shape[0] not in down
+        ]
+        heap += kept
         heapify(heap)
         while heap:
             key, number, where = heap[0]
@@ -275,17 +282,18 @@ class Engine:
                 heappop(heap)
                 walk.visit(where, key)
                 continue
-            if not self._step(walk, where, key, alone) or (following := where.peek()) is None:
+            line = where.line if isinstance(where, Cursor) else where
+            if walk.is_over(line.shape, line.limit_s):
+                heappop(heap)
+                continue
+            cursor = where if isinstance(where, Cursor) else Cursor(where)
+            if not self._step(walk, cursor, key, alone) or (following := cursor.peek()) is None:
                 heappop(heap)
             else:
-                heapreplace(heap, (following, number, where))
+                heapreplace(heap, (following, number, cursor))
 
     def _step(self, walk: Walk, cursor: Cursor, key: Key, alone: set[int]) -> bool:
         """Look at the next job of a line; return whether those behind it are worth a look."""
-        line = cursor.line
-        partition, _, gang = line.shape
-        if walk.has_failed(line.shape, line.limit_s) and walk.is_closed(partition, gang):
-            return False
         owner, place = cursor.take()
         if key[3] in alone:
             cursor.follow(owner, place)
@@ -294,7 +302,7 @@ class Engine:
             case Seen.IMPOSSIBLE:
                 return False
             case Seen.LIMITED:
-                self._stopped.append((line, owner))
+                self._stopped.append((cursor.line, owner))
                 return True
             case Seen.STARTED | Seen.BLOCKED:
                 cursor.follow(owner, place)

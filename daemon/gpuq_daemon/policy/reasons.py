@@ -14,18 +14,10 @@ from gpuq_daemon.policy.dependency import Dependency, Fate, Kind, Standing, stan
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.fairtree import Share
 from gpuq_daemon.policy.limits import Block
+from gpuq_daemon.policy.line import Ahead
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Snapshot
 
 _MOST_HOLDERS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
-    """The jobs of the same partition that may start and go before: how many, and what they want."""
-
-    jobs: int = 0
-    gpus: int = 0
-    gpu_h: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +82,12 @@ def _case(engine: Engine, job_id: int, gpu_kind: str) -> Case:
         gpu_kind=gpu_kind,
         free=free,
         total=total,
-        ahead=_sum(engine.ahead_of(job_id)),
+        ahead=engine.ahead_of(job_id),
         holders=holders,
         start_at=promise.start_at if promise is not None and isfinite(promise.start_at) else None,
         kept=engine.kept_from(job),
         block=engine.block(job_id),
     )
-
-
-def _sum(jobs: Iterable[PendingJob]) -> Ahead:
-    count, gpus, gpu_s = 0, 0, 0.0
-    for job in jobs:
-        count, gpus, gpu_s = count + 1, gpus + job.gpus, gpu_s + job.gpus * job.limit_s
-    return Ahead(jobs=count, gpus=gpus, gpu_h=gpu_s / 3600 if gpu_s < inf else None)
 
 
 def _holders(active: Iterable[ActiveJob], nodes: Iterable[str] | None) -> list[Holder]:
