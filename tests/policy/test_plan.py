@@ -201,6 +201,15 @@ def test_a_better_ranked_arrival_does_not_move_a_promise():
     assert decided.promises[2].start_at == 1100.0
 
 
+def test_nobody_slips_in_when_a_promised_start_is_due():
+    kept = Promise(job_id=3, start_at=1000.0, gpu_type="", workers_by_node={"n1": 1})
+    waiting = [a_job(2, time_limit_s=10), a_job(3, time_limit_s=10)]
+
+    decided = plan(a_snapshot(waiting, on=[a_node(gpus=1)], promises={3: kept}))
+
+    assert started(decided) == [3]
+
+
 def test_who_has_waited_too_long_goes_first():
     rules = Rules(guard_after_s=500.0)
     waiting = [a_job(1, nice=-(10**6), submitted_at=900.0), a_job(2, submitted_at=10.0)]

@@ -227,7 +227,7 @@ class Room:
 
     def still_stands(self, slot: Slot, reservation: str | None) -> bool:
         """Return whether a slot could be put now and kept: its time has not passed and its room is there."""
-        if slot.start <= self.now:
+        if slot.start < self.now:
             return False
         needed: dict[int, Vector] = {}
         for node, gpus, cpus, memory in slot.spot.takes:

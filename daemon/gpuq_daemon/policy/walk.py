@@ -16,7 +16,7 @@ from gpuq.models import Reason
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Block, Counts, Owner
 from gpuq_daemon.policy.priority import Key, tier
-from gpuq_daemon.policy.room import Pool, Room, Slot, Spot
+from gpuq_daemon.policy.room import OVERDUE_S, Pool, Room, Slot, Spot
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Promise, Start
 from gpuq_daemon.policy.spots import earliest, is_possible, slot_of, spot_now, spot_with
@@ -71,11 +71,17 @@ class Walk:
     def keep(self, job: PendingJob, key: Key, promise: Promise) -> bool:
         """Put a job's promise of the pass before where it was, if it still stands; return whether it does."""
         spot = self._spot_of(job, promise)
-        slot = None if spot is None else slot_of(job.job_id, promise.start_at, job.limit_s, spot)
-        if slot is None or not self.room.still_stands(slot, job.reservation):
+        if spot is None:
             return False
-        self._put(job, key, slot)
-        return True
+        # A start that is due now is kept as well: nobody may slip in between. If a job outlives its limit, the
+        # promise holds for the moment it is gone.
+        starts = (promise.start_at,) if promise.start_at > self.now else (self.now, self.now + OVERDUE_S)
+        for start in starts:
+            slot = slot_of(job.job_id, start, job.limit_s, spot)
+            if self.room.still_stands(slot, job.reservation):
+                self._put(job, key, slot)
+                return True
+        return False
 
     def _spot_of(self, job: PendingJob, promise: Promise) -> Spot | None:
         pools = [p for p in self.room.pools(job.partition, job.gang) if p.gpu_type == promise.gpu_type]
