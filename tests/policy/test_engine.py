@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -171,6 +172,70 @@ def test_the_incremental_pass_is_the_full_one(data: st.DataObject):
             engine.recalculate(data.draw(shares()), {("user", "ann"): 100.0})
         elif what == "down":
             engine.set_down(data.draw(st.sampled_from([{}, {"main": "no answer"}])))
+        same(engine, now)
+
+
+def some_job(rng: random.Random, job_id: int) -> PendingJob:
+    """Return a job of a full cluster: mostly ready to start, often in the way of others."""
+    kind = rng.choice([kind for kind in Kind if kind is not Kind.SINGLETON])
+    targets = tuple({rng.randrange(max(1, job_id - 6), job_id + 1) for _ in range(2)} - {job_id})
+    depends = targets and rng.random() < 0.25
+    return PendingJob(
+        job_id=job_id,
+        user=rng.choice(USERS),
+        account=rng.choice(ACCOUNTS),
+        qos=rng.choice(("normal", "high")),
+        partition="main",
+        name=rng.choice(("x", "y")),
+        submitted_at=float(job_id),
+        gang=Gang(
+            workers=rng.choice((1, 1, 2, 3)),
+            gpus_per_worker=rng.choice((1, 2, 4)),
+            gpu_type=rng.choice(("a", "v", None)),
+        ),
+        time_limit_s=rng.choice((None, 50, 100, 500)),
+        nice=rng.choice((0, 0, 100)),
+        hold=Hold.USER if rng.random() < 0.05 else None,
+        begin_at=1000.0 + rng.randrange(2000) if rng.random() < 0.1 else None,
+        dependencies=(Dependency(kind=kind, targets=targets),) if depends else
+        (Dependency(kind=Kind.SINGLETON),) if rng.random() < 0.1 else (),
+        array_id=7 if job_id % 5 == 0 else None,
+        throttle=1 if job_id % 5 == 0 else None,
+    )  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_incremental_pass_stays_the_full_one_in_a_long_run_of_a_full_cluster(seed: int):
+    rng = random.Random(seed)
+    nodes = tuple(
+        NodeView(name=f"n{i}", partition="main", gpus=rng.choice((4, 8)), gpu_type="av"[i % 2]) for i in range(4)
+    )
+    limits = Limits(
+        users={"ann": Limit(running_gpus=4), "bob": Limit(running_jobs=2)},
+        accounts={"a": Limit(running_gpus=12)},
+        qos_users={"high": Limit(running_jobs=1)},
+    )
+    rules = Rules(limits=limits, promises=rng.choice((1, 2, 4)), idle_budget=rng.choice((0.3, 1.0)))
+    engine = Engine(Snapshot(now=1000.0, nodes=nodes, pending=(), active=(), rules=rules))
+    now, next_id = 1000.0, 1
+
+    for _ in range(80):
+        decided = engine.plan(now)
+        view = engine.snapshot(now)
+        pending = {job.job_id: job for job in view.pending}
+        for start in decided.starts:
+            if rng.random() < 0.9:  # some were cancelled meanwhile, or came too late
+                engine.begin(begun(pending[start.job_id], start, now))
+        now += rng.choice((0.0, 1.0, 10.0, 40.0))
+        if len(pending) < 12 or rng.random() < 0.3:
+            engine.submit(some_job(rng, next_id))
+            next_id += 1
+        if view.active and rng.random() < 0.6:
+            ended = rng.choice(view.active)
+            engine.end(ended.job_id, rng.choice((Fate.OK, Fate.FAILED)))
+        if rng.random() < 0.05 and pending:
+            engine.remove(rng.choice(sorted(pending)))
         same(engine, now)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
-from math import inf
+from math import inf, isfinite
 
-from gpuq.models import Reason
+from gpuq.models import PriorityTerm, Reason
 from gpuq_daemon.policy.conditions import next_change, unmet
 from gpuq_daemon.policy.dependency import Fate, Kind
 from gpuq_daemon.policy.fairtree import Shares
-from gpuq_daemon.policy.limits import Counts, Owner, Scope
-from gpuq_daemon.policy.line import Cursor, Line
+from gpuq_daemon.policy.limits import Block, Counts, Owner, Scope
+from gpuq_daemon.policy.line import Ahead, Cursor, Line
 from gpuq_daemon.policy.names import Names
 from gpuq_daemon.policy.plan import facts_of
 from gpuq_daemon.policy.priority import Key, Ranking
@@ -177,14 +177,15 @@ class Engine:
     def reasons(self) -> Iterator[tuple[int, Reason]]:
         """Go through the reasons of all pending jobs, like jobs at once."""
         yield from self._waiting.items()
-        walk = self._walk
+        walk, down = self._walk, self._world.down
+        special = set[int]() if walk is None else walk.special()
         for line in self._lines.values():
             for owner, bucket in line.buckets.items():
                 # All of a bucket have one reason, but those with a promise and the first in line.
-                down = line.shape[0] in self._world.down
-                common = None if walk is None or down else walk.common_reason(owner, line.shape, line.time_limit_s)
+                is_common = walk is not None and line.shape[0] not in down
+                common = walk.common_reason(owner, line.shape, line.time_limit_s) if walk and is_common else None
                 for _, _, _, job_id in bucket:
-                    if common is None or walk is None or walk.is_special(job_id):
+                    if common is None or job_id in special:
                         yield job_id, self.reason(job_id)
                     else:
                         yield job_id, common
@@ -201,31 +202,79 @@ class Engine:
         """Return the jobs that wait."""
         return self._pending.keys()
 
-    def queue_before(self, job_id: int) -> int:
-        """Return how many jobs of its partition that may start go before a job; 0 if it may not itself."""
-        key = self._keys.get(job_id)
-        if key is None:
-            return 0
-        partition = self._pending[job_id].partition
-        return sum(line.before(key) for line in self._lines.values() if line.shape[0] == partition)
+    # --- what explanations are made of
 
-    def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, Cursor | PendingJob]]:
-        kept: list[tuple[Key, int, Cursor | PendingJob]] = []
+    def view(self) -> Snapshot:
+        """Return the world without its jobs, as of the last pass, with the fates of what jobs wait for."""
+        return replace(self._world, now=self._facts.now, fates=self._fates)
+
+    def starts(self, job_id: int) -> bool:
+        """Return whether the last pass starts a job."""
+        return self._walk is not None and any(start.job_id == job_id for start in self._walk.starts)
+
+    def promise(self, job_id: int) -> Promise | None:
+        """Return the start promised to a job, if there is one."""
+        return self._promises.get(job_id)
+
+    def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
+        """Return the terms of a pending job's priority."""
+        return self._ranking.terms(self._pending[job_id])
+
+    def block(self, job_id: int) -> Block | None:
+        """Return the limit that stops a pending job, or None."""
+        return None if self._walk is None else self._walk.block(self._pending[job_id])
+
+    def free_and_total(self, job: PendingJob) -> tuple[int, int]:
+        """Return the free GPUs of the nodes a job may use, after the last pass, and all of them."""
+        return self._room.free_and_total(job.partition, job.gang.gpu_type)
+
+    def kept_from(self, job: PendingJob) -> int:
+        """Return the GPUs that are free but kept for promised starts, on the nodes a job may use."""
+        return sum(self._room.kept_idle(pool) for pool in self._room.pools(job.partition, job.gang))
+
+    def ahead_of(self, job_id: int) -> Ahead:
+        """Return the jobs of its partition that go before a job, may start and do not."""
+        key = self._key(job_id)
+        partition = self._pending[job_id].partition
+        jobs, gpus, gpu_s = 0, 0, 0.0
+        started = {start.job_id for start in self._walk.starts} if self._walk is not None else set[int]()
+        for line in self._lines.values() if key is not None else ():
+            if key is not None and line.shape[0] == partition:
+                count = line.before(key)
+                jobs, gpus = jobs + count, gpus + count * line.shape[2].gpus
+                gpu_s += count * line.shape[2].gpus * line.limit_s if count else 0.0
+        for one in (self._pending[other] for other in started):
+            if key is not None and one.partition == partition and self._ranking.key(one) < key:
+                jobs, gpus = jobs - 1, gpus - one.gpus
+                gpu_s -= one.gpus * one.limit_s if isfinite(one.limit_s) else 0.0
+        return Ahead(jobs=jobs, gpus=gpus, gpu_h=gpu_s / 3600 if gpu_s < inf else None)
+
+    def active_in(self, job: PendingJob) -> Iterator[ActiveJob]:
+        """Go through the active jobs on nodes a job may use."""
+        for pool in self._room.pools(job.partition, job.gang):
+            for _, job_id in pool.releases:
+                if job_id in self._active:
+                    yield self._active[job_id]
+
+    def _keep_promises(self, walk: Walk) -> list[tuple[Key, int, PendingJob]]:
+        kept: list[tuple[Key, int, PendingJob]] = []
         for promise in sorted(self._promises.values(), key=lambda one: (one.start_at, one.job_id)):
-            key = self._keys.get(promise.job_id)
+            key = self._key(promise.job_id)
             job = self._pending.get(promise.job_id)
-            if key is not None and job is not None and job.partition not in self._world.down:
-                if walk.keep(job, key, promise):
-                    kept.append((key, 0, job))
+            if key is None or job is None or job.partition in self._world.down:
+                continue
+            if walk.keep(job, key, promise):
+                kept.append((key, 0, job))
         return kept
 
-    def _go(self, walk: Walk, kept: list[tuple[Key, int, Cursor | PendingJob]]) -> None:
-        alone = {job.job_id for _, _, job in kept if isinstance(job, PendingJob)}
+    def _go(self, walk: Walk, kept: list[tuple[Key, int, PendingJob]]) -> None:
+        alone = {job.job_id for _, _, job in kept}
         down = self._world.down
-        heap = kept
-        for number, line in enumerate(self._lines.values(), 1):
-            if line.heads and line.shape[0] not in down:
-                heap.append((line.heads[0][0], number, Cursor(line)))
+        lines = enumerate(self._lines.values(), 1)
+        heap: list[tuple[Key, int, PendingJob | Line | Cursor]] = [
+            (line.heads[0][0], number, line) for number, line in lines if line.heads and line.shape[0] not in down
+        ]
+        heap += kept
         heapify(heap)
         while heap:
             key, number, where = heap[0]
@@ -233,17 +282,18 @@ class Engine:
                 heappop(heap)
                 walk.visit(where, key)
                 continue
-            if not self._step(walk, where, key, alone) or (following := where.peek()) is None:
+            line = where.line if isinstance(where, Cursor) else where
+            if walk.is_over(line.shape, line.limit_s):
+                heappop(heap)
+                continue
+            cursor = where if isinstance(where, Cursor) else Cursor(where)
+            if not self._step(walk, cursor, key, alone) or (following := cursor.peek()) is None:
                 heappop(heap)
             else:
-                heapreplace(heap, (following, number, where))
+                heapreplace(heap, (following, number, cursor))
 
     def _step(self, walk: Walk, cursor: Cursor, key: Key, alone: set[int]) -> bool:
         """Look at the next job of a line; return whether those behind it are worth a look."""
-        line = cursor.line
-        partition, _, gang = line.shape
-        if walk.has_failed(line.shape, line.limit_s) and walk.is_closed(partition, gang):
-            return False
         owner, place = cursor.take()
         if key[3] in alone:
             cursor.follow(owner, place)
@@ -252,7 +302,7 @@ class Engine:
             case Seen.IMPOSSIBLE:
                 return False
             case Seen.LIMITED:
-                self._stopped.append((line, owner))
+                self._stopped.append((cursor.line, owner))
                 return True
             case Seen.STARTED | Seen.BLOCKED:
                 cursor.follow(owner, place)
@@ -263,7 +313,6 @@ class Engine:
     def _arrange(self) -> None:
         """Build lines and timers anew."""
         self._ranking = self._counted()
-        self._keys: dict[int, Key] = {}
         self._lines: dict[LineKey, Line] = {}
         self._waiting: dict[int, Reason] = {}
         self._late: set[int] = set()
@@ -271,7 +320,7 @@ class Engine:
         buckets: dict[LineKey, dict[Owner, list[Key]]] = {}
         for job in self._pending.values():
             if self._may_start(job):
-                key = self._keys[job.job_id] = self._ranking.key(job)
+                key = self._ranking.key(job)
                 buckets.setdefault(_line_key(job), {}).setdefault(job.owner, []).append(key)
         for line_key, owners in buckets.items():
             self._lines[line_key] = Line(*line_key)
@@ -280,12 +329,15 @@ class Engine:
     def _reorder(self) -> None:
         """Give every job in line its new key; who may start does not change by it."""
         self._ranking = self._counted()
-        key_with, pending, keys = self._ranking.key_with, self._pending, self._keys
+        ranking, pending = self._ranking, self._pending
+        key_with = ranking.key_with
         for line in self._lines.values():
-            for bucket in line.buckets.values():
-                base = self._ranking.base(pending[bucket[0][3]])
+            partition, _, gang = line.shape
+            size = ranking.size_points(partition, gang)
+            for owner, bucket in line.buckets.items():
+                base = size + ranking.standing_points(owner, partition)
                 for i, (_, _, _, job_id) in enumerate(bucket):
-                    bucket[i] = keys[job_id] = key_with(pending[job_id], base)
+                    bucket[i] = key_with(pending[job_id], base)
             line.fill(line.buckets)
 
     def _counted(self) -> Ranking:
@@ -314,9 +366,14 @@ class Engine:
                 heappush(self._timers, (change, job.job_id))
         return reason is None
 
+    def _key(self, job_id: int) -> Key | None:
+        """Return the key of a pending job that may start, None for all others."""
+        job = self._pending.get(job_id)
+        return None if job is None or job_id in self._waiting else self._ranking.key(job)
+
     def _place(self, job: PendingJob) -> None:
         if self._may_start(job):
-            key = self._keys[job.job_id] = self._ranking.key(job)
+            key = self._ranking.key(job)
             line_key = _line_key(job)
             line = self._lines.get(line_key)
             if line is None:
@@ -324,7 +381,7 @@ class Engine:
             line.add(job.owner, key)
 
     def _unplace(self, job: PendingJob) -> None:
-        key = self._keys.pop(job.job_id, None)
+        key = self._key(job.job_id)
         if key is not None:
             line_key = _line_key(job)
             line = self._lines[line_key]
@@ -380,10 +437,11 @@ class Engine:
             if bucket is None or owner in line.parked:
                 continue
             gpus, seconds = line.shape[2].gpus, line.time_limit_s
-            if self._counts.block(owner, gpus, seconds, end=None) is not None:
+            block = self._counts.block(owner, gpus, seconds, end=None)
+            if block is not None:
+                # While that one limit is reached nothing else matters: wait for an end in its scope.
                 line.park(owner)
-                for row in self._counts.rows(owner):
-                    self._parked.setdefault(row.scope, set()).add(((line.shape, line.time_limit_s), owner))
+                self._parked.setdefault(block.scope, set()).add(((line.shape, line.time_limit_s), owner))
         self._stopped.clear()
 
     def _unpark(self, scopes: Iterable[Scope]) -> None:

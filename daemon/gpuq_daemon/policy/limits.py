@@ -244,7 +244,7 @@ def queue_full(owner: Owner, queued: Mapping[Scope, int], limits: Limits, *, add
         if allowed is not None and there + adding > allowed:
             word = "QOSMaxSubmitJobPerUserLimit" if row.scope[0].startswith("qos") else "AssocGrpSubmitJobsLimit"
             has = f"{there} {'is' if there == 1 else 'are'} there and {adding} more would be added"
-            return f"{scope_name(row.scope)[0].upper()}{scope_name(row.scope)[1:]} may queue {allowed} jobs, {has} ({word})."
+            return f"{_capital(scope_name(row.scope))} may queue {allowed} jobs, {has} ({word})."
     return None
 
 
@@ -270,4 +270,8 @@ _LONGEST = {
 
 
 def _refused(word: str, who: str, may: str, asks: str) -> str:
-    return f"{who[0].upper()}{who[1:]} may have {may}; this job {asks} ({word})."
+    return f"{_capital(who)} may have {may}; this job {asks} ({word})."
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]

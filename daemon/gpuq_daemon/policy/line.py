@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
 
 from gpuq_daemon.policy.limits import Owner
 from gpuq_daemon.policy.priority import Key
 from gpuq_daemon.policy.walk import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """The jobs of the same partition that may start and go before: how many, and what they want.
+
+    `gpu_h` is what they may use at most by their time limits, None if one has none.
+    """
+
+    jobs: int = 0
+    gpus: int = 0
+    gpu_h: float | None = 0.0
 
 
 class Line:
@@ -74,8 +87,9 @@ class Line:
             del self.heads[bisect_left(self.heads, (bucket[0], owner))]
 
     def before(self, key: Key) -> int:
-        """Return how many jobs of the line go before `key`."""
-        return sum(bisect_left(bucket, key) for bucket in self.buckets.values())
+        """Return how many jobs of the line go before `key`, parked ones left out."""
+        parked = self.parked
+        return sum(bisect_left(bucket, key) for owner, bucket in self.buckets.items() if owner not in parked)
 
 
 class Cursor:

@@ -8,6 +8,7 @@ from math import inf
 from gpuq.models import PriorityTerm
 from gpuq_daemon.policy.fairtree import Shares
 from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.limits import Owner
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 
@@ -25,8 +26,7 @@ class Ranking:
         self._at = shares.at
         self._guard_s = inf if rules.guard_after_s is None else rules.guard_after_s
         self._age, self._max_age_s = rules.weights.age, rules.weights.max_age_s
-        self._standing: dict[tuple[str, str, str, str], int] = {}
-        self._sizes: dict[tuple[str, Gang], int] = {}
+        self._standing: dict[tuple[Owner, str], int] = {}
         self._gpus: dict[str, int] = {}
         for node in nodes:
             self._gpus[node.partition] = self._gpus.get(node.partition, 0) + node.gpus
@@ -40,14 +40,11 @@ class Ranking:
 
         Tiers: moved to the top; has waited too long (longest first, whatever its priority); all others.
         """
-        return self.key_with(job, self.base(job))
-
-    def base(self, job: PendingJob) -> int:
-        """Return the part of the priority that all jobs of one owner, partition and shape have in common."""
-        return self._standing_points(job) + self._size_points(job)
+        points = self.size_points(job.partition, job.gang) + self.standing_points(job.owner, job.partition)
+        return self.key_with(job, points)
 
     def key_with(self, job: PendingJob, base: int) -> Key:
-        """Return the key of a job whose `base` is known."""
+        """Return the key of a job from its size points and standing points together."""
         since = job.submitted_at
         if job.begin_at is not None and job.begin_at > since:
             since = job.begin_at
@@ -65,23 +62,22 @@ class Ranking:
         """Return the sum of all terms."""
         return sum(term.points for term in self.terms(job))
 
-    def _standing_points(self, job: PendingJob) -> int:
-        # The same for all jobs of a user in an account: taken once for each, not for each job.
-        key = (job.account, job.user, job.qos, job.partition)
+    def standing_points(self, owner: Owner, partition: str) -> int:
+        """Return what fair share, partition and QOS give to all jobs of an owner."""
+        key = (owner, partition)
         points = self._standing.get(key)
         if points is None:
             w = self._weights
-            _, fair, _, partition, qos = self._factors(job)
-            points = int(w.fair_share * fair) + int(w.partition * partition) + int(w.qos * qos)
-            self._standing[key] = points
+            fair = self._shares.factor(owner.account, owner.user)
+            others = int(w.partition * self._partitions.get(partition, 0.0)) + int(
+                w.qos * self._qos.get(owner.qos, 0.0)
+            )
+            points = self._standing[key] = int(w.fair_share * fair) + others
         return points
 
-    def _size_points(self, job: PendingJob) -> int:
-        key = (job.partition, job.gang)
-        points = self._sizes.get(key)
-        if points is None:
-            points = self._sizes[key] = int(self._weights.job_size * self._factors(job)[2])
-        return points
+    def size_points(self, partition: str, gang: Gang) -> int:
+        """Return what its size gives to a gang."""
+        return int(self._weights.job_size * self._size(partition, gang))
 
     def terms(self, job: PendingJob) -> tuple[PriorityTerm, ...]:
         """Return every term of the priority; their points add up to it."""
@@ -95,14 +91,17 @@ class Ranking:
         return (*made, PriorityTerm(name="nice", factor=0.0, weight=0, points=-job.nice))
 
     def _factors(self, job: PendingJob) -> tuple[float, float, float, float, float]:
-        gpus = self._gpus.get(job.partition, 0)
         return (
             min(1.0, self._waited_s(job) / self._weights.max_age_s),
             self._shares.factor(job.account, job.user),
-            min(1.0, job.gang.gpus / gpus) if gpus else 0.0,
+            self._size(job.partition, job.gang),
             self._partitions.get(job.partition, 0.0),
             self._qos.get(job.qos, 0.0),
         )
+
+    def _size(self, partition: str, gang: Gang) -> float:
+        gpus = self._gpus.get(partition, 0)
+        return min(1.0, gang.gpus / gpus) if gpus else 0.0
 
     def _waited_s(self, job: PendingJob) -> float:
         # A job ages from when it may start: waiting for a begin time earns nothing.

@@ -47,8 +47,12 @@ class Slot(NamedTuple):
     spot: Spot
 
     def is_on_at(self, t: float) -> bool:
-        """Return whether the slot has begun and not ended; one that begins at infinity is on there."""
-        return self.start <= t and (t < self.end or t == self.start)
+        """Return whether the slot has begun and not ended.
+
+        A job without a time limit that runs is taken to end at infinity; one that is only promised a start is
+        not, or a promise behind it would keep it from its own.
+        """
+        return self.start <= t and (t < self.end or self.end == inf)
 
 
 @dataclass(slots=True, eq=False)
@@ -223,7 +227,7 @@ class Room:
 
     def still_stands(self, slot: Slot, reservation: str | None) -> bool:
         """Return whether a slot could be put now and kept: its time has not passed and its room is there."""
-        if slot.start <= self.now:
+        if slot.start < self.now:
             return False
         needed: dict[int, Vector] = {}
         for node, gpus, cpus, memory in slot.spot.takes:
@@ -344,4 +348,4 @@ class Room:
             fit = min(fit, cpus // gang.cpus_per_worker)
         if gang.memory_mib_per_worker:
             fit = min(fit, memory // gang.memory_mib_per_worker)
-        return fit if fit > 0 else 0
+        return max(0, fit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import merge
 from math import inf
 
 from gpuq_daemon.policy.gang import Gang, Layout
@@ -42,11 +41,7 @@ def earliest(
     promised to others stays theirs.
     """
     sweep = _Sweep(room, pool, gang, seconds, reservation)
-    for t in sweep.moments():
-        if before is not None and t >= before:
-            return None
-        if sweep.workers < gang.workers:
-            continue
+    for t in sweep.moments(inf if before is None else before):
         chosen = choose(sweep.candidates(t), gang)
         spot = None if chosen is None else _completed(room, pool, gang, chosen, t, t + seconds, reservation)
         if spot is not None:
@@ -83,23 +78,30 @@ class _Sweep:
         self._fits: dict[int, int] = {i: self._fits_special(i, room.now) for i in self._special}
         self.workers = self._plain_now() + sum(self._fits.values())
 
-    def moments(self) -> Iterator[float]:
-        """Go from one change to the next, and yield the time after each that may have helped."""
-        now = self._room.now
+    def moments(self, before: float) -> Iterator[float]:
+        """Go from one change to the next; yield the time after each that leaves room for enough workers.
+
+        A `before` of infinity is no bound: infinity itself comes last.
+        """
+        room, pool, wanted = self._room, self._pool, self._gang.workers
+        now = t = room.now
         soon = now + OVERDUE_S
-        edges = sorted((t, -1 - i) for i in self._special for t in self._room.edges(i, self._seconds) if now < t < inf)
-        t = now
-        yield t
-        for end, which in merge(list(self._pool.releases), edges):
+        edges = [(t, -1 - i) for i in self._special for t in room.edges(i, self._seconds) if now < t < inf]
+        if self.workers >= wanted:
+            yield now
+        # Two sorted lists: sorting them together costs little more than copying them.
+        for end, which in sorted([*pool.releases, *edges]):
             t = max(t, soon if end <= now else end)
+            if t >= before and before != inf:
+                return
             if which < 0:
                 self._recount(-1 - which, t)
+            else:
+                for take in room.takes_of(which):
+                    if room.in_pool(take.node, pool):
+                        self._give_back(take, t)
+            if self.workers >= wanted:
                 yield t
-                continue
-            for take in self._room.takes_of(which):
-                if self._room.in_pool(take.node, self._pool):
-                    self._give_back(take, t)
-            yield t
 
     def candidates(self, t: float) -> list[Candidate]:
         """Return the nodes that can take workers at `t`."""

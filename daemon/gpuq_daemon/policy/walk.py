@@ -16,7 +16,7 @@ from gpuq.models import Reason
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Block, Counts, Owner
 from gpuq_daemon.policy.priority import Key, tier
-from gpuq_daemon.policy.room import Pool, Room, Slot, Spot
+from gpuq_daemon.policy.room import OVERDUE_S, Pool, Room, Slot, Spot
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Promise, Start
 from gpuq_daemon.policy.spots import earliest, is_possible, slot_of, spot_now, spot_with
@@ -63,6 +63,7 @@ class Walk:
         self._failed: dict[Shape, float] = {}
         self._limited: set[tuple[Owner, Shape, int | None]] = set()
         self._closed: set[str] = set()
+        self._over: set[Shape] = set()
         self.first_blocked: dict[str, int] = {}
 
     # --- promises of the pass before
@@ -70,11 +71,17 @@ class Walk:
     def keep(self, job: PendingJob, key: Key, promise: Promise) -> bool:
         """Put a job's promise of the pass before where it was, if it still stands; return whether it does."""
         spot = self._spot_of(job, promise)
-        slot = None if spot is None else slot_of(job.job_id, promise.start_at, job.limit_s, spot)
-        if slot is None or not self.room.still_stands(slot, job.reservation):
+        if spot is None:
             return False
-        self._put(job, key, slot)
-        return True
+        # A start that is due now is kept as well: nobody may slip in between. If a job outlives its limit, the
+        # promise holds for the moment it is gone.
+        starts = (promise.start_at,) if promise.start_at > self.now else (self.now, self.now + OVERDUE_S)
+        for start in starts:
+            slot = slot_of(job.job_id, start, job.limit_s, spot)
+            if self.room.still_stands(slot, job.reservation):
+                self._put(job, key, slot)
+                return True
+        return False
 
     def _spot_of(self, job: PendingJob, promise: Promise) -> Spot | None:
         pools = [p for p in self.room.pools(job.partition, job.gang) if p.gpu_type == promise.gpu_type]
@@ -120,6 +127,17 @@ class Walk:
         """Return from which length on the shape does not fit: 0 if even without all promises it does not."""
         # With an end of now nothing promised is in the way, only what runs.
         return job.limit_s if spot_now(self.room, job.partition, job.gang, self.now, job.reservation) else 0.0
+
+    def is_over(self, shape: Shape, limit_s: float) -> bool:
+        """Return whether nothing can come of looking at another job of this shape and length in this pass."""
+        if shape in self._over:
+            return True
+        failed = self._failed.get(shape)
+        if failed is None or limit_s < failed or not self.is_closed(shape[0], shape[2]):
+            return False
+        if failed == 0:
+            self._over.add(shape)
+        return True
 
     def is_closed(self, partition: str, gang: Gang) -> bool:
         """Return whether no pool of a gang gives promises any more in this pass."""
@@ -237,6 +255,8 @@ class Walk:
         """Return why jobs of an owner, shape and length wait, if none is promised anything or the next."""
         if not self.is_possible(shape):
             return Reason.NODES_UNAVAILABLE
+        if not self.counts.rows(owner):
+            return Reason.PRIORITY
         end = inf if time_limit_s is None else self.now + time_limit_s
         block = self.counts.block(owner, shape[2].gpus, time_limit_s, end=end, own=own)
         return Reason.PRIORITY if block is None else block.reason
@@ -244,6 +264,10 @@ class Walk:
     def is_special(self, job_id: int) -> bool:
         """Return whether a job has a promise or is the first of its partition that waits for room."""
         return job_id in self._promised or job_id in self.first_blocked.values()
+
+    def special(self) -> set[int]:
+        """Return all jobs that `is_special` is true of."""
+        return {*self._promised, *self.first_blocked.values()}
 
     def block(self, job: PendingJob) -> Block | None:
         """Return the limit that stops a job after all that the pass started and promised, or None."""
