@@ -45,13 +45,17 @@ class Reason(StrEnum):
 
 
 class RankState(StrEnum):
-    """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it."""
+    """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it.
+
+    LOST ended without a word; KILLED was ended by gpuq with its job.
+    """
 
     RESERVED = "RESERVED"
     RUNNING = "RUNNING"
     DONE = "DONE"
     FAILED = "FAILED"
     LOST = "LOST"
+    KILLED = "KILLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,7 @@ class Job:
     `exit_code` is 0 for COMPLETED, the failed rank's own for FAILED (128 + N for a signal N), 143 for
     CANCELLED, 124 for TIMEOUT. `error` is one sentence; `error_tail` the last lines of the rank that failed
     first. `gpu_kind` says what a slot is ("virtual GPU" where there is none).
+    `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     """
 
@@ -142,6 +147,7 @@ class Job:
     failed_rank: int | None = None
     charged_gpu_s: float = 0.0
     log_uri: str | None = None
+    checkpoint_uri: str | None = None
     progress: Progress | None = None
 
 
@@ -191,6 +197,7 @@ class Cluster:
 
     name: str
     version: str
+    pid: int
     engine_ok: bool
     engine_message: str | None = None
     nodes: tuple[Node, ...] = ()

@@ -76,11 +76,20 @@ def load(path: Path) -> Config:
     try:
         config = msgspec.toml.decode(text, type=Config)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is one of them
-        raise UsageError(f"{path}: {error}.") from error
+        raise UsageError(f"{path}: {_plainly(str(error))}.") from error
     problem = _problem(config)
     if problem:
         raise UsageError(f"{path}: {problem}.")
     return config
+
+
+def _plainly(said: str) -> str:
+    """Return msgspec's words as an operator would put them."""
+    what, _, where = said.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".").replace("partition[...]", "[partition.NAME]").replace("[...]", "")
+    if where.endswith("engine"):
+        what, where = f"{what} (the engines are: embedded)", "[partition.NAME] engine"
+    return f"in {where}: {what}" if where else what
 
 
 def _problem(config: Config) -> str | None:

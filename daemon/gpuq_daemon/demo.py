@@ -17,11 +17,12 @@ from types import FrameType
 import gpuq
 from gpuq.client import Client, Json
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq_daemon import background
+from gpuq_daemon.config import Config, load
 
 PASS_ACCURACY = 0.90
 _SCRIPT = "digits_sync.py"
 _TAG = "test_accuracy"
-_START_S = 120.0
 _STOP_S = 60.0
 _LONGEST_S = 1200.0
 _FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
@@ -187,39 +188,16 @@ def _gpuqd(folder: Path, master_port: int | None) -> Generator[Client]:
         f'[partition.demo]\nengine = "embedded"\nnodes = 2\ngpus_per_node = 1\n{port}'
     )
     print(f"gpuq {gpuq.__version__}: starting gpuqd and a Spark of its own in {folder}", flush=True)
-    log = folder / "gpuqd.log"
-    with log.open("wb") as output:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    client = Client(str(folder / "gpuqd.sock"))
+    settings = load(config)
+    pid = background.start(settings, config)
+    client = Client(str(settings.socket_path))
     try:
-        _await_answer(daemon, client, log)
         yield client
     finally:
-        _end(daemon, client)
+        _end(pid, settings, client)
 
 
-def _await_answer(daemon: subprocess.Popen[bytes], client: Client, log: Path) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        if daemon.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
-            last = said[-1].removeprefix("gpuqd: ") if said else f"gpuqd ended with {daemon.returncode}."
-            raise DemoError(last)
-        if "serves" in log.read_text(errors="replace"):
-            client.cluster()
-            return
-        if time.monotonic() > deadline:
-            raise DemoError(f"gpuqd did not come up within {_START_S:.0f} s; the machine is too busy.")
-        time.sleep(0.1)
-
-
-def _end(daemon: subprocess.Popen[bytes], client: Client) -> None:
+def _end(pid: int, settings: Config, client: Client) -> None:
     """End the jobs, then gpuqd, which ends its engine when no job needs it."""
     deadline = time.monotonic() + _STOP_S
     with contextlib.suppress(UnavailableError):
@@ -227,12 +205,9 @@ def _end(daemon: subprocess.Popen[bytes], client: Client) -> None:
             client.cancel(job["id"])
         while client.jobs() and time.monotonic() < deadline:
             time.sleep(0.2)
-    daemon.terminate()
-    try:
-        daemon.wait(max(5.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
+    background.stop(settings)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _sample(name: str) -> Path:

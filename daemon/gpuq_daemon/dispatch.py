@@ -99,7 +99,7 @@ class Dispatcher:
                 scratch=place.scratch,
                 script=script,
                 args=attempt.args,
-                checkpoints=place.job / "checkpoints",
+                checkpoints=place.checkpoints,
             )
         )
         launch = place.folder / "launch.json"
@@ -138,7 +138,7 @@ class Dispatcher:
 
 def _make_folders(place: Place) -> None:
     """Make the attempt's folders, for its owner alone."""
-    for folder in (place.folder / "logs", place.events, place.job / "checkpoints", place.scratch):
+    for folder in (place.folder / "logs", place.events, place.checkpoints, place.scratch):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     root = place.scratch.parent.stat()
     if root.st_uid != os.getuid() or place.scratch.parent.is_symlink():

@@ -68,6 +68,7 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
         UsageError: another gpuqd uses the state, or the socket cannot be made.
         EngineError: an engine cannot run; nothing is left running.
     """
+    os.umask(0o077)
     _make_private(config.state)
     with _locked(config.state / "gpuqd.lock"):
         database = Database(config.state / "state.db", "state")
@@ -214,6 +215,7 @@ class Service:
         return Cluster(
             name=self._config.cluster_name,
             version=__version__,
+            pid=os.getpid(),
             engine_ok=not down,
             engine_message="; ".join(f"{name}: {wrong}" for name, wrong in down.items()) or None,
             nodes=nodes,

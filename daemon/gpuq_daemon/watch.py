@@ -61,6 +61,7 @@ class Watch:
 
     async def _run(self, job_id: int) -> None:
         attempt = self._jobs.active_attempt(job_id)
+        is_new = not self._dispatcher.place(attempt).claim.exists()
         try:
             shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt)
         except LaunchError as error:
@@ -69,7 +70,7 @@ class Watch:
             await self._finish(attempt, failed, None)
             return
         if shim is not None:
-            logger.info("launched", extra={"job_id": job_id, "shim_pid": shim.pid})
+            logger.info("launched" if is_new else "found again", extra={"job_id": job_id, "shim_pid": shim.pid})
             await self._follow(attempt, shim)
         await self._ingest.drain(attempt)
         end = await asyncio.to_thread(self._dispatcher.driver_end, attempt)

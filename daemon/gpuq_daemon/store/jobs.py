@@ -242,6 +242,11 @@ class JobStore:
                 values,
             )
             tables.execute(
+                """UPDATE ranks SET state = 'KILLED' WHERE job_id = :job_id AND state IN ('RESERVED', 'RUNNING')
+                   AND attempt = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+                values,
+            )
+            tables.execute(
                 """UPDATE attempts SET ended_at = :ended_at, charged_gpu_s =
                      max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
                        WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
