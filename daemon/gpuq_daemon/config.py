@@ -25,7 +25,7 @@ class EmbeddedPartition(
     gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu: Literal["auto", "virtual", "real"] = "auto"
     python: str | None = None
-    master_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
 
 

@@ -24,6 +24,7 @@ PASS_ACCURACY = 0.90
 _SCRIPT = "digits_sync.py"
 _TAG = "test_accuracy"
 _STOP_S = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_S = 1200.0
 _FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
 
@@ -38,20 +39,23 @@ class _Stopped(Exception):
 
 def run(*, master_port: int | None = None) -> int:
     """Show the whole path; return 0 only if both jobs have learned."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _stop)
     script = _sample(_SCRIPT)
     folder = Path(tempfile.mkdtemp(prefix="gpuq-demo-"))
     try:
         with _gpuqd(folder, master_port) as client:
             code = _show(client, script)
-    except (KeyboardInterrupt, _Stopped):
+    except _Stopped:
         print("\nStopped; nothing is left running.")
         code = 130
+    except BrokenPipeError:  # nobody reads on
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the interpreter's last flush
+        code = 141
     except GpuqError:
-        shutil.rmtree(folder, ignore_errors=True)
+        print(f"What gpuqd wrote is kept in {folder}.", file=sys.stderr)
         raise
-    if code in (0, 130):
+    if code in (0, 130, 141):
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"What gpuqd and the jobs wrote is kept in {folder}.", file=sys.stderr)
@@ -189,15 +193,18 @@ def _gpuqd(folder: Path, master_port: int | None) -> Generator[Client]:
     )
     print(f"gpuq {gpuq.__version__}: starting gpuqd and a Spark of its own in {folder}", flush=True)
     settings = load(config)
-    pid = background.start(settings, config)
     client = Client(str(settings.socket_path))
     try:
+        background.start(settings, config)
         yield client
     finally:
-        _end(pid, settings, client)
+        for number in _SIGNALS:  # a second ctrl-C must not leave half of it running
+            signal.signal(number, signal.SIG_IGN)
+        print("Stopping ...", file=sys.stderr, flush=True)
+        _end(settings, client)
 
 
-def _end(pid: int, settings: Config, client: Client) -> None:
+def _end(settings: Config, client: Client) -> None:
     """End the jobs, then gpuqd, which ends its engine when no job needs it."""
     deadline = time.monotonic() + _STOP_S
     with contextlib.suppress(UnavailableError):
@@ -206,8 +213,6 @@ def _end(pid: int, settings: Config, client: Client) -> None:
         while client.jobs() and time.monotonic() < deadline:
             time.sleep(0.2)
     background.stop(settings)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
 
 
 def _sample(name: str) -> Path:

@@ -10,7 +10,6 @@ import click
 from gpuq import __version__
 from gpuq.errors import GpuqError
 
-
 _CONFIG = click.option(
     "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The gpuqd.toml."
 )
@@ -63,7 +62,7 @@ def stop(config_file: Path) -> None:
 
 
 @cli.command()
-@click.option("--master-port", type=click.IntRange(1, 65535), help="The Spark master's port. [any free one]")
+@click.option("--master-port", type=click.IntRange(1024, 65535), help="The Spark master's port. [any free one]")
 def demo(master_port: int | None) -> None:
     """Start a cluster on this machine and train two jobs on it."""
     from gpuq_daemon import demo

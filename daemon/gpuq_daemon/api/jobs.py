@@ -20,6 +20,7 @@ from gpuq_daemon.policy.admission import refusal
 from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.store.jobs import Owner
 
+JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
 _LONGEST_WAIT_S = 60.0
 _LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
@@ -77,19 +78,19 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
 
 
 @get("/v1/jobs/{job_id:int}")
-async def show(desk: Desk, job_id: int) -> Job:
+async def show(desk: Desk, job_id: JobId) -> Job:
     """Return one job."""
     return views.whole(desk, desk.jobs.job(job_id))
 
 
 @get("/v1/jobs/{job_id:int}/why")
-async def explain(desk: Desk, job_id: int) -> Why:
+async def explain(desk: Desk, job_id: JobId) -> Why:
     """Return why the job is where it is."""
     return views.why(desk, desk.jobs.job(job_id))
 
 
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
-async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> Job:
+async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Job:
     """End the job. One that has ended stays as it is."""
     job = desk.jobs.job(job_id)
     _may_change(owner(request), job)
@@ -101,7 +102,9 @@ async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> Jo
 
 
 @get("/v1/jobs/{job_id:int}/wait")
-async def wait(desk: Desk, job_id: int, timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0) -> Job:
+async def wait(
+    desk: Desk, job_id: JobId, timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0
+) -> Job:
     """Return the job as soon as it has ended, or as it is after `timeout_s`."""
     deadline = desk.clock.now() + timeout_s
     while not (job := desk.jobs.job(job_id)).state.is_final:

@@ -38,6 +38,7 @@ CREATE TABLE attempts (
     ended_at REAL,
     application_id TEXT,
     driver_pid INTEGER,
+    shim TEXT,
     intent TEXT CHECK (intent IN ('cancel', 'timeout')),
     outcome TEXT,
     reports_offset INTEGER NOT NULL DEFAULT 0,
