@@ -10,7 +10,6 @@ import os
 import resource
 import secrets
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
@@ -74,11 +73,8 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
     _allow_many_files()
     _make_private(config.state)
     with _locked(config.state / "gpuqd.lock"):
-        try:
-            database = Database(config.state / "state.db", "state")
-            metrics = MetricsStore(config.state / "metrics.db")
-        except sqlite3.Error as error:
-            raise UsageError(f"The databases in {config.state} cannot be opened: {error}.") from error
+        database = Database(config.state / "state.db", "state")
+        metrics = MetricsStore(config.state / "metrics.db")
         try:
             await Service(config, JobStore(database), metrics, make_engines(config), WallClock()).run(ready)
         finally:
