@@ -197,8 +197,8 @@ class Cluster:
 
     name: str
     version: str
-    pid: int
     engine_ok: bool
+    pid: int | None = None
     engine_message: str | None = None
     nodes: tuple[Node, ...] = ()
 
