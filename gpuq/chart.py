@@ -7,6 +7,7 @@ process, so draw from one thread at a time.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,26 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     return [min(max(i * step, low), high) for i in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return 2 to `count` + 1 exponents within [low, high] whose powers of ten are round; one where low is high.
+
+    Whole decades are taken where two fit in, else 1, 2 and 5 times a decade, else the ends.
+    """
+    if not high > low:
+        return [low]
+    decades = range(math.floor(low), math.floor(high) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        inside = [e for decade in decades for m in factors if low <= (e := decade + math.log10(m)) <= high]
+        if len(inside) > 1:
+            return inside[:: math.ceil(len(inside) / (count + 1))]
+    return [low, high]
+
+
+def _power_of_ten(exponent: float) -> float:
+    """Return 10 to `exponent`; rounding may have put the exponent of the largest float above what can be raised."""
+    return 10.0**exponent if exponent < 308.25 else sys.float_info.max
+
+
 def _segments(
     curve: Curve, curves: Sequence[Curve], options: ChartOptions
 ) -> Iterator[tuple[list[float], list[float]]]:
@@ -192,8 +213,9 @@ def _axes(
     figure.xticks(
         _unit(x_ticks, x_range), _tick_labels(x_ticks) if options.x == "step" else [duration(x) for x in x_ticks]
     )
-    y_ticks = ticks(*y_range, max(2, size[1] // 3))
-    figure.yticks(_unit(y_ticks, y_range), [number(10**y) for y in y_ticks] if options.log_y else _tick_labels(y_ticks))
+    y_ticks = (log_ticks if options.log_y else ticks)(*y_range, max(2, size[1] // 3))
+    y_labels = [number(_power_of_ten(y)) for y in y_ticks] if options.log_y else _tick_labels(y_ticks)
+    figure.yticks(_unit(y_ticks, y_range), y_labels)
 
 
 def _tick_labels(values: Sequence[float]) -> list[str]:

@@ -63,13 +63,17 @@ class Reason(StrEnum):
 
 
 class RankState(StrEnum):
-    """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it."""
+    """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it.
+
+    LOST ended without a word; KILLED was ended by gpuq with its job.
+    """
 
     RESERVED = "RESERVED"
     RUNNING = "RUNNING"
     DONE = "DONE"
     FAILED = "FAILED"
     LOST = "LOST"
+    KILLED = "KILLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,7 @@ class Job:
     first. `gpu_kind` says what a slot is ("virtual GPU" where there is none).
     `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
     task) and its own `array_index`. `start_at` is the start it is promised, if it is.
+    `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     """
 
@@ -182,6 +187,7 @@ class Job:
     failed_rank: int | None = None
     charged_gpu_s: float = 0.0
     log_uri: str | None = None
+    checkpoint_uri: str | None = None
     progress: Progress | None = None
     account: str = "root"
     qos: str = "normal"
@@ -274,6 +280,7 @@ class Cluster:
     name: str
     version: str
     engine_ok: bool
+    pid: int | None = None
     engine_message: str | None = None
     nodes: tuple[Node, ...] = ()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuq.chart import ChartOptions, draw, labels, legend, smoothed, ticks
+from gpuq.chart import ChartOptions, draw, labels, legend, log_ticks, smoothed, ticks
 from tests.support.fake_daemon import a_curve
 
 VALUES = st.lists(st.floats(allow_infinity=False), max_size=60)
@@ -79,3 +79,18 @@ def test_ticks_are_few_and_inside(low: float, span: float, count: int) -> None:
     assert len(found) <= count + 1
     assert found == sorted(found)
     assert all(low <= tick <= low + span for tick in found)
+
+
+@given(st.floats(-323, 308), st.floats(1e-6, 600), st.integers(2, 20))
+def test_a_logarithmic_axis_has_two_labels_at_least(low: float, span: float, count: int) -> None:
+    found = log_ticks(low, low + span, count)
+
+    assert 2 <= len(found) <= count + 1
+    assert found == sorted(found)
+    assert all(low <= tick <= low + span for tick in found)
+
+
+def test_the_labels_of_a_logarithmic_axis_are_round() -> None:
+    text = draw([a_curve([3.0, 0.4])], ChartOptions(log_y=True, is_ascii=True))
+
+    assert [line.split("+")[0].strip() for line in text.split("\n")[1:-2] if "+" in line] == ["2", "1", "0.5"]

@@ -95,7 +95,7 @@ def test_the_claim_names_the_shim(tmp_path: Path) -> None:
         identity = processes.identify(process.pid)
 
         assert identity is not None
-        assert (tmp_path / "claim").read_text() == f"{process.pid} {identity.start_time}\n"
+        assert (tmp_path / "claim").read_text() == f"{process.pid} {identity.start_time} {identity.boot_id}\n"
 
 
 def test_a_claimed_attempt_is_not_started_again(tmp_path: Path) -> None:

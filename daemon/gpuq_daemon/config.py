@@ -30,7 +30,7 @@ class EmbeddedPartition(
     gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu: Literal["auto", "virtual", "real"] = "auto"
     python: str | None = None
-    master_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
     priority: Annotated[int, Meta(ge=0)] = 0
     gpu_type: str | None = None
@@ -147,7 +147,7 @@ def load(path: Path) -> Config:
     try:
         config = msgspec.toml.decode(text, type=Config)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is one of them
-        raise UsageError(f"{path}: {error}.") from error
+        raise UsageError(f"{path}: {_plainly(str(error))}.") from error
     try:
         checked_half_life(config.scheduler.half_life_s)
     except UsageError as error:
@@ -156,6 +156,15 @@ def load(path: Path) -> Config:
     if problem:
         raise UsageError(f"{path}: {problem}.")
     return config
+
+
+def _plainly(said: str) -> str:
+    """Return msgspec's words as an operator would put them."""
+    what, _, where = said.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".").replace("partition[...]", "[partition.NAME]").replace("[...]", "")
+    if where.endswith("engine"):
+        what, where = f"{what} (the engines are: embedded)", "[partition.NAME] engine"
+    return f"in {where}: {what}" if where else what
 
 
 def _problem(config: Config) -> str | None:

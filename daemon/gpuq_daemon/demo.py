@@ -17,12 +17,14 @@ from types import FrameType
 import gpuq
 from gpuq.client import Client, Json
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq_daemon import background
+from gpuq_daemon.config import Config, load
 
 PASS_ACCURACY = 0.90
 _SCRIPT = "digits_sync.py"
 _TAG = "test_accuracy"
-_START_S = 120.0
 _STOP_S = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_S = 1200.0
 _FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
 
@@ -37,20 +39,23 @@ class _Stopped(Exception):
 
 def run(*, master_port: int | None = None) -> int:
     """Show the whole path; return 0 only if both jobs have learned."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _stop)
     script = _sample(_SCRIPT)
     folder = Path(tempfile.mkdtemp(prefix="gpuq-demo-"))
     try:
         with _gpuqd(folder, master_port) as client:
             code = _show(client, script)
-    except (KeyboardInterrupt, _Stopped):
+    except _Stopped:
         print("\nStopped; nothing is left running.")
         code = 130
+    except BrokenPipeError:  # nobody reads on
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the interpreter's last flush
+        code = 141
     except GpuqError:
-        shutil.rmtree(folder, ignore_errors=True)
+        print(f"What gpuqd wrote is kept in {folder}.", file=sys.stderr)
         raise
-    if code in (0, 130):
+    if code in (0, 130, 141):
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"What gpuqd and the jobs wrote is kept in {folder}.", file=sys.stderr)
@@ -187,39 +192,19 @@ def _gpuqd(folder: Path, master_port: int | None) -> Generator[Client]:
         f'[partition.demo]\nengine = "embedded"\nnodes = 2\ngpus_per_node = 1\n{port}'
     )
     print(f"gpuq {gpuq.__version__}: starting gpuqd and a Spark of its own in {folder}", flush=True)
-    log = folder / "gpuqd.log"
-    with log.open("wb") as output:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    client = Client(str(folder / "gpuqd.sock"))
+    settings = load(config)
+    client = Client(str(settings.socket_path))
     try:
-        _await_answer(daemon, client, log)
+        background.start(settings, config)
         yield client
     finally:
-        _end(daemon, client)
+        for number in _SIGNALS:  # a second ctrl-C must not leave half of it running
+            signal.signal(number, signal.SIG_IGN)
+        print("Stopping ...", file=sys.stderr, flush=True)
+        _end(settings, client)
 
 
-def _await_answer(daemon: subprocess.Popen[bytes], client: Client, log: Path) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        if daemon.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
-            last = said[-1].removeprefix("gpuqd: ") if said else f"gpuqd ended with {daemon.returncode}."
-            raise DemoError(last)
-        if "serves" in log.read_text(errors="replace"):
-            client.cluster()
-            return
-        if time.monotonic() > deadline:
-            raise DemoError(f"gpuqd did not come up within {_START_S:.0f} s; the machine is too busy.")
-        time.sleep(0.1)
-
-
-def _end(daemon: subprocess.Popen[bytes], client: Client) -> None:
+def _end(settings: Config, client: Client) -> None:
     """End the jobs, then gpuqd, which ends its engine when no job needs it."""
     deadline = time.monotonic() + _STOP_S
     with contextlib.suppress(UnavailableError):
@@ -227,12 +212,7 @@ def _end(daemon: subprocess.Popen[bytes], client: Client) -> None:
             client.cancel(job["id"])
         while client.jobs() and time.monotonic() < deadline:
             time.sleep(0.2)
-    daemon.terminate()
-    try:
-        daemon.wait(max(5.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
+    background.stop(settings)
 
 
 def _sample(name: str) -> Path:

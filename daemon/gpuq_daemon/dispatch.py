@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -19,13 +21,15 @@ from gpuq_daemon.backends.base import Attempt, Engine
 from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
-from gpuq_daemon.processes import ProcessId, boot_id, is_alive, send_signal
+from gpuq_daemon.processes import ProcessId, is_alive, send_signal
 from gpuq_daemon.store.jobs import ActiveAttempt
 
 logger = logging.getLogger(__name__)
 
 _CLAIM_WAIT_S = 20.0
 _NEVER = "none"
+_LONGEST_FILE = 64 * 1024
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT)
 _SHIM = Path(__file__).with_name("shim.py")
 
 
@@ -45,31 +49,26 @@ class Dispatcher:
 
         Raises:
             LaunchError: it cannot be started; nothing of it runs.
+            OSError: this machine is short of something now; ask again.
         """
         place = self.place(attempt)
+        if attempt.shim is not None:
+            return _living(attempt.shim)
         if not place.claim.exists():
             if attempt.intent is not None and self._forbid(place):
                 return None
             try:
                 self._start(attempt, place)
             except (OSError, GpuqError) as error:
+                if isinstance(error, OSError) and error.errno in _PASSING:
+                    raise
                 if self._forbid(place):
                     raise LaunchError(f"could not be started: {error}") from error
-        return self.find(attempt)
+        return _living(_read(place.claim) or "")
 
-    def find(self, attempt: ActiveAttempt) -> ProcessId | None:
-        """Return the shim that runs the attempt, or None if none does."""
-        text = _read(self.place(attempt).claim)
-        if text is None or text.strip() == _NEVER:
-            return None
-        found = _claimed_by(text)
-        return found if found is not None and is_alive(found) else None
-
-    def end(self, attempt: ActiveAttempt) -> None:
-        """Ask the attempt's shim to end it: SIGTERM, SIGKILL after the configured grace."""
-        found = self.find(attempt)
-        if found is not None:
-            send_signal(found, signal.SIGTERM)
+    def end(self, shim: ProcessId) -> None:
+        """Ask a shim to end its attempt: SIGTERM, SIGKILL after the configured grace."""
+        send_signal(shim, signal.SIGTERM)
 
     def driver_end(self, attempt: ActiveAttempt) -> DriverEnd:
         """Return how the driver ended; all unknown if the shim was killed before it could say."""
@@ -77,6 +76,7 @@ class Dispatcher:
         try:
             return DriverEnd() if text is None else msgspec.json.decode(text, type=DriverEnd)
         except msgspec.DecodeError:
+            logger.warning("exit.json says nothing of use", extra={"job_id": attempt.job_id})
             return DriverEnd()
 
     def place(self, attempt: ActiveAttempt) -> Place:
@@ -85,7 +85,7 @@ class Dispatcher:
 
     def _start(self, attempt: ActiveAttempt, place: Place) -> None:
         _make_folders(place)
-        script = place.folder / attempt.script_name
+        script = place.folder / "script" / attempt.script_name
         script.write_text(attempt.script, encoding="utf-8")
         command = self._engines[attempt.partition].command(
             Attempt(
@@ -99,7 +99,7 @@ class Dispatcher:
                 scratch=place.scratch,
                 script=script,
                 args=attempt.args,
-                checkpoints=place.job / "checkpoints",
+                checkpoints=place.checkpoints,
             )
         )
         launch = place.folder / "launch.json"
@@ -126,7 +126,10 @@ class Dispatcher:
 
     def _forbid(self, place: Place) -> bool:
         """Claim the attempt so that nothing ever runs it; False if a shim was quicker."""
-        place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except FileExistsError:
+            return True  # somebody has put a file there: nothing can be started in it
         try:
             file = os.open(place.claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -138,12 +141,17 @@ class Dispatcher:
 
 def _make_folders(place: Place) -> None:
     """Make the attempt's folders, for its owner alone."""
-    for folder in (place.folder / "logs", place.events, place.job / "checkpoints", place.scratch):
+    for folder in (
+        place.folder / "logs",
+        place.folder / "script",
+        place.events,
+        place.checkpoints,
+        place.scratch,
+    ):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root = place.scratch.parent.stat()
-    if root.st_uid != os.getuid() or place.scratch.parent.is_symlink():
-        raise LaunchError(f"{place.scratch.parent} belongs to somebody else: set scratch_dir to another folder")
-    place.scratch.parent.chmod(0o700)
+    root = place.scratch.parent.lstat()
+    if root.st_uid != os.getuid() or root.st_mode & 0o022 or not stat.S_ISDIR(root.st_mode):
+        raise LaunchError(f"others can write to {place.scratch.parent}: set scratch_dir to a folder of gpuqd's own")
 
 
 def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
@@ -159,20 +167,29 @@ def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def _claimed_by(text: str) -> ProcessId | None:
-    """Return the process that a claim names: "pid start_time boot_id"."""
-    match text.split():
+def text_of(process: ProcessId) -> str:
+    """Return a process as a claim names it: "pid start_time boot_id"."""
+    return f"{process.pid} {process.start_time} {process.boot_id}"
+
+
+def _living(claim: str) -> ProcessId | None:
+    """Return the process that a claim names, if it lives."""
+    match claim.split():
         case [pid, start_time, boot] if pid.isdecimal() and start_time.isdecimal():
-            return ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot)
-        case [pid, start_time] if pid.isdecimal() and start_time.isdecimal():
-            return ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot_id())
+            found = ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot)
+            return found if is_alive(found) else None
         case _:
             return None
 
 
 def _read(path: Path) -> str | None:
+    """Return the start of a small file, None if there is no such plain file. The job's owner can put anything there."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(64 * 1024)
-    except FileNotFoundError:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         return None
+    try:
+        is_plain = stat.S_ISREG(os.fstat(file).st_mode)
+        return os.read(file, _LONGEST_FILE).decode(errors="replace") if is_plain else None
+    finally:
+        os.close(file)

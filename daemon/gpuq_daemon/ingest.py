@@ -39,7 +39,9 @@ class Ingest:
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
         """Read what the attempt has written since the last look; return whether there was anything."""
-        reported = await asyncio.to_thread(read_reports, self._place(attempt).reports, attempt.reports_offset)
+        reported = await asyncio.to_thread(
+            read_reports, self._place(attempt).reports, attempt.reports_offset, attempt.workers
+        )
         if reported.offset > attempt.reports_offset:
             await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt.partition))
         try:

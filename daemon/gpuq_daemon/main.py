@@ -10,15 +10,19 @@ import click
 from gpuq import __version__
 from gpuq.errors import GpuqError
 
+_CONFIG = click.option(
+    "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The gpuqd.toml."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="gpuqd")
+@click.version_option(__version__, "-V", "--version", message="gpuqd %(version)s")
 def cli() -> None:
     """Run the daemon that keeps gpuq's queue."""
 
 
 @cli.command()
-@click.option("--config", "config_file", required=True, type=click.Path(path_type=Path), help="The gpuqd.toml.")
+@_CONFIG
 def serve(config_file: Path) -> None:
     """Serve the queue until SIGTERM or ctrl-C."""
     import uvloop
@@ -36,7 +40,29 @@ def serve(config_file: Path) -> None:
 
 
 @cli.command()
-@click.option("--master-port", type=click.IntRange(1, 65535), help="The Spark master's port. [any free one]")
+@_CONFIG
+def start(config_file: Path) -> None:
+    """Serve in the background; return when it serves."""
+    from gpuq_daemon import background
+    from gpuq_daemon.config import load
+
+    config = load(config_file)
+    pid = background.start(config, config_file)
+    print(f"gpuqd (pid {pid}) serves {config.cluster_name} at {config.socket_path}")
+
+
+@cli.command()
+@_CONFIG
+def stop(config_file: Path) -> None:
+    """End the daemon; jobs that run go on, and the next one finds them."""
+    from gpuq_daemon import background
+    from gpuq_daemon.config import load
+
+    print("gpuqd has ended." if background.stop(load(config_file)) else "gpuqd was not running.")
+
+
+@cli.command()
+@click.option("--master-port", type=click.IntRange(1024, 65535), help="The Spark master's port. [any free one]")
 def demo(master_port: int | None) -> None:
     """Start a cluster on this machine and train two jobs on it."""
     from gpuq_daemon import demo
@@ -47,7 +73,7 @@ def demo(master_port: int | None) -> None:
 def main() -> None:
     """Run gpuqd; an error that a person can mend is one sentence."""
     try:
-        cli(standalone_mode=False)
+        cli(sys.argv[1:] or ["--help"], standalone_mode=False)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:

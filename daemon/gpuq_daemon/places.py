@@ -27,6 +27,11 @@ class Place:
         return self.folder / "reports.jsonl"
 
     @property
+    def checkpoints(self) -> Path:
+        """What the job's attempts leave to each other."""
+        return self.job / "checkpoints"
+
+    @property
     def events(self) -> Path:
         """Event files, a folder for each rank."""
         return self.folder / "events"

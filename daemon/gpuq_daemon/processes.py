@@ -35,6 +35,7 @@ class ProcessId:
 class _Stat:
     state: str
     parent: int
+    terminal: int
     start_time: int
 
 
@@ -90,6 +91,15 @@ def marked(token: str, *, marker: str = MARKER) -> tuple[ProcessId, ...]:
     return tuple(_identified(pid for pid in _own_pids() if words in _environment(pid)))
 
 
+def strays(log_folder: Path | None, work_folders: Collection[Path]) -> tuple[ProcessId, ...]:
+    """Return this user's processes that stand in a work folder or write their output into a log folder.
+
+    A process may have emptied its environment; where it stands and what it writes to it has inherited all the same. One
+    with a terminal is somebody who looks around, and is left alone.
+    """
+    return tuple(_identified(pid for pid in _own_pids() if _strays(pid, log_folder, work_folders)))
+
+
 def descendants(pids: Collection[int]) -> tuple[ProcessId, ...]:
     """Return the living children of these processes, their children and so on; without `pids` themselves."""
     children: dict[int, list[int]] = {}
@@ -128,6 +138,23 @@ def _own_pids() -> Iterator[int]:
             continue
 
 
+def _strays(pid: int, log_folder: Path | None, work_folders: Collection[Path]) -> bool:
+    stat = _stat(pid)
+    if stat is None or stat.terminal:
+        return False
+    stands = _link(pid, "cwd")
+    if any(stands.is_relative_to(folder) for folder in work_folders):
+        return True
+    return log_folder is not None and any(_link(pid, f"fd/{fd}").is_relative_to(log_folder) for fd in (1, 2))
+
+
+def _link(pid: int, name: str) -> Path:
+    try:
+        return Path(os.readlink(_PROC / str(pid) / name))
+    except OSError:
+        return Path("/")
+
+
 def _environment(pid: int) -> frozenset[bytes]:
     try:
         with open(_PROC / str(pid) / "environ", "rb") as stream:
@@ -143,4 +170,6 @@ def _stat(pid: int) -> _Stat | None:
     except OSError:
         return None
     fields = text[text.rindex(b")") + 2 :].split()  # the name before it may hold anything
-    return _Stat(state=fields[0].decode("ascii"), parent=int(fields[1]), start_time=int(fields[19]))
+    return _Stat(
+        state=fields[0].decode("ascii"), parent=int(fields[1]), terminal=int(fields[4]), start_time=int(fields[19])
+    )

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -68,6 +69,8 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
         UsageError: another gpuqd uses the state, or the socket cannot be made.
         EngineError: an engine cannot run; nothing is left running.
     """
+    os.umask(0o077)
+    _allow_many_files()
     _make_private(config.state)
     with _locked(config.state / "gpuqd.lock"):
         database = Database(config.state / "state.db", "state")
@@ -137,7 +140,8 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        with contextlib.closing(listen(self._config.socket_path)) as socket:
+        path = self._config.socket_path
+        with contextlib.closing(listen(path)) as socket, _removed_at_end(path):
             if not await self._started_engines():
                 return
             server = make_server(make_app(self._desk))
@@ -150,7 +154,6 @@ class Service:
                 ready()
                 await self._stop.wait()
                 await self._end(server, api, loops)
-        self._config.socket_path.unlink(missing_ok=True)
         await self._stop_engines()
 
     async def _started_engines(self) -> bool:
@@ -214,25 +217,51 @@ class Service:
         return Cluster(
             name=self._config.cluster_name,
             version=__version__,
+            pid=os.getpid(),
             engine_ok=not down,
             engine_message="; ".join(f"{name}: {wrong}" for name, wrong in down.items()) or None,
             nodes=nodes,
         )
 
 
+@contextlib.contextmanager
+def _removed_at_end(path: Path) -> Generator[None]:
+    """Remove the file at the end, if it is still the same one."""
+    mine = path.stat().st_ino
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == mine:
+                path.unlink()
+
+
 def _make_private(folder: Path) -> None:
+    """Make the state folder; one that is there must be this user's own, and closed to others' changes."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-    except OSError as error:
-        raise UsageError(f"Cannot use the state folder {folder}: {error.strerror}.") from error
+        there = folder.stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot use the state folder {str(folder)!a}: {error}.") from error
+    if there.st_uid != os.getuid() or there.st_mode & 0o022:
+        raise UsageError(f"Others can write to the state folder {folder}: name one of gpuqd's own.")
+
+
+def _allow_many_files() -> None:
+    """Raise the limit on open files as far as this process may: every waiting client holds one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Generator[None]:
     """Hold the state for this process alone; the kernel lets go when it ends, however it ends."""
     file: TextIO
-    with path.open("a+") as file:
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise UsageError(f"Cannot lock the state with {path}: {error.strerror}.") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

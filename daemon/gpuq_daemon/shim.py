@@ -3,7 +3,7 @@
 Run as `python -I -S shim.py launch.json` in a session of its own, with nothing but the standard library, so
 that it starts in milliseconds and outlives the daemon. Next to launch.json it makes:
 
-- `claim`: "pid start_time", before anything is started; where it exists already, nothing is started (exit 3).
+- `claim`: "pid start_time boot_id", before anything is started; where it exists already, nothing is started (exit 3).
 - `exit.json`: `{"exit_code", "signal", "ended_at"}` once nothing of the attempt is left below the shim. Of
   `exit_code` and `signal` one is null, as the command ended by itself or by a signal; 127 is "not started".
 
@@ -51,7 +51,9 @@ def claim(folder: str) -> bool:
     """Make `claim` in the attempt's folder, whole at once; return False if somebody has it already."""
     pid = os.getpid()
     draft = os.path.join(folder, f".claim.{pid}")
-    _write_synced(draft, f"{pid} {_stat_fields(pid)[19]}\n")
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        boot = stream.read().strip()
+    _write_synced(draft, f"{pid} {_stat_fields(pid)[19]} {boot}\n")
     try:
         os.link(draft, os.path.join(folder, "claim"))  # unlike a rename, this fails where the name exists
     except FileExistsError:

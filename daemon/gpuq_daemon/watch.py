@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
-from gpuq_daemon.dispatch import Dispatcher, LaunchError
+from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, verdict
 from gpuq_daemon.processes import ProcessId, open_pidfd
@@ -61,17 +61,22 @@ class Watch:
 
     async def _run(self, job_id: int) -> None:
         attempt = self._jobs.active_attempt(job_id)
+        is_new = attempt.shim is None
         try:
             shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt)
         except LaunchError as error:
             logger.warning("not launched", extra={"job_id": job_id, "error": str(error)})
             failed = Verdict(event=Event.GONE_FAILED, exit_code=1, error=str(error))
+            await self._clear_away(attempt)
             await self._finish(attempt, failed, None)
             return
         if shim is not None:
-            logger.info("launched", extra={"job_id": job_id, "shim_pid": shim.pid})
+            await self._jobs.led_by(job_id, attempt.number, text_of(shim))
+            logger.info("launched" if is_new else "found again", extra={"job_id": job_id, "shim_pid": shim.pid})
             await self._follow(attempt, shim)
-        await self._ingest.drain(attempt)
+        await self._ingest.take_in(attempt)
+        await self._clear_away(self._jobs.active_attempt(job_id))
+        await self._ingest.drain(attempt)  # now that nobody is left who could write
         end = await asyncio.to_thread(self._dispatcher.driver_end, attempt)
         attempt = self._jobs.active_attempt(job_id)
         await self._finish(attempt, verdict(attempt.intent, attempt.outcome, end), end.ended_at)
@@ -94,7 +99,7 @@ class Watch:
         loop.add_reader(pidfd, ended)
         try:
             while not gone.is_set():
-                await self._look(attempt.job_id)
+                await self._look(attempt.job_id, shim)
                 try:
                     await asyncio.wait_for(nudge.wait(), _TICK_S)
                 except TimeoutError:
@@ -104,7 +109,7 @@ class Watch:
             loop.remove_reader(pidfd)
             os.close(pidfd)
 
-    async def _look(self, job_id: int) -> None:
+    async def _look(self, job_id: int, shim: ProcessId) -> None:
         """Take in what is new, and end the attempt if its time is up or somebody wants it."""
         attempt = self._jobs.active_attempt(job_id)
         if await self._ingest.take_in(attempt):
@@ -115,15 +120,15 @@ class Watch:
             self._bell.ring()
             attempt = self._jobs.active_attempt(job_id)
         if attempt.intent is not None:
-            await asyncio.to_thread(self._dispatcher.end, attempt)
+            self._dispatcher.end(shim)
 
     def _is_overdue(self, attempt: ActiveAttempt) -> bool:
         if attempt.time_limit_s is None:
             return False
         return self._clock.now() >= attempt.started_at + attempt.time_limit_s
 
-    async def _finish(self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None) -> None:
-        """Hand the GPUs on only when it is proven that nothing of the attempt is left."""
+    async def _clear_away(self, attempt: ActiveAttempt) -> None:
+        """Return when it is proven that nothing of the attempt is left: only then its GPUs may be handed on."""
         await self._jobs.driver_ended(attempt.job_id)
         self._bell.ring()
         engine = self._engines[attempt.partition]
@@ -133,8 +138,12 @@ class Watch:
             if looks % _RECLAIM_COMPLAINT_AFTER == 0:
                 logger.warning("not gone yet", extra={"job_id": attempt.job_id, "left": left})
             await asyncio.sleep(_RECLAIM_PAUSE_S)
-        await self._ingest.drain(attempt)
-        await self._jobs.finish(attempt.job_id, ending, ended_at=ended_at or self._clock.now())
+
+    async def _finish(self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None) -> None:
+        """Account for the attempt and free its GPUs."""
+        now = self._clock.now()
+        ended_at = now if ended_at is None else min(max(ended_at, attempt.started_at), now)
+        await self._jobs.finish(attempt.job_id, ending, ended_at=ended_at)
         logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
         self._ingest.forget(attempt)
         self._bell.ring()

@@ -21,7 +21,7 @@ from gpuq_job import spec, tfos
 from gpuq_job.link import DriverEnd
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank import MainFun, Words
-from gpuq_job.rank_log import tail
+from gpuq_job.rank_log import shortened, tail
 from gpuq_job.reports import Reports
 
 _POLL_S = 0.1
@@ -79,12 +79,21 @@ class Driver:
                 num_ps=0,
                 input_mode=self.module.InputMode.TENSORFLOW,
                 master_node="chief",
-                reservation_timeout=_RESERVATION_TIMEOUT_S,
+                reservation_timeout=tfos.reservation_timeout(_RESERVATION_TIMEOUT_S),
             )
         except BaseException as error:  # TFoS calls sys.exit in here
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
-            self.tfos_error = self._spark_error() or _first_line(error)
+            self.tfos_error = self._spark_error() or self._not_all_there(error) or _first_line(error)
+
+    def _not_all_there(self, error: BaseException) -> str | None:
+        """Return what TFoS's time-out means, if that is what the error is."""
+        if "timed out waiting for reservations" not in str(error):
+            return None
+        return (
+            f"only {len(self.ranks.known)} of {self.run.workers} workers came up within {_RESERVATION_TIMEOUT_S} s: "
+            "the nodes are too busy, or Spark could not start the others; see the driver's log"
+        )
 
     def _follow(self) -> int:
         while self.ranks.outcome is None:
@@ -130,14 +139,14 @@ class Driver:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+    return shortened((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def _python_error(text: str) -> str:
     """Return the line of a Spark failure that names the Python error, else its first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
-    return ([line for line in named if "org.apache.spark" not in line] or lines or ["unknown"])[0][:500]
+    return shortened(([line for line in named if "org.apache.spark" not in line] or lines or ["unknown"])[0])
 
 
 def _main() -> None:

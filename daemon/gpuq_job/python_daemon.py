@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 
 from pyspark.daemon import manager  # pyright: ignore[reportUnknownVariableType]  # pyspark ships no full types
 
-from gpuq_job import tfos
+from gpuq_job import ports, tfos
 
 _PR_SET_PDEATHSIG = 1
 
@@ -35,5 +36,6 @@ if __name__ == "__main__":
     if host:
         tfos.use_address(host)
     tfos.shorten_reservation()
+    os.environ["TENSORFLOW_PORT"] = str(ports.quiet(random.SystemRandom()))
     die_with(os.getpid())
     manager()

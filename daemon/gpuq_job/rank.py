@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gpuq_job.link import RankEnd
-from gpuq_job.rank_log import printed_to, tail
+from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.spec import Run
-
-_MAX_ERROR = 500
 
 
 class Words(list[str]):
@@ -131,12 +129,12 @@ def _exit_code(request: SystemExit) -> tuple[int, str]:
     if isinstance(code, int):
         return code & 0xFF, f"main_fun ended with sys.exit({code})"
     print(code, file=sys.stderr)
-    return 1, f"main_fun ended with sys.exit: {str(code).strip()}"[:_MAX_ERROR]
+    return 1, shortened(f"main_fun ended with sys.exit: {str(code).strip()}")
 
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:_MAX_ERROR] if text else type(error).__name__
+    return shortened(f"{type(error).__name__}: {text}") if text else type(error).__name__
 
 
 def _users_part(error: BaseException) -> Any:

@@ -50,3 +50,11 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
+
+
+def shortened(text: str, *, most: int = 500) -> str:
+    """Return a text of at most `most` characters; the middle of a longer one is left out: its point is at the end."""
+    if len(text) <= most:
+        return text
+    head = most // 2
+    return f"{text[:head]} … {text[len(text) - (most - head - 3) :]}"

@@ -50,6 +50,11 @@ def import_cluster() -> Any:
     return module
 
 
+def reservation_timeout(seconds: float) -> int:
+    """Return what to give TFoS as `reservation_timeout`: it counts its looks, which it takes for seconds."""
+    return round(seconds / _LONGEST_SLEEP_S)
+
+
 def use_address(host: str) -> None:
     """Make TFoS take `host` for this machine's address."""
     util: Any = importlib.import_module("tensorflowonspark.util")

@@ -49,6 +49,10 @@ def _run(words: list[str]) -> int:
             from gpuq.cli.queue import print_queue
 
             print_queue(is_mine=True)
+        case ["--json"]:
+            from gpuq.cli.queue import print_queue
+
+            print_queue(is_mine=True, as_json=True)
         case ["queue"]:
             from gpuq.cli.queue import print_queue
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from gpuq.cli import terminal
 from gpuq.cli.views.queue import FINAL
+from gpuq.cli.views.why import start_line
 from gpuq.errors import NotFoundError, UnavailableError
 
 TYPE_CHECKING = False
@@ -37,6 +39,25 @@ def wait_for_end(client: Client, job: Json, *, sleep: Callable[[float], None] = 
     while job["state"] not in FINAL:
         job = patiently(lambda: client.wait(number), sleep=sleep)
     return job
+
+
+def wait_for_start(client: Client, job: Json, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return once `job` no longer waits, having said on stderr why it did: each reason once, however it changes."""
+    if job["state"] not in ("PENDING", "CONFIGURING"):
+        return
+    said: set[tuple[str, str | None]] = set()
+    while True:
+        try:
+            why = patiently(lambda: client.why(job["id"]), sleep=sleep)
+        except NotFoundError:  # what is asked next says so
+            return
+        line = start_line(why)
+        if line is not None and (why["state"], why["reason"]) not in said:
+            said.add((why["state"], why["reason"]))
+            terminal.say_error(line)
+        if why["state"] != "PENDING":
+            return
+        sleep(POLL_S)
 
 
 def whole_log(client: Client, job_id: int, rank: int | None, offset: int = 0) -> Iterator[Json]:

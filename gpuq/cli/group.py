@@ -36,6 +36,18 @@ COMMANDS = {
     "top": "Watch everything in a full-screen terminal.",
 }
 
+# What those type who come from Slurm, another queue or the shell; no spelling is near enough to guess it.
+_MEANT = {
+    **dict.fromkeys(("submit", "sbatch", "srun", "run", "qsub"), "enqueue"),
+    **dict.fromkeys(("ls", "list", "ps", "status", "squeue", "sq", "sinfo", "sacct", "qstat"), "queue"),
+    **dict.fromkeys(("info", "scontrol"), "show"),
+    **dict.fromkeys(("scancel", "kill", "rm", "stop", "qdel"), "cancel"),
+    **dict.fromkeys(("log", "tail"), "logs"),
+    **dict.fromkeys(("--gpus", "--gres"), "--gpus-per-worker"),
+    **dict.fromkeys(("--nodes", "--ntasks"), "--workers"),
+    "--job-name": "--name",
+}
+
 _EPILOG = """\b
 Without a command: your own jobs. GPUQ_SOCKET names the daemon's socket.
 \b
@@ -89,13 +101,16 @@ class LazyGroup(Verbs):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", "-V", message="gpuq %(version)s")
+@click.option("--json", "as_json", is_flag=True, help="Without a command: print a JSON array of your jobs.")
 @click.pass_context
-def root(ctx: click.Context) -> None:
+def root(ctx: click.Context, as_json: bool) -> None:
     """Queue TensorFlow training on a shared Spark GPU cluster and watch it from the terminal."""
     if ctx.invoked_subcommand is None:
         from gpuq.cli.queue import print_queue
 
-        print_queue(is_mine=True)
+        print_queue(is_mine=True, as_json=as_json)
+    elif as_json:
+        raise UsageError(f"Options go after the command: `gpuq {ctx.invoked_subcommand} --json`.")
 
 
 def run(words: Sequence[str]) -> int:
@@ -141,7 +156,8 @@ def _no_such_option(name: str, context: click.Context | None, command: str) -> s
 
 
 def _hint(word: str, known: Sequence[str], help_command: str) -> str:
-    near = difflib.get_close_matches(word[:80], known, n=1)
+    meant = _MEANT.get(word)
+    near = [meant] if meant in known else difflib.get_close_matches(word[:80], known, n=1)
     return f"did you mean {near[0]}?" if near else f"`{help_command}` lists them."
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
 from gpuq.cli.views.queue import FINAL
-from gpuq.errors import NotFoundError
+from gpuq.errors import NotFoundError, UsageError
 from gpuq.models import Curve
 from gpuq.text import clean, fit
 from gpuq.wire import decode
@@ -54,8 +54,9 @@ class Plot:
         curves = [decode(Curve, answer) for answer in answers]
         names = labels(curves)
         title = ("job " if len(self.ids) == 1 else "jobs ") + ", ".join(map(str, self.ids))
-        if len(curves) == 1:
-            title += f": {names[0]}"
+        tags = {curve.series.tag for curve in curves}
+        if len(tags) == 1:
+            title += f": {tags.pop()}"
         options = replace(self.options, title=title)
         below = [
             legend(curve, name, i, options, among=len(curves))
@@ -64,7 +65,9 @@ class Plot:
         return "\n".join([draw(curves, options), *below])
 
     def _of_job(self, job_id: int) -> list[Json]:
-        known = scalar_tags(self.client.series(job_id))
+        series = self.client.series(job_id)
+        self._refuse_histograms(job_id, series)
+        known = scalar_tags(self._of_run(job_id, series))
         if not known:
             raise NotFoundError(f"Job {job_id} has written no curve yet; `gpuq show {job_id}` says how it is.")
         tags = self.tags or [self._default_tag(job_id, known)]
@@ -76,6 +79,28 @@ class Plot:
             self.client.curve(job_id, tag, rank=self.rank, run=self.run, columns=columns, x=self.options.x)
             for tag in tags
         ]
+
+    def _refuse_histograms(self, job_id: int, series: Sequence[Json]) -> None:
+        scalars = scalar_tags(series)
+        histograms = {one["tag"] for one in series if one["kind"] == "histogram"}.difference(scalars)
+        for tag in self.tags:
+            if tag in histograms:
+                drawn = f"; it draws {_some(scalars)}." if scalars else "."
+                raise UsageError(
+                    f"'{fit(clean(tag), 60)}' of job {job_id} is a histogram, which plot does not draw yet{drawn}"
+                )
+
+    def _of_run(self, job_id: int, series: Sequence[Json]) -> Sequence[Json]:
+        """Return the scalars of the run that is asked for; all where none is asked for or written yet."""
+        runs = sorted({one["run"] for one in series if one["kind"] == "scalar"})
+        if self.run is None or not runs:
+            return series
+        if self.run not in runs:
+            raise NotFoundError(
+                f"Job {job_id} has no run '{fit(clean(self.run), 60)}'; it has {_some(runs)}"
+                f"{' (no folder of its own)' if runs == ['.'] else ''}."
+            )
+        return [one for one in series if one["run"] == self.run]
 
     def _default_tag(self, job_id: int, known: Sequence[str]) -> str:
         progress = self.client.job(job_id)["progress"]

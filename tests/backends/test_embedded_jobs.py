@@ -62,7 +62,7 @@ def test_a_training_completes_on_two_workers(engine: EmbeddedEngine, folder: Pat
     assert_nothing_is_left(running, within_s=10)
 
     last = {report["rank"]: report for report in running.reports("rank")}
-    assert outcome["exit_code"] == 0
+    assert outcome["exit_code"] == 0, outcome
     assert running.end()["exit_code"] == 0
     assert [(r["role"], r["state"], r["exit_code"]) for r in (last[0], last[1])] == [
         ("chief", "DONE", 0),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database as Tables
 
-from gpuq.errors import NotFoundError
+from gpuq.errors import NotFoundError, UnavailableError
 from gpuq.models import JobState, Rank, RankState
 from gpuq_daemon.policy.lifecycle import DriverEnd, Intent, Outcome, Reported, verdict
 from gpuq_daemon.policy.snapshot import Start
@@ -189,3 +189,12 @@ def test_the_queue_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
 
     with_store(tmp_path, course)
     assert sqlite3.connect(tmp_path / "state.db").execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_what_is_no_database_is_named_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"not a database" * 100)
+    (tmp_path / "folder.db").mkdir()
+
+    for name in ("state.db", "folder.db"):
+        with pytest.raises(UnavailableError, match=f"{name} cannot be opened: "):
+            Database(tmp_path / name, "state")

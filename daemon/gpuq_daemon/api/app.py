@@ -96,12 +96,16 @@ def _reject(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[st
 
 
 def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    if isinstance(error, RecursionError):
+        return _problem(400, "The request's JSON is nested too deeply.")
     logger.error("a request failed", exc_info=error)
     return _problem(500, "gpuqd met an error of its own; its log says more.")
 
 
 def _what_is_wrong(error: ValidationException) -> str:
     match error.extra:
+        case [{"key": "data"}, *_]:
+            return "The request's body must be a JSON object that describes a job."
         case [{"message": str(message), "key": str(key)}, *_]:
             return f"{key}: {message}."
         case [{"message": str(message)}, *_]:

@@ -12,6 +12,7 @@ from gpuq.models import Job, PriorityTerm, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.desk import Desk
 
+JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
 _LONGEST_WAIT_S = 60.0
 
 
@@ -32,13 +33,13 @@ async def list_jobs(
 
 
 @get("/v1/jobs/{job_id:int}")
-async def show(desk: Desk, job_id: int) -> Job:
+async def show(desk: Desk, job_id: JobId) -> Job:
     """Return one job."""
     return views.whole(desk, desk.jobs.job(job_id))
 
 
 @get("/v1/jobs/{job_id:int}/why")
-async def explain(desk: Desk, job_id: int) -> Why:
+async def explain(desk: Desk, job_id: JobId) -> Why:
     """Return why the job is where it is."""
     return views.why(desk, desk.jobs.job(job_id))
 
@@ -54,7 +55,9 @@ async def priority(desk: Desk, job_id: int) -> list[PriorityTerm]:
 
 
 @get("/v1/jobs/{job_id:int}/wait")
-async def wait(desk: Desk, job_id: int, timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0) -> Job:
+async def wait(
+    desk: Desk, job_id: JobId, timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0
+) -> Job:
     """Return the job as soon as it has ended, or as it is after `timeout_s`."""
     deadline = desk.clock.now() + timeout_s
     while not (job := desk.jobs.job(job_id)).state.is_final:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from typing import Annotated
 
 from litestar import get
@@ -13,6 +14,7 @@ from msgspec import Struct
 from gpuq.errors import NotFoundError
 from gpuq.models import Job
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.places import Place
 
 _MOST = 1024 * 1024
@@ -35,9 +37,9 @@ class LogPiece(Struct):
 @get("/v1/jobs/{job_id:int}/logs")
 async def read_log(
     desk: Desk,
-    job_id: int,
-    rank: Annotated[int | None, Parameter(ge=0)] = None,
-    offset: int = 0,
+    job_id: JobId,
+    rank: Annotated[int | None, Parameter(ge=0, lt=2**16)] = None,
+    offset: Annotated[int, Parameter(gt=-(2**62), lt=2**62)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 256 * 1024,
 ) -> LogPiece:
     """Return a piece of the log of a rank, or of the driver; a negative offset counts from the end."""
@@ -67,7 +69,13 @@ def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[byte
         file = os.open(place.log(rank), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return b"", 0, 0
+    except OSError as error:
+        raise NotFoundError(
+            f"There is no log: what stands in its place is no plain file ({error.strerror})."
+        ) from error
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise NotFoundError("There is no log: what stands in its place is no plain file.")
         size = os.fstat(file).st_size
         start = max(0, size + offset) if offset < 0 else offset
         data = os.pread(file, limit, start)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gpuq.models import Curve, Series
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.jobs import JobId
 
 
 class SeriesList(Struct):
@@ -20,7 +21,7 @@ class SeriesList(Struct):
 
 
 @get("/v1/jobs/{job_id:int}/series")
-async def list_series(desk: Desk, job_id: int) -> SeriesList:
+async def list_series(desk: Desk, job_id: JobId) -> SeriesList:
     """Return the job's tags."""
     desk.jobs.job(job_id)
     return SeriesList(await asyncio.to_thread(desk.metrics.series, job_id))
@@ -29,9 +30,9 @@ async def list_series(desk: Desk, job_id: int) -> SeriesList:
 @get("/v1/jobs/{job_id:int}/curve")
 async def curve(
     desk: Desk,
-    job_id: int,
+    job_id: JobId,
     tag: str,
-    rank: int | None = None,
+    rank: Annotated[int | None, Parameter(ge=0, lt=2**16)] = None,
     run: str | None = None,
     columns: Annotated[int, Parameter(ge=1, le=10_000)] = 200,
     x: Literal["step", "wall"] = "step",

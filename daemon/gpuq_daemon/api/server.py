@@ -42,17 +42,34 @@ def make_server(app: Litestar) -> Server:
     return Server(config)
 
 
+def _take_away(path: Path) -> None:
+    """Remove the socket of a gpuqd that is gone; nothing else, and not one that somebody answers."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_socket():
+        raise UsageError(f"{path} is no socket, so gpuqd does not put its own there: name another path.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink()
+            return
+    raise UsageError(f"Somebody listens at {path}, another gpuqd perhaps: stop it, or name another socket.")
+
+
 def listen(path: Path) -> socket.socket:
     """Return a socket at `path` that only this user (and root) can reach.
 
     Raises:
         UsageError: it cannot be made there.
     """
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()  # of a gpuqd that is gone: the lock on the state says so
+        _take_away(path)
+    except OSError as error:
+        raise UsageError(f"Cannot listen at {path}: {error.strerror or error}.") from error
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         before = os.umask(0o177)
         try:
             server.bind(str(path))

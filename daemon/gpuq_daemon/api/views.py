@@ -13,8 +13,11 @@ def whole(desk: Desk, job: Job) -> Job:
     charged = job.charged_gpu_s
     if job.state.holds_gpus and job.started_at is not None:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
+    place = desk.place(job.id, job.attempt)
     return replace(
         job,
+        log_uri=place.folder.as_uri() if job.attempt else None,
+        checkpoint_uri=place.checkpoints.as_uri() if job.attempt else None,
         reason=desk.reason(job.id) if job.state is JobState.PENDING else None,
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
@@ -53,10 +56,14 @@ def _course(job: Job) -> str:
         case JobState.COMPLETING:
             return "has ended; its GPUs are free once nothing of it is left."
         case JobState.COMPLETED:
-            return "has completed."
+            return f"ran for {_ran_s(job):.0f} s and ended well."
         case JobState.FAILED:
-            return f"has failed with exit code {job.exit_code}: {job.error}"
+            return f"failed with exit code {job.exit_code}: {job.error}."
         case JobState.CANCELLED:
-            return "was cancelled."
+            return f"was cancelled after {_ran_s(job):.0f} s." if job.attempt else "was cancelled before it started."
         case JobState.TIMEOUT:
             return f"was ended at its time limit of {job.time_limit_s} s."
+
+
+def _ran_s(job: Job) -> float:
+    return (job.ended_at or 0.0) - (job.started_at or 0.0)

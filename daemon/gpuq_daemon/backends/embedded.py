@@ -6,7 +6,7 @@ authenticate with a secret in a file that only this user can read: others on the
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
 import re
 import secrets
@@ -131,7 +131,9 @@ class EmbeddedEngine:
         submit.check_scratch(attempt.scratch)
         path = attempt.folder / "spec.json"
         spec.write(path, _run(attempt))
-        (self._folder / "attempts" / _checked(attempt.token)).write_text(str(attempt.scratch))
+        (self._folder / "attempts" / _checked(attempt.token)).write_text(
+            json.dumps([str(attempt.folder / "logs"), str(attempt.scratch)])
+        )
         base = submit.base_environment(os.environ, installation, HOST)
         return Command(
             argv=submit.argv(
@@ -149,7 +151,10 @@ class EmbeddedEngine:
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt, wait for Spark to let go of it, remove its temporary folders."""
         token = _checked(attempt_token)
-        alive = leftovers.kill_marked(token, wait_s=_RECLAIM_S)
+        logs, scratch = self._noted(token)
+        work = [] if application_id is None else self._work_folders(application_id)
+        stands_in = [*work, *([scratch] if scratch else [])]
+        alive = leftovers.kill_marked(token, wait_s=_RECLAIM_S, log_folder=logs, work_folders=stands_in)
         record = self._record
         held = 0
         if record is not None and is_running(record.master):
@@ -275,13 +280,27 @@ class EmbeddedEngine:
         return page is not None and not any(name.endswith(f"-{token}") for name in page.applications.values())
 
     def _remove(self, token: str, application_id: str | None) -> None:
-        noted = self._folder / "attempts" / token
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(noted.read_text(), ignore_errors=True)
-            noted.unlink()
-        if application_id is not None and re.fullmatch(r"app-[0-9]+-[0-9]+", application_id):
-            for name in self._names():
-                shutil.rmtree(self._folder / "work" / name / application_id, ignore_errors=True)
+        _, scratch = self._noted(token)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        (self._folder / "attempts" / token).unlink(missing_ok=True)
+        if application_id is not None:
+            for folder in self._work_folders(application_id):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _noted(self, token: str) -> tuple[Path | None, Path | None]:
+        """Return the log and the scratch folder of an attempt, as noted when it was started."""
+        try:
+            noted: list[str] = json.loads((self._folder / "attempts" / token).read_text())
+        except FileNotFoundError:
+            return None, None
+        return Path(noted[0]), Path(noted[1])
+
+    def _work_folders(self, application_id: str) -> list[Path]:
+        """Return where Spark's executors of an application stand, a folder below each worker's."""
+        if not re.fullmatch(r"app-[0-9]+-[0-9]+", application_id):
+            return []
+        return [self._folder / "work" / name / application_id for name in self._names()]
 
 
 def _run(attempt: Attempt) -> spec.Run:

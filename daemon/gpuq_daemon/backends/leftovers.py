@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 
 from gpuq_daemon import processes
 from gpuq_daemon.processes import ProcessId
@@ -12,12 +13,20 @@ from gpuq_daemon.processes import ProcessId
 _POLL_S = 0.02
 
 
-def kill_marked(token: str, *, wait_s: float, marker: str = processes.MARKER) -> int:
-    """Kill all processes with a mark, and their children; return how many live after at most `wait_s`."""
+def kill_marked(
+    token: str,
+    *,
+    wait_s: float,
+    marker: str = processes.MARKER,
+    log_folder: Path | None = None,
+    work_folders: Collection[Path] = (),
+) -> int:
+    """Kill all processes with a mark, their children and strays; return how many live after at most `wait_s`."""
     remaining: set[ProcessId] = set()
 
     def are_gone() -> bool:
         found = processes.marked(token, marker=marker)
+        remaining.update(processes.strays(log_folder, work_folders))
         remaining.update(found, processes.descendants([process.pid for process in found]))
         remaining.intersection_update([process for process in remaining if processes.is_alive(process)])
         for process in remaining:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gpuq.models import Rank, RankState
 from gpuq_daemon.policy.lifecycle import Outcome, Reported
@@ -17,46 +19,55 @@ logger = logging.getLogger(__name__)
 _MOST_AT_ONCE = 4 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024
 _LONGEST_ERROR = 2_000
+_LONGEST_TAIL = 50
+
+
+Word = Annotated[str, Meta(max_length=256)]
+Pid = Annotated[int, Meta(gt=0, lt=2**31)]
+Code = Annotated[int, Meta(ge=0, le=255)]
+Number = Annotated[int, Meta(ge=0, lt=2**16)]
 
 
 class _Application(Struct, tag="application", tag_field="kind"):
-    application_id: str
-    driver_pid: int | None = None
+    application_id: Word
+    driver_pid: Pid | None = None
 
 
 class _Rank(Struct, tag="rank", tag_field="kind"):
-    rank: int
-    role: str
-    host: str
+    rank: Number
+    role: Word
+    host: Word
     state: RankState
-    t: float
-    node: str | None = None
-    pid: int | None = None
-    executor_id: str | None = None
-    gpus: tuple[str, ...] = ()
-    exit_code: int | None = None
+    t: Annotated[float, Meta(gt=0, lt=2**40)]
+    node: Word | None = None
+    pid: Pid | None = None
+    executor_id: Word | None = None
+    gpus: Annotated[tuple[Word, ...], Meta(max_length=256)] = ()
+    exit_code: Code | None = None
 
 
 class _Outcome(Struct, tag="outcome", tag_field="kind"):
-    exit_code: int
+    exit_code: Code
     error: str | None = None
-    failed_rank: int | None = None
+    failed_rank: Number | None = None
     tail: tuple[str, ...] = ()
 
 
 _LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome)
 
 
-def read_reports(path: Path, offset: int) -> Reported:
+def read_reports(path: Path, offset: int, workers: int) -> Reported:
     """Return what complete lines after `offset` say; a line still being written is left for the next look.
 
-    The file belongs to the job's owner: a line that is no report is passed over and logged.
+    The file belongs to the job's owner: a line that is no report of this job, or a file that is none, is passed over.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         return Reported(offset=offset)
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return Reported(offset=offset)
         data = os.pread(file, _MOST_AT_ONCE, offset)
     finally:
         os.close(file)
@@ -64,10 +75,10 @@ def read_reports(path: Path, offset: int) -> Reported:
     if not whole and len(data) > _LONGEST_LINE:
         whole = len(data)  # no report is this long: step over it
     lines = [line for line in data[:whole].split(b"\n") if line]
-    return _reported(lines, offset + whole)
+    return _reported(lines, offset + whole, workers)
 
 
-def _reported(lines: list[bytes], offset: int) -> Reported:
+def _reported(lines: list[bytes], offset: int, workers: int) -> Reported:
     application: _Application | None = None
     outcome: Outcome | None = None
     ranks: dict[int, Rank] = {}
@@ -76,13 +87,13 @@ def _reported(lines: list[bytes], offset: int) -> Reported:
         match _decoded(line):
             case _Application() as application:
                 pass
-            case _Rank() as said:
+            case _Rank() as said if said.rank < workers:
                 ranks[said.rank] = _merged(ranks.get(said.rank), said)
                 if said.state is RankState.RUNNING and began_at is None:
                     began_at = said.t
             case _Outcome() as said if outcome is None:
                 error = None if said.error is None else said.error[:_LONGEST_ERROR]
-                tail = tuple(text[:_LONGEST_ERROR] for text in said.tail)
+                tail = tuple(text[:_LONGEST_ERROR] for text in said.tail[-_LONGEST_TAIL:])
                 outcome = Outcome(exit_code=said.exit_code, error=error, failed_rank=said.failed_rank, tail=tail)
             case _:
                 pass

@@ -20,6 +20,7 @@ from gpuq_daemon.policy.snapshot import QOS, NodeView
 
 LONGEST_NAME = 128
 LONGEST_ARGS = 64 * 1024
+MOST_ARGS = 4096
 MOST_WORKERS = 4096
 LONGEST_LIMIT_S = 366 * 86_400
 LONGEST_WAIT_S = 10 * LONGEST_LIMIT_S
@@ -165,6 +166,8 @@ def _bad_text(spec: JobSpec, name: str) -> str | None:
         return "The script's name must be a plain file name."
     if len(script_name.encode(errors="surrogatepass")) > LONGEST_NAME:
         return f"The script's name is longer than {LONGEST_NAME} bytes: give the file a shorter one."
+    if len(spec.args) > MOST_ARGS:
+        return f"The script gets {len(spec.args)} arguments; at most {MOST_ARGS} are allowed: use a file."
     if sum(map(len, spec.args)) > LONGEST_ARGS or any("\0" in word for word in spec.args):
         return f"The script's arguments hold a zero byte or more than {LONGEST_ARGS} characters: use a file."
     try:

@@ -128,6 +128,13 @@ class DriverEnd:
     signal: int | None = None
     ended_at: float | None = None
 
+    def __post_init__(self) -> None:
+        # Read from a file in the job's own folder: whatever is no exit code, signal or time counts as not known.
+        for name, highest in (("exit_code", 255), ("signal", 127)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= highest:
+                object.__setattr__(self, name, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:

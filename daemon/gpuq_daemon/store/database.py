@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,19 @@ from gpuq.errors import UnavailableError
 T = TypeVar("T")
 Write = Callable[[sqlite_utils.Database], Any]
 _MOST_IN_A_COMMIT = 512
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Generator[None]:
+    """Turn what SQLite says while a file is opened into a sentence.
+
+    Raises:
+        UnavailableError: the file is no database, or cannot be read or written.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UnavailableError(f"The database {path} cannot be opened: {error}.") from error
 
 
 @dataclass(slots=True)
@@ -39,9 +53,10 @@ class Database:
     def __init__(self, path: Path, schema: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
         self.path = path
         self._synchronous = synchronous
-        self._writer = self._open()
-        _migrations(schema).apply(self._writer)
-        self._reader = self._open()
+        with readable(path):
+            self._writer = self._open()
+            _migrations(schema).apply(self._writer)
+            self._reader = self._open()
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
         self._thread.start()

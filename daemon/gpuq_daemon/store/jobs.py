@@ -80,6 +80,7 @@ class ActiveAttempt:
     started_at: float
     time_limit_s: int | None
     application_id: str | None
+    shim: str | None
     intent: Intent | None
     outcome: Outcome | None
     reports_offset: int
@@ -359,6 +360,15 @@ class JobStore:
 
         return await self._db.write(write)
 
+    async def led_by(self, job_id: int, attempt: int, shim: str) -> None:
+        """Note which process leads an attempt; from then on it is never started again."""
+        await self._db.write(
+            lambda tables: tables.execute(
+                "UPDATE attempts SET shim = :shim WHERE job_id = :job_id AND number = :attempt AND shim IS NULL",
+                {"job_id": job_id, "attempt": attempt, "shim": shim},
+            )
+        )
+
     async def record(self, job_id: int, attempt: int, reported: Reported) -> None:
         """Keep what the driver said; what was read before is not kept twice."""
 
@@ -412,6 +422,11 @@ class JobStore:
                 values,
             )
             tables.execute(
+                """UPDATE ranks SET state = 'KILLED' WHERE job_id = :job_id AND state IN ('RESERVED', 'RUNNING')
+                   AND attempt = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+                values,
+            )
+            tables.execute(
                 """UPDATE attempts SET ended_at = :ended_at, charged_gpu_s =
                      max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
                        WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
@@ -428,7 +443,7 @@ class JobStore:
         rows = self._db.rows(
             f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
                        j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
-                       j.time_limit_s, a.application_id, a.intent, a.outcome, a.reports_offset,
+                       j.time_limit_s, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                        j.signal_s, j.array_id, j.array_index
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN scripts s ON s.sha256 = j.script_sha256

@@ -15,6 +15,7 @@ from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
+from gpuq_daemon.store.database import readable
 
 MAX_HISTOGRAMS = 200
 _TREND_POINTS = 10
@@ -30,9 +31,10 @@ class MetricsStore:
 
     def __init__(self, path: Path) -> None:
         """Open `path`, made if missing, and bring its tables up to date."""
-        self._writer, self._writing = _open(path), Lock()
-        _migrate(self._writer)
-        self._reader, self._reading = _open(path), Lock()
+        with readable(path):
+            self._writer, self._writing = _open(path), Lock()
+            _migrate(self._writer)
+            self._reader, self._reading = _open(path), Lock()
         self._progress: dict[int, Progress | None] = {}
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from gpuq.cli import terminal
 from gpuq.cli.commands.logs import default_rank, print_log
 from gpuq.cli.commands.wait import exit_code
 from gpuq.cli.following import wait_for_end
+from gpuq.cli.scripts import ScriptCommand, refuse_shell_script
 from gpuq.cli.views.job import end_line, error_lines, queued_line
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("enqueue")
+@click.command("enqueue", cls=ScriptCommand)
 @click.option("--name", "-J", help="The job's name; without it the script's.")
 @click.option("--workers", "-w", help="TFoS nodes, the chief among them. [1]")
 @click.option("--gpus-per-worker", "-g", help="GPUs for each of them. [1]")
@@ -80,6 +81,8 @@ def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_
         terminal.say_json(job)
     else:
         terminal.say(queued_line(job))
+        if terminal.is_terminal() and not wait:
+            terminal.say(f"Follow it: gpuq logs -f {job['id']}")
     return _follow(client, job, as_json) if wait else 0
 
 
@@ -101,6 +104,7 @@ def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | Non
     Raises:
         UsageError: anything of it cannot become a job.
     """
+    refuse_shell_script(text, script)
     check_main_fun(text, script)
     given = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
     given |= {field: (value, "") for field, value in asked.items() if value is not None}
@@ -125,9 +129,12 @@ def _check_utf8(word: str) -> None:
 
 def _follow(client: Client, job: Json, as_json: bool) -> int:
     """Print the log of a queued job to its end, and how it ended; return its exit code."""
+    followed = None
     try:
         if not as_json:
-            print_log(client, job, default_rank(job, None), follow=True, lines=None, as_json=False)
+            rank = default_rank(job, None)
+            print_log(client, job, rank, follow=True, lines=None, as_json=False)
+            followed = rank
         job = wait_for_end(client, job)
     except NotFoundError:  # it ended without a log
         job = wait_for_end(client, client.job(job["id"]))
@@ -137,5 +144,6 @@ def _follow(client: Client, job: Json, as_json: bool) -> int:
     if as_json:
         terminal.say_json(job)
     else:
-        terminal.say("\n".join([*error_lines(job), end_line(job)]))
+        is_seen = followed is not None and job["failed_rank"] == followed  # else the tail is another log's
+        terminal.say("\n".join([*error_lines(job, has_tail=not is_seen), end_line(job)]))
     return exit_code(job["exit_code"])

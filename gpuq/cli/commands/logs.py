@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from gpuq.cli import terminal
-from gpuq.cli.following import growing_log, whole_log
+from gpuq.cli.following import growing_log, wait_for_start, whole_log
+from gpuq.cli.views.queue import FINAL
+from gpuq.cli.views.why import start_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.text import clean_log
@@ -33,10 +35,18 @@ def command(job_id: str, follow: bool, rank: int | None, driver: bool, lines: in
         raise UsageError("Ask for --driver or for --rank, not for both.")
     client = Client()
     job = client.job(parse_job_id(job_id))
-    if job["attempt"] == 0 and job["state"] == "PENDING" and not follow:
-        terminal.say_error(f"Job {job['id']} has not started, so it has no log yet; see `gpuq why {job['id']}`.")
-    else:
-        print_log(client, job, None if driver else default_rank(job, rank), follow, lines, as_json)
+    if job["attempt"] == 0 and job["state"] in FINAL:
+        terminal.say_error(f"Job {job['id']} ended before it started, so it has no log.")
+        return
+    if not follow:
+        _say_unstarted(client, job)
+    print_log(client, job, None if driver else default_rank(job, rank), follow, lines, as_json)
+
+
+def _say_unstarted(client: Client, job: Json) -> None:
+    if job["state"] in ("PENDING", "CONFIGURING"):
+        why = client.why(job["id"])
+        terminal.say_error(start_line(why) or f"job {job['id']} {why['text']}")
 
 
 def default_rank(job: Json, asked: int | None) -> int | None:
@@ -49,7 +59,12 @@ def default_rank(job: Json, asked: int | None) -> int | None:
 
 
 def print_log(client: Client, job: Json, rank: int | None, follow: bool, lines: int | None, as_json: bool) -> None:
-    """Print a log as it is, or as it grows until the job's end; with `lines` only its end and what follows."""
+    """Print a log as it is, or as it grows until the job's end; with `lines` only its end and what follows.
+
+    What follows a job that has not started is first told, on stderr, why.
+    """
+    if follow:
+        wait_for_start(client, job)
     offset = 0
     if lines is not None:
         first = client.logs(job["id"], rank=rank, offset=-_TAIL_BYTES)

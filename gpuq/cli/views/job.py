@@ -25,15 +25,15 @@ def job_lines(job: Json, now: float, *, width: int | None = None, mark: str = "â
     return lines + error_lines(job)
 
 
-def error_lines(job: Json) -> list[str]:
-    """Return the error and its tail, after an empty line; nothing where there is none."""
+def error_lines(job: Json, *, has_tail: bool = True) -> list[str]:
+    """Return the error and, unless the reader has seen it, its tail, after an empty line; nothing where none is."""
     if job["error"] is None and not job["error_tail"]:
         return []
     whose = "" if job["failed_rank"] is None else f" (rank {job['failed_rank']})"
     return [
         "",
         clean(f"Error{whose}: {job['error'] or 'unknown'}"),
-        *("  " + clean(line, keep="\t") for line in job["error_tail"]),
+        *("  " + clean(line, keep="\t") for line in job["error_tail"] if has_tail),
     ]
 
 
@@ -59,7 +59,8 @@ def _facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Application", job["application_id"]),
         ("Driver", None if job["driver_pid"] is None else f"pid {job['driver_pid']}"),
         ("Nodes", ", ".join(job["nodes"]) or None),
-        ("Logs", job["log_uri"]),
+        ("Files", job["log_uri"]),
+        ("Checkpoints", job.get("checkpoint_uri")),
         ("Progress", progress(job) or None),
         ("Used", used(job)),
     ]
@@ -157,7 +158,8 @@ def queued_line(job: Json) -> str:
     kind = "job" if job.get("array_id") is None else "array"
     each = " a task" if kind == "array" else ""
     held = f", held until `gpuq release {job['id']}`" if job.get("hold") else ""
-    return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{held}.")
+    args = f", with {shlex.join(job['args'])}" if job["args"] else ""
+    return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{args}{held}.")
 
 
 def is_array(job: Json, index: int | None) -> bool:

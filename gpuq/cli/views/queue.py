@@ -24,6 +24,7 @@ SHORT_STATES = {
     "TIMEOUT": "TO",
 }
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
+_WIDEST_ERROR = 100  # cells, also where nothing else is cut: `gpuq show` has the whole
 _HEADER = ("JOB", "NAME", "USER", "ST", "GPU", "TIME", "WHY / PROGRESS")
 
 
@@ -32,7 +33,8 @@ def queue_lines(
 ) -> list[str]:
     """Return the cluster's line and one line a job, in the order given.
 
-    TIME is the wait of a pending job and the run of any other, up to `now` (Unix seconds) or its end.
+    TIME is the wait of a pending job and the run of any other, up to `now` (Unix seconds) or its end; `-` where
+    the job ended before it started. Errors are cut at 100 cells with `mark`.
     """
     first = [cluster_line(cluster, jobs, whose)]
     if cluster.get("engine_message"):
@@ -41,7 +43,7 @@ def queue_lines(
         first = [fit(line, width, mark=mark) for line in first]
     if not jobs:
         return first
-    rows = [_row(job, cluster, now) for job in jobs]
+    rows = [_row(job, cluster, now, mark) for job in jobs]
     right = frozenset({"JOB", "GPU", "TIME"})
     return first + table(_HEADER, rows, right=right, width=width, widest={"NAME": 20, "USER": 12}, mark=mark)
 
@@ -69,26 +71,30 @@ def _busy(nodes: Sequence[Json]) -> str:
     return ", ".join(f"{busy} of {plural(total, kind)} busy" for kind, (busy, total) in kinds.items())
 
 
-def _row(job: Json, cluster: Json, now: float) -> tuple[str, ...]:
+def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
+    elapsed = elapsed_s(job, now)
     return (
         str(job["id"]),
         job["name"],
         job["user"],
         SHORT_STATES.get(str(job["state"]), str(job["state"])),
         str(job["gpus"]),
-        duration(elapsed_s(job, now)),
-        comment(job, cluster),
+        "-" if elapsed is None else duration(elapsed),
+        comment(job, cluster, mark=mark),
     )
 
 
-def elapsed_s(job: Json, now: float) -> float:
-    """Return seconds waited by a job that never started, else seconds since its start, up to its end."""
-    since = job["submitted_at"] if job["started_at"] is None else job["started_at"]
+def elapsed_s(job: Json, now: float) -> float | None:
+    """Return seconds since a job's start, up to its end; its wait before; None where it ended without a start."""
+    if job["started_at"] is None:
+        return now - job["submitted_at"] if job["ended_at"] is None else None
+    since = job["started_at"]
     return (now if job["ended_at"] is None else job["ended_at"]) - since
 
 
-def comment(job: Json, cluster: Json) -> str:
+def comment(job: Json, cluster: Json, *, mark: str = "…") -> str:
     """Return what matters of a job in its state: why it waits, how far it is, or how it ended."""
+    error = fit(clean(job["error"] or ""), _WIDEST_ERROR, mark=mark)
     match job["state"]:
         case "PENDING":
             return _waiting(job, cluster)
@@ -98,11 +104,11 @@ def comment(job: Json, cluster: Json) -> str:
             return "cleaning up"
         case "FAILED":
             code = "" if job["exit_code"] is None else f"exit {job['exit_code']}"
-            return ": ".join(part for part in (code, job["error"]) if part)
+            return ": ".join(part for part in (code, error) if part)
         case "TIMEOUT":
-            return job["error"] or "time limit reached"
+            return error or "time limit reached"
         case "CANCELLED":
-            return job["error"] or ""
+            return error
         case _:
             return "  ".join(part for part in (progress(job), ", ".join(job["nodes"])) if part)
 

@@ -33,6 +33,15 @@ def test_lines(why: Json) -> list[str]:
     ]
 
 
+def start_line(why: Json) -> str | None:
+    """Return why a job has not started, or that it is starting; None where nothing keeps it or it has started."""
+    if why["state"] == "CONFIGURING":
+        return clean(f"job {why['job_id']} {why['text']}")
+    if why["state"] == "PENDING" and why["reason"]:
+        return clean(f"job {why['job_id']} waits: {why['reason']}: {why['text']}")
+    return None
+
+
 def _holder(holder: Json) -> str:
     until = "no time limit" if holder["until"] is None else f"until {moment(holder['until'])} at the latest"
     return f"  job {holder['job_id']} ({holder['user']}) holds {plural(holder['gpus'], 'GPU')}, {until}"

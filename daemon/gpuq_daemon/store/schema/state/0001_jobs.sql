@@ -38,6 +38,7 @@ CREATE TABLE attempts (
     ended_at REAL,
     application_id TEXT,
     driver_pid INTEGER,
+    shim TEXT,
     intent TEXT CHECK (intent IN ('cancel', 'timeout')),
     outcome TEXT,
     reports_offset INTEGER NOT NULL DEFAULT 0,
@@ -64,7 +65,7 @@ CREATE TABLE ranks (
     pid INTEGER,
     executor_id TEXT,
     gpus TEXT NOT NULL DEFAULT '[]',
-    state TEXT NOT NULL CHECK (state IN ('RESERVED', 'RUNNING', 'DONE', 'FAILED', 'LOST')),
+    state TEXT NOT NULL CHECK (state IN ('RESERVED', 'RUNNING', 'DONE', 'FAILED', 'LOST', 'KILLED')),
     exit_code INTEGER,
     PRIMARY KEY (job_id, attempt, rank),
     FOREIGN KEY (job_id, attempt) REFERENCES attempts (job_id, number)
