@@ -15,6 +15,8 @@ from gpuq.units import (
     number,
     parse_count,
     parse_job_id,
+    parse_memory,
+    parse_task,
     parse_time_limit,
     plural,
     size,
@@ -75,3 +77,23 @@ def test_numbers_for_people() -> None:
     assert (number(0.41234), number(None), number(0.0)) == ("0.4123", "-", "0")
     assert (plural(1, "GPU"), plural(2, "GPU")) == ("1 GPU", "2 GPUs")
     assert (duration(-5), duration(90_061.9)) == ("00:00:00", "1-01:01:01")
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("4096", 4096), ("512m", 512), ("16G", 16384), ("16GiB", 16384), ("1TB", 1 << 20)]
+)
+def test_memory(text: str, mib: int) -> None:
+    assert parse_memory(text) == mib
+
+
+def test_a_task_is_named_by_its_array_and_index() -> None:
+    assert parse_task("12") == (12, None)
+    assert parse_task("12_0") == (12, 0)
+
+
+@pytest.mark.parametrize("text", ["", "b", "1x", "-1", "1e9", "٣"])
+def test_what_is_no_memory_and_no_task_is_said(text: str) -> None:
+    with pytest.raises(GpuqError):
+        parse_memory(text)
+    with pytest.raises(GpuqError):
+        parse_task(f"12_{text}")
