@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +11,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
-from gpuq_daemon.policy.billing import Billing
-from gpuq_daemon.policy.limits import Limits
-from gpuq_daemon.policy.rules import Qos, Rules, Weights
 from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -76,27 +72,6 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def half_life_s(self) -> float:
         """The half-life of usage in seconds."""
         return self.half_life_d * 86_400
-
-    def rules(self, partitions: Mapping[str, int], qos: Mapping[str, Qos], limits: Limits) -> Rules:
-        """Return the policy's settings, with what operators decide at run time."""
-        w, b = self.weights, self.billing
-        return Rules(
-            weights=Weights(
-                age=w.age,
-                fair_share=w.fair_share,
-                job_size=w.job_size,
-                partition=w.partition,
-                qos=w.qos,
-                max_age_s=w.max_age_d * 86_400,
-            ),
-            billing=Billing(gpu=b.gpu, gpu_types=b.gpu_types, cpu=b.cpu, memory_gib=b.memory_gib),
-            partitions=partitions,
-            qos=qos,
-            limits=limits,
-            promises=self.promises,
-            idle_budget=self.idle_budget,
-            guard_after_s=None if self.guard_after_h is None else self.guard_after_h * 3600,
-        )
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

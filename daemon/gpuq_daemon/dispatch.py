@@ -100,6 +100,8 @@ class Dispatcher:
                 script=script,
                 args=attempt.args,
                 checkpoints=place.checkpoints,
+                array_id=attempt.array_id,
+                array_index=attempt.array_index,
             )
         )
         launch = place.folder / "launch.json"

@@ -18,8 +18,11 @@ _LOOK_EVERY_S = 5.0
 class Engines:
     """What is known of every engine, without asking it anew: nodes, kind of GPU, and what is wrong with it."""
 
-    def __init__(self, engines: Mapping[str, Engine], *, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, engines: Mapping[str, Engine], gpu_types: Mapping[str, str | None], *, changed: Callable[[], None]
+    ) -> None:
         self._engines = engines
+        self._gpu_types = gpu_types
         self._changed = changed
         self._nodes: dict[str, tuple[Node, ...]] = {}
         self._down: dict[str, str] = {}
@@ -31,7 +34,13 @@ class Engines:
     def views(self) -> tuple[NodeView, ...]:
         """Return all nodes as the policy sees them."""
         return tuple(
-            NodeView(name=node.name, partition=node.partition, gpus=node.gpus, is_up=node.is_up)
+            NodeView(
+                name=node.name,
+                partition=node.partition,
+                gpus=node.gpus,
+                gpu_type=self._gpu_types.get(node.partition) or "",
+                is_up=node.is_up,
+            )
             for node in self.nodes()
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 
 from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
@@ -57,6 +58,8 @@ class Scheduler:
         self._woken = asyncio.Event()
         self._engine = Engine(self._snapshot())
         self._recalculated_at = self._clock.now()
+        self._is_stale = False
+        self._held = {job.job_id: job for job in jobs.active()}
 
     # --- what has changed
 
@@ -80,21 +83,25 @@ class Scheduler:
 
     def ended(self, job_id: int) -> None:
         """Give back what a job held; if it is pending again, take it up."""
+        self._held.pop(job_id, None)
         fates = self._jobs.fates([job_id])
         if job_id in fates:
             self._engine.end(job_id, fates[job_id])
             self._tell_end(job_id)
         else:
-            self._reset()
+            self._is_stale = True
         self.wake()
 
     def moved(self, job_id: int) -> None:
-        """Look anew at the nodes that an active job holds."""
-        self._reset()
+        """Look whether an active job holds other nodes than were planned: Spark may have chosen them."""
+        for job in self._jobs.active_of([job_id]):
+            if self._held.get(job_id) != job:
+                self._held[job_id] = job
+                self.rules_changed()
 
     def rules_changed(self) -> None:
-        """Take up what operators have changed: accounts, limits, reservations, nodes."""
-        self._reset()
+        """Take up what operators have changed, or what has become of nodes, in the next pass."""
+        self._is_stale = True
         self.wake()
 
     def wake(self) -> None:
@@ -116,7 +123,8 @@ class Scheduler:
         Raises:
             KeyError: the job does not wait.
         """
-        return explain(self.snapshot(), job_id, gpu_kind=gpu_kind)
+        self._refresh()
+        return explain(self._engine, job_id, gpu_kind=gpu_kind)
 
     def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
         """Return every term of a pending job's priority.
@@ -124,12 +132,25 @@ class Scheduler:
         Raises:
             KeyError: the job does not wait.
         """
+        self._refresh()
         return self._engine.terms(job_id)
+
+    def outlook(self, job_id: int) -> tuple[int | None, float | None]:
+        """Return a job's priority and the start it is promised; None for what it has not."""
+        try:
+            priority = sum(term.points for term in self._engine.terms(job_id))
+        except KeyError:
+            return None, None
+        promise = self._engine.promise(job_id)
+        return priority, promise.start_at if promise is not None and isfinite(promise.start_at) else None
 
     def test_start(self, job: PendingJob, gpu_kind: str) -> Why:
         """Return what would become of a job if it were queued now; nothing is."""
         there = self.snapshot()
-        return explain(replace(there, pending=(*there.pending, job)), job.job_id, gpu_kind=gpu_kind)
+        targets = {target for one in job.dependencies for target in one.targets}
+        fates = {**there.fates, **self._jobs.fates(targets)}
+        with_it = replace(there, pending=(*there.pending, job), fates=fates)
+        return explain(with_it, job.job_id, gpu_kind=gpu_kind)
 
     def shares(self) -> tuple[Tree, Shares]:
         """Return the tree of accounts and the shares as of now."""
@@ -141,6 +162,7 @@ class Scheduler:
 
     def snapshot(self) -> Snapshot:
         """Return what the policy would see now."""
+        self._refresh()
         return self._engine.snapshot(self._clock.now())
 
     # --- passes
@@ -152,7 +174,7 @@ class Scheduler:
                 await self.pass_once()
             except Exception:
                 logger.exception("the scheduling pass failed; the next one begins anew")
-                self._reset()
+                self._is_stale = True
             try:
                 await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s))
             except TimeoutError:
@@ -161,6 +183,7 @@ class Scheduler:
     async def pass_once(self) -> None:
         """Plan once, commit the starts, and hand each on to be launched."""
         self._woken.clear()
+        self._refresh()
         now = self._clock.now()
         if now - self._recalculated_at >= self._every_s:
             self._recalculate(now)
@@ -173,12 +196,14 @@ class Scheduler:
         with_tokens = [(start, self._new_token()) for start in decided.starts]
         began = await self._jobs.start(with_tokens, now=now)
         for job in self._jobs.active_of(began):
+            self._held[job.job_id] = job
             self._engine.begin(job)
+            self._tell_array(job.job_id)
             logger.info("planned", extra={"job_id": job.job_id})
             self._started(job.job_id)
         self._bell.ring()
         if len(began) < len(decided.starts):
-            self._reset()  # some were cancelled while the plan was made
+            self._is_stale = True  # some were cancelled while the plan was made
         if self._stopped_partitions():
             self.wake()
 
@@ -193,10 +218,14 @@ class Scheduler:
         shares = self._standing.shares(now)
         self._engine.recalculate(shares, self._standing.used_gpu_s(now))
 
-    def _reset(self) -> None:
+    def _refresh(self) -> None:
+        """Read everything anew if something has changed that the engine was not told of one by one."""
+        if not self._is_stale:
+            return
+        self._is_stale = False
         promises = dict(self._engine.snapshot(self._clock.now()).promises)
         self._engine.reset(replace(self._snapshot(), promises=promises))
-        self.wake()
+        self._engine.plan(self._clock.now())
 
     def _snapshot(self) -> Snapshot:
         """Read everything from the store."""
@@ -213,7 +242,7 @@ class Scheduler:
             shares=self._standing.shares(now),
             used_gpu_s=self._standing.used_gpu_s(now),
             fates=self._jobs.fates(targets),
-            reservations=self._standing.reservations(),
+            reservations=self._standing.reservations(now),
         )
 
     def _submit(self, jobs: Iterable[PendingJob]) -> None:
@@ -229,8 +258,12 @@ class Scheduler:
 
     def _tell_end(self, job_id: int) -> None:
         """Tell those who wait for the job, or for the array it belongs to, what became of it."""
-        ids = [job_id, *self._jobs.array_of(job_id)]
-        for target, fate in self._jobs.fates(ids).items():
+        for target, fate in self._jobs.fates([job_id]).items():
+            self._engine.fate(target, fate)
+        self._tell_array(job_id)
+
+    def _tell_array(self, job_id: int) -> None:
+        for target, fate in self._jobs.fates(self._jobs.array_of(job_id)).items():
             self._engine.fate(target, fate)
 
     def _stopped_partitions(self) -> Mapping[str, str]:

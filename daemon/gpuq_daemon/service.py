@@ -11,6 +11,7 @@ import resource
 import secrets
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from gpuq_daemon.engines import Engines
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.places import place_of
 from gpuq_daemon.scheduler import Scheduler
+from gpuq_daemon.standing import Standing
+from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
@@ -76,7 +79,7 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
         database = Database(config.state / "state.db", "state")
         metrics = MetricsStore(config.state / "metrics.db")
         try:
-            await Service(config, JobStore(database), metrics, make_engines(config), WallClock()).run(ready)
+            await Service(config, database, metrics, make_engines(config), WallClock()).run(ready)
         finally:
             metrics.close()
             database.close()
@@ -88,26 +91,34 @@ class Service:
     def __init__(
         self,
         config: Config,
-        jobs: JobStore,
+        database: Database,
         metrics: MetricsStore,
         engines: Mapping[str, Engine],
         clock: Clock,
     ) -> None:
         self._config = config
-        self._jobs = jobs
+        self._jobs = jobs = JobStore(database)
+        accounts = AccountStore(database)
+        standing = Standing(config, database, accounts, jobs)
         self._bell = Bell()
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._courses: dict[int, asyncio.Task[None]] = {}
-        self._engines = Engines(engines, changed=self._engines_changed)
+        self._engines = Engines(
+            engines,
+            {name: partition.gpu_type for name, partition in config.partition.items()},
+            changed=self._engines_changed,
+        )
         self._scheduler = Scheduler(
             jobs=jobs,
+            standing=standing,
             clock=clock,
             bell=self._bell,
             nodes=self._engines.views,
             down=self._engines.down,
             new_token=lambda: secrets.token_hex(8),
             started=self._look_after,
+            recalculate_every_s=config.scheduler.recalculate_every_s,
         )
         dispatcher = Dispatcher(config, engines)
         self._watch = Watch(
@@ -117,7 +128,10 @@ class Service:
             engines=engines,
             clock=clock,
             bell=self._bell,
-            released=self._scheduler.wake,
+            released=self._scheduler.ended,
+            moved=self._scheduler.moved,
+            rate_of=standing.rate_of,
+            half_life_s=config.scheduler.half_life_s,
         )
         self._desk = Desk(
             config=config,
@@ -133,6 +147,17 @@ class Service:
             place=lambda job_id, number: place_of(config, job_id, number),
             wake=self._scheduler.wake,
             nudge=self._watch.nudge,
+            accounts=accounts,
+            rules_changed=self._scheduler.rules_changed,
+            shares=self._scheduler.shares,
+            rates=standing.rates,
+            submitted=self._scheduler.submitted,
+            changed=self._scheduler.changed,
+            removed=self._scheduler.removed,
+            terms=self._scheduler.terms,
+            test_start=self._scheduler.test_start,
+            rules=self._scheduler.rules,
+            outlook=self._scheduler.outlook,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -144,6 +169,7 @@ class Service:
         with contextlib.closing(listen(path)) as socket, _removed_at_end(path):
             if not await self._started_engines():
                 return
+            self._scheduler.rules_changed()
             server = make_server(make_app(self._desk))
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -199,18 +225,20 @@ class Service:
             del self._courses[job_id]
 
     def _engines_changed(self) -> None:
-        self._scheduler.wake()
+        self._scheduler.rules_changed()
         self._bell.ring()
 
     def _cluster(self) -> Cluster:
-        snapshot = self._scheduler.snapshot()
-        free = snapshot.free_by_node()
+        active = self._jobs.active()
+        taken = Counter[str]()
+        for job in active:
+            taken.update(job.gpus_by_node)
         down = self._engines.down()
         nodes = tuple(
             replace(
                 node,
-                free_gpus=max(0, free.get(node.name, 0)),
-                job_ids=tuple(job.job_id for job in snapshot.active if node.name in job.gpus_by_node),
+                free_gpus=max(0, node.gpus - taken[node.name]) if node.is_up else 0,
+                job_ids=tuple(job.job_id for job in active if node.name in job.gpus_by_node),
             )
             for node in self._engines.nodes()
         )

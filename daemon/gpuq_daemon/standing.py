@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpuq_daemon.config import Config
+from gpuq_daemon.config import Config, SchedulerTable
 from gpuq_daemon.policy.accounts import Tree
-from gpuq_daemon.policy.fairtree import Shares, fair_tree
+from gpuq_daemon.policy.billing import Billing
+from gpuq_daemon.policy.fairtree import AssociationKey, Shares, fair_tree
 from gpuq_daemon.policy.limits import Scope
 from gpuq_daemon.policy.reservation import Reservation
-from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.rules import Rules, Weights
 from gpuq_daemon.policy.snapshot import NodeView
 from gpuq_daemon.policy.usage import Charge, period_start, standing
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.job_rows import Charged
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.usage import used_gpu_s
 
@@ -33,22 +35,39 @@ class Standing:
         return self._accounts.tree()
 
     def rules(self) -> Rules:
-        """Return the policy's settings."""
-        settings = self._config.scheduler
-        limits = self._accounts.limits(settings.period_d * 86_400)
-        priorities = {name: partition.priority for name, partition in self._config.partition.items()}
-        return settings.rules(priorities, self._accounts.qos(), limits)
+        """Return the policy's settings: those of the configuration, and what operators decide at run time."""
+        table = self._config.scheduler
+        return Rules(
+            weights=_weights(table),
+            billing=_billing(table),
+            partitions={name: partition.priority for name, partition in self._config.partition.items()},
+            qos=self._accounts.qos(),
+            limits=self._accounts.limits(table.period_d * 86_400),
+            promises=table.promises,
+            idle_budget=table.idle_budget,
+            guard_after_s=None if table.guard_after_h is None else table.guard_after_h * 3600,
+        )
+
+    def rates(self) -> dict[AssociationKey, float]:
+        """Return the billing units that running jobs hold now, by (account, user)."""
+        rates: dict[AssociationKey, float] = {}
+        for held in self._jobs.active_charges():
+            key = (held.account, held.user)
+            rates[key] = rates.get(key, 0.0) + self._rate(held)
+        return rates
+
+    def rate_of(self, job_id: int) -> float:
+        """Return the billing units that an active job holds, 0 for any other."""
+        return sum(self._rate(held) for held in self._jobs.active_charges() if held.job_id == job_id)
 
     def shares(self, now: float) -> Shares:
         """Return every share as of `now`, running jobs included as far as they have come."""
-        rules = self.rules()
         running = [
-            ((job.account, job.user), Charge(rate=self.rate(job.gpu_type, job.gpus, job.qos, rules), since=job.started_at))
-            for job in self._jobs.active_charges()
+            ((held.account, held.user), Charge(rate=self._rate(held), since=held.started_at))
+            for held in self._jobs.active_charges()
         ]
-        used = standing(
-            self._accounts.ledger(), running, at=now, half_life_s=self._config.scheduler.half_life_s
-        )
+        half_life_s = self._config.scheduler.half_life_s
+        used = standing(self._accounts.ledger(), running, at=now, half_life_s=half_life_s)
         return fair_tree(self.tree(), used, at=now)
 
     def used_gpu_s(self, now: float) -> Mapping[Scope, float]:
@@ -56,11 +75,33 @@ class Standing:
         limits = self.rules().limits
         return used_gpu_s(self._database, limits, since=period_start(now, limits.period_s), now=now)
 
-    def reservations(self) -> tuple[Reservation, ...]:
+    def reservations(self, now: float) -> tuple[Reservation, ...]:
         """Return the reservations that have not ended."""
-        return self._accounts.reservations()
+        return tuple(one for one in self._accounts.reservations() if one.end_at > now)
 
     def drained(self, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
         """Return the nodes, those that an operator took out with the reason."""
         drains = self._accounts.drains()
         return tuple(replace(node, drained=drains.get(node.name)) for node in nodes)
+
+    def _rate(self, held: Charged) -> float:
+        qos = self._accounts.qos().get(held.qos)
+        factor = 1.0 if qos is None else qos.usage_factor
+        return _billing(self._config.scheduler).rate({held.gpu_type or "": held.gpus}, usage_factor=factor)
+
+
+def _weights(table: SchedulerTable) -> Weights:
+    w = table.weights
+    return Weights(
+        age=w.age,
+        fair_share=w.fair_share,
+        job_size=w.job_size,
+        partition=w.partition,
+        qos=w.qos,
+        max_age_s=w.max_age_d * 86_400,
+    )
+
+
+def _billing(table: SchedulerTable) -> Billing:
+    b = table.billing
+    return Billing(gpu=b.gpu, gpu_types=b.gpu_types, cpu=b.cpu, memory_gib=b.memory_gib)

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 
+from gpuq.models import JobState
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -35,7 +36,10 @@ class Watch:
         engines: Mapping[str, Engine],
         clock: Clock,
         bell: Bell,
-        released: Callable[[], None],
+        released: Callable[[int], None],
+        moved: Callable[[int], None],
+        rate_of: Callable[[int], float],
+        half_life_s: float,
     ) -> None:
         self._jobs = jobs
         self._dispatcher = dispatcher
@@ -44,6 +48,10 @@ class Watch:
         self._clock = clock
         self._bell = bell
         self._released = released
+        self._moved = moved
+        self._rate_of = rate_of
+        self._half_life_s = half_life_s
+        self._warned: set[tuple[int, int]] = set()
         self._nudges: dict[int, asyncio.Event] = {}
 
     def nudge(self, job_id: int) -> None:
@@ -114,6 +122,10 @@ class Watch:
         attempt = self._jobs.active_attempt(job_id)
         if await self._ingest.take_in(attempt):
             self._bell.ring()
+            if attempt.state is JobState.CONFIGURING:
+                self._moved(job_id)
+        if self._is_to_be_warned(attempt):
+            await self._warn(attempt)
         if attempt.intent is None and attempt.outcome is None and self._is_overdue(attempt):
             logger.info("time limit reached", extra={"job_id": job_id})
             await self._jobs.intend(job_id, Intent.TIMEOUT, now=self._clock.now())
@@ -121,6 +133,19 @@ class Watch:
             attempt = self._jobs.active_attempt(job_id)
         if attempt.intent is not None:
             self._dispatcher.end(shim)
+
+    def _is_to_be_warned(self, attempt: ActiveAttempt) -> bool:
+        """Whether the script is to be told now that its time limit is near."""
+        if attempt.signal_s is None or attempt.time_limit_s is None or attempt.outcome is not None:
+            return False
+        warn_at = attempt.started_at + attempt.time_limit_s - attempt.signal_s
+        return self._clock.now() >= warn_at and (attempt.job_id, attempt.number) not in self._warned
+
+    async def _warn(self, attempt: ActiveAttempt) -> None:
+        self._warned.add((attempt.job_id, attempt.number))
+        pids = [rank.pid for rank in self._jobs.job(attempt.job_id).ranks if rank.pid is not None]
+        told = await asyncio.to_thread(self._engines[attempt.partition].warn, attempt.token, pids)
+        logger.info("warned of the time limit", extra={"job_id": attempt.job_id, "processes": told})
 
     def _is_overdue(self, attempt: ActiveAttempt) -> bool:
         if attempt.time_limit_s is None:
@@ -143,8 +168,15 @@ class Watch:
         """Account for the attempt and free its GPUs."""
         now = self._clock.now()
         ended_at = now if ended_at is None else min(max(ended_at, attempt.started_at), now)
-        await self._jobs.finish(attempt.job_id, ending, ended_at=ended_at)
+        await self._jobs.finish(
+            attempt.job_id,
+            ending,
+            ended_at=ended_at,
+            rate=self._rate_of(attempt.job_id),
+            half_life_s=self._half_life_s,
+        )
         logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
         self._ingest.forget(attempt)
         self._bell.ring()
-        self._released()
+        self._warned.discard((attempt.job_id, attempt.number))
+        self._released(attempt.job_id)

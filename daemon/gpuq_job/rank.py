@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import importlib.util
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -54,6 +55,7 @@ class MainFun:
         """Run the script and report its end; return what went wrong in one line."""
         try:
             _surround(self.run, rank, args)
+            signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
             main_fun = load(Path(self.run.script))
             end.tell("RUNNING", **_whereabouts())
             main_fun(args, ctx)
@@ -94,6 +96,10 @@ def load(script: Path) -> Callable[[list[str], Any], object]:
     if not callable(main_fun):
         raise AttributeError(f"{script.name} defines no function main_fun(args, ctx)")
     return main_fun
+
+
+def _note_warning(*_: object) -> None:
+    print("gpuq: the time limit is near", flush=True)
 
 
 def _surround(run: Run, rank: int, args: list[str]) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from gpuq.models import Node
 from gpuq_daemon.backends.base import Attempt, Command
+from gpuq_daemon.backends.leftovers import warn_marked
 from gpuq_daemon.processes import marked, send_signal
 
 _DRIVER = """
@@ -87,6 +89,10 @@ class PlainEngine:
             env={"GPUQ_ATTEMPT": attempt.token, "PATH": os.environ["PATH"]},
             cwd=Path(attempt.folder),
         )
+
+    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
+        """Send SIGUSR1 to the driver, which is all of the ranks."""
+        return warn_marked(attempt_token, pids)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left and return how much that was."""

@@ -28,6 +28,7 @@ class Desk:
     `rates` are the billing units that running jobs hold now, by (account, user).
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
+    `outlook` is a job's priority and promised start;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     """
 
@@ -54,6 +55,7 @@ class Desk:
     terms: Callable[[int], tuple[PriorityTerm, ...]]
     test_start: Callable[[PendingJob, str], Why]
     rules: Callable[[], Rules]
+    outlook: Callable[[int], tuple[int | None, float | None]]
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

@@ -14,8 +14,11 @@ def whole(desk: Desk, job: Job) -> Job:
     if job.state.holds_gpus and job.started_at is not None:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
     place = desk.place(job.id, job.attempt)
+    priority, start_at = desk.outlook(job.id) if job.state is JobState.PENDING else (None, None)
     return replace(
         job,
+        priority=priority,
+        start_at=start_at,
         log_uri=place.folder.as_uri() if job.attempt else None,
         checkpoint_uri=place.checkpoints.as_uri() if job.attempt else None,
         reason=desk.reason(job.id) if job.state is JobState.PENDING else None,

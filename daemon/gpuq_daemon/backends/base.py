@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,8 @@ class Attempt:
     script: Path
     args: tuple[str, ...]
     checkpoints: Path
+    array_id: int | None = None
+    array_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,13 @@ class Engine(Protocol):
 
     def command(self, attempt: Attempt) -> Command:
         """Return the spark-submit that runs `gpuq_job.driver` for this attempt."""
+        ...
+
+    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
+        """Send SIGUSR1 to those of the attempt's processes that are ranks; return to how many.
+
+        `pids` are as the job told them, so a process must belong to the attempt to be sent anything.
+        """
         ...
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import signal
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,10 @@ class EmbeddedEngine:
             env=submit.driver_environment(attempt, base, HOST),
             cwd=attempt.folder,
         )
+
+    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
+        """Send SIGUSR1 to the attempt's ranks."""
+        return leftovers.warn_marked(_checked(attempt_token), pids)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt, wait for Spark to let go of it, remove its temporary folders."""

@@ -37,6 +37,11 @@ def kill_marked(
     return len(remaining)
 
 
+def warn_marked(token: str, pids: Collection[int]) -> int:
+    """Send SIGUSR1 to those of the processes with a mark that have one of the pids; return to how many."""
+    return sum(processes.send_signal(p, signal.SIGUSR1) for p in processes.marked(token) if p.pid in pids)
+
+
 def wait_until(claim: Callable[[], bool], wait_s: float) -> bool:
     """Ask again and again until the claim is true; return whether it became so within `wait_s`."""
     deadline = time.monotonic() + wait_s

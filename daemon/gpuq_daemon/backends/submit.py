@@ -140,7 +140,13 @@ def check_scratch(scratch: Path) -> None:
 
 
 def _marks(attempt: Attempt, host: str) -> dict[str, str]:
-    return {MARKER: attempt.token, "GPUQ_HOST": host, "TMPDIR": str(attempt.scratch)}
+    task = {"GPUQ_ARRAY_ID": attempt.array_id, "GPUQ_ARRAY_INDEX": attempt.array_index}
+    return {
+        MARKER: attempt.token,
+        "GPUQ_HOST": host,
+        "TMPDIR": str(attempt.scratch),
+        **{name: str(value) for name, value in task.items() if value is not None},
+    }
 
 
 def _gpus(amount: int) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sqlite_utils import Database as Tables
 
 from gpuq.errors import ForbiddenError, NotFoundError, UsageError
 from gpuq.models import Job, JobSpec, JobState, Rank
+from gpuq_daemon.policy import usage
 from gpuq_daemon.policy.accounts import ROOT
 from gpuq_daemon.policy.dependency import Dependency, Fate, array_fate
 from gpuq_daemon.policy.lifecycle import (
@@ -27,6 +28,8 @@ from gpuq_daemon.policy.lifecycle import (
     step,
 )
 from gpuq_daemon.policy.snapshot import QOS, ActiveJob, Hold, PendingJob, Start
+from gpuq_daemon.policy.usage import Charge
+from gpuq_daemon.store.accounts import charge
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_changes import Owner as Owner
 from gpuq_daemon.store.job_changes import Request as Request
@@ -403,8 +406,13 @@ class JobStore:
         """Note that the driver is gone; its GPUs are not free before `finish`."""
         await self._db.write(lambda tables: _advance(tables, job_id, Event.DRIVER_ENDED))
 
-    async def finish(self, job_id: int, verdict: Verdict, *, ended_at: float) -> None:
-        """End the job, or let it wait again if that is the verdict, and charge its attempt, once."""
+    async def finish(
+        self, job_id: int, verdict: Verdict, *, ended_at: float, rate: float = 0.0, half_life_s: float | None = None
+    ) -> None:
+        """End the job, or let it wait again if that is the verdict, and charge its attempt, once.
+
+        `rate` are the billing units that it held; they are charged to its account's usage where there is a half-life.
+        """
 
         def write(tables: Tables) -> None:
             made = _advance(tables, job_id, verdict.event)
@@ -426,7 +434,7 @@ class JobStore:
                    AND attempt = (SELECT attempt FROM jobs WHERE id = :job_id)""",
                 values,
             )
-            tables.execute(
+            charged_now = tables.execute(
                 """UPDATE attempts SET ended_at = :ended_at, charged_gpu_s =
                      max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
                        WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
@@ -434,6 +442,8 @@ class JobStore:
                    AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
                 values,
             )
+            if charged_now.rowcount and half_life_s is not None:
+                _charge(tables, job_id, rate, ended_at, half_life_s)
             if made.state is JobState.PENDING:
                 _wait_again(tables, job_id)
 
@@ -467,6 +477,17 @@ class JobStore:
         for row in self._db.rows(_OF_CURRENT.format(table="ranks", order="rank"), ids):
             ranks[row["job_id"]].append(rank_of(row))
         return [job_of(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
+
+
+def _charge(tables: Tables, job_id: int, rate: float, ended_at: float, half_life_s: float) -> None:
+    account, user, started_at = tables.execute(
+        """SELECT j.account, j.user, a.started_at
+           FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+           WHERE j.id = :job_id""",
+        {"job_id": job_id},
+    ).fetchone()
+    used = usage.charged(Charge(rate=rate, since=started_at, until=ended_at), ended_at, half_life_s)
+    charge(tables, account, user, used, half_life_s)
 
 
 def _ids(job_ids: Iterable[int]) -> dict[str, str]:
