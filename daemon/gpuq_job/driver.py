@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from gpuq_job.rank_log import shortened, tail
 from gpuq_job.reports import Reports
 
 _POLL_S = 0.1
+_LAST_WORDS_S = 1.0
 _RESERVATION_TIMEOUT_S = 600
 
 
@@ -105,7 +107,8 @@ class Driver:
             error = self.tfos_error or self._spark_error()
             if error is not None:
                 self._last_words()
-                self._report(self.ranks.broke(error))
+                if self.ranks.outcome is None:
+                    self._report(self.ranks.broke(error))
         return int(self.ranks.outcome["exit_code"])
 
     def _hear(self, message: Report) -> None:
@@ -116,9 +119,11 @@ class Driver:
             self._report(self.ranks.heard(message))
 
     def _last_words(self) -> None:
-        """Take in what ranks said before Spark noticed their failure."""
-        for message in self.end.messages(0):
-            self._hear(message)
+        """Take in what ranks said, or that they are gone: Spark may notice a failure a moment before they tell it."""
+        deadline = time.monotonic() + _LAST_WORDS_S
+        while self.ranks.outcome is None and time.monotonic() < deadline:
+            for message in self.end.messages(_POLL_S):
+                self._hear(message)
 
     def _spark_error(self) -> str | None:
         """Return what TFoS's Spark job failed with, in one line."""

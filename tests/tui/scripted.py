@@ -91,15 +91,16 @@ class ScriptedClient:
     log: str = ""
     engine_message: str | None = None
     failure: Exception | None = None
+    free: int = 0
     cancelled: list[int] = field(default_factory=list[int])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
 
     def cluster(self) -> Json:
         self._fail()
-        node = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=0)
+        node = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=self.free)
         is_ok = self.engine_message is None
         return as_json(
-            Cluster(name="prod", version="1", engine_ok=is_ok, engine_message=self.engine_message, nodes=(node,))
+            Cluster(name="prod", version="1", pid=1, engine_ok=is_ok, engine_message=self.engine_message, nodes=(node,))
         )
 
     def jobs(self, *, everything: bool = False) -> list[Json]:

@@ -13,6 +13,7 @@ from gpuq_tui.app import GpuqApp
 from gpuq_tui.screens.confirm import ConfirmCancel
 from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.widgets.pane import Pane, text_of
 from tests.tui.scripted import (
     NOW,
     ScriptedClient,
@@ -56,7 +57,7 @@ def test_a_job_shows_its_ranks_its_chart_and_its_log(size: tuple[int, int]) -> N
         for part in (
             "1 train (alice) RUNNING 1m00s",
             "RUNNING for 1m00s, attempt 1",
-            "2 virtual GPU = 2 workers x 1 on n1",
+            "2 virtual GPUs = 2 workers x 1 on n1",
             "Rank 0  chief  RUNNING  on n1  pid 70  GPU 0",
             "loss: last 1 at step 2, min 1, max 3, 3 points",
             "step 99",
@@ -158,12 +159,19 @@ def test_a_failed_job_shows_its_first_failed_rank_with_its_last_lines() -> None:
     app = an_app(replace(a_client(), queue=[job]))
 
     async def use(pilot: Pilot[None]) -> None:
-        await pilot.press("a")
         await pilot.pause()
         await opened(pilot)
         text = screen_text(app)
-        for part in ("exit code 137", "Killed by signal 9 (rank 1)", "| MemoryError", "failed first", "Log rank 1"):
+        for part in (
+            "exit code 137",
+            "Killed by signal 9 (rank 1)",
+            "| MemoryError",
+            "failed first",
+            "Log rank 1",
+            "[ended]",
+        ):
             assert part in text
+        assert "[follow]" not in text
 
     piloted(app, use, (200, 60))
 
@@ -184,6 +192,77 @@ def test_enter_gives_one_pane_all_the_room_and_esc_goes_back_step_by_step() -> N
 
         await pilot.press("escape")
         assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize(
+    ("tabs", "offered", "left_out"),
+    [(0, (), ("h l tag", "[ ] rank", "smooth")), (1, ("h l tag", "+-0 smooth"), ("[ ] rank",)),
+     (2, ("[ ] rank", "F follow"), ("h l tag", "smooth"))],
+)  # fmt: skip
+def test_a_pane_alone_offers_and_does_only_what_works_there(
+    tabs: int, offered: tuple[str, ...], left_out: tuple[str, ...]
+) -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        before = title_of_chart(app)
+        await pilot.press(*["tab"] * tabs, "enter")
+        footer = screen_text(app).split("\n")[-1]
+        assert all(part in footer for part in (*offered, "enter all panes", "q back"))
+        assert not any(part in footer for part in (*left_out, "tab pane", "enter zoom"))
+        focused = app.screen.focused
+        await pilot.press("tab")
+        assert app.screen.focused is focused
+
+        await pilot.press("question_mark")
+        help_text = text_of(app.screen.query_one(Pane))
+        assert "next pane" not in help_text
+        assert ("next tag" in help_text) is (tabs == 1)
+        assert ("log of the next rank" in help_text) is (tabs == 2)
+
+        await pilot.press("escape", *("h" if tabs != 1 else ""), "q")
+        await pilot.pause()
+        assert isinstance(app.screen, JobScreen)
+        assert title_of_chart(app).split()[1] == before.split()[1]
+        await pilot.press("q")
+        assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("tabs", [0, 1, 2])
+def test_the_last_line_fits_80_columns_in_every_pane(tabs: int) -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press(*["tab"] * tabs)
+        assert screen_text(app).endswith("q back")
+        await pilot.press("enter")
+        assert screen_text(app).endswith("q back")
+
+    piloted(app, use)
+
+
+def test_long_lines_of_a_log_are_wrapped_on_demand_and_the_place_stays() -> None:
+    lines = ["x" * 200 + " end of x", *(f"{i} " + "y" * 100 for i in range(50))]
+    app = an_app(replace(a_client(), log="\n".join(lines)))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await opened(pilot)
+        await pilot.press("tab", "tab", "enter", "g", "j")
+        assert "\n0 yyy" in screen_text(app)
+        await pilot.press("backslash")
+        on_top = screen_text(app).split("\n")[2]
+        assert on_top.startswith("0 y")
+        await pilot.press("k")
+        assert "end of x" in screen_text(app)
+        await pilot.press("backslash", "G", "backslash")
+        await pilot.pause()
+        assert screen_text(app).split("\n")[-2] == "y" * 23
 
     piloted(app, use)
 

@@ -15,9 +15,9 @@ from gpuq_tui.lines.chart import Scale, chart_lines, chartable, first_shown
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.filters import matcher
 from gpuq_tui.lines.header import Contact, gpus, problems
-from gpuq_tui.lines.line import Look, fit, plain, wrap
-from gpuq_tui.lines.log import MOST_LINES, LogPiece, LogTail
-from gpuq_tui.lines.queue import Columns, note, row
+from gpuq_tui.lines.line import Look, fit, line, plain, wrap
+from gpuq_tui.lines.log import MOST_LINES, LogPiece, LogTail, folded
+from gpuq_tui.lines.queue import Columns, free_gpus, note, progress, row
 from gpuq_tui.lines.why import why_lines
 from gpuq_tui.terminal import look_of
 from tests.tui.scripted import HOSTILE, NOW, a_curve, a_job, a_running_job, a_series
@@ -112,11 +112,15 @@ def test_busy_gpus_are_counted_by_kind_and_nodes_that_are_down_are_not() -> None
         return Node(name="n", partition="p", host="h", gpu_kind=kind, gpus=4, free_gpus=free, is_up=is_up)
 
     cluster = Cluster(
-        name="c", version="1", engine_ok=True, nodes=(node("A100", 1), node("A100", 4), node("T4", 0, is_up=False))
+        name="c",
+        version="1",
+        pid=1,
+        engine_ok=True,
+        nodes=(node("A100", 1), node("A100", 4), node("T4", 0, is_up=False)),
     )
 
-    assert gpus(cluster) == "3/8 A100 busy  1 node down"
-    assert gpus(Cluster(name="c", version="1", engine_ok=True)) == "no nodes"
+    assert gpus(cluster) == "3 of 8 A100s busy  1 node down"
+    assert gpus(Cluster(name="c", version="1", pid=1, engine_ok=True)) == "no nodes"
 
 
 @pytest.mark.parametrize(
@@ -150,8 +154,8 @@ def test_every_state_has_a_row_of_the_tables_width(state: JobState, width: int) 
         (a_job(reason=None), "not yet looked at"),
         (a_job(state=JobState.CONFIGURING), "starting, 0 of 2 ranks run"),
         (a_running_job(progress=None), "no values yet"),
-        (a_running_job(), "loss 0.5 ↓ step 40"),
-        (a_running_job(progress=Progress(tag="loss", step=0, value=0.0, wall_time=NOW)), "loss 0 step 0"),
+        (a_running_job(), "loss 0.5 @ 40 v"),
+        (a_running_job(progress=Progress(tag="loss", step=0, value=0.0, wall_time=NOW)), "loss 0 @ 0"),
         (a_job(state=JobState.FAILED, exit_code=0), "exit 0"),
         (a_job(state=JobState.FAILED), "exit unknown"),
         (a_job(state=JobState.TIMEOUT, error="over its limit"), "over its limit"),
@@ -159,7 +163,38 @@ def test_every_state_has_a_row_of_the_tables_width(state: JobState, width: int) 
     ],
 )
 def test_a_row_ends_with_the_most_telling_thing(job: object, words: str) -> None:
-    assert note(job, LOOK) == words  # type: ignore[arg-type] - a list of Jobs in a decorator loses its type
+    assert note(job) == words  # type: ignore[arg-type] - a list of Jobs in a decorator loses its type
+
+
+@pytest.mark.parametrize(
+    ("width", "words"), [(80, "Resources: needs 2 GPUs, 3 free"), (31, "Resources: needs 2 GPUs, 3 free"),
+                         (30, "needs 2 GPUs, 3 free")],
+)  # fmt: skip
+def test_a_waiting_jobs_arithmetic_is_of_its_partitions_nodes_and_fits(width: int, words: str) -> None:
+    def node(partition: str, free: int, *, is_up: bool = True) -> Node:
+        return Node(name="n", partition=partition, host="h", gpu_kind="A100", gpus=4, free_gpus=free, is_up=is_up)
+
+    nodes = (node("main", 1), node("main", 2), node("other", 4), node("main", 4, is_up=False))
+    free = free_gpus(Cluster(name="c", version="1", pid=1, engine_ok=True, nodes=nodes))
+
+    assert note(a_job(), free, width=width) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "previous", "words"),
+    [(0.4123, 0.5, "loss 0.4123 @ 240 v"), (0.5, 0.4, "loss 0.5 @ 240 ^"), (0.5, 0.5, "loss 0.5 @ 240"),
+     (0.5, None, "loss 0.5 @ 240"), (None, 0.5, "loss NaN @ 240")],
+)  # fmt: skip
+def test_progress_reads_as_in_the_queue_of_the_command_line(value: float, previous: float | None, words: str) -> None:
+    assert progress(Progress(tag="loss", step=240, value=value, wall_time=NOW, previous=previous)) == words
+
+
+@given(text=st.text(alphabet="a 漢", max_size=100), width=st.integers(2, 30))
+def test_a_folded_line_loses_nothing_and_fits(text: str, width: int) -> None:
+    rows = [plain(part) for part in folded(line(text), width)]
+
+    assert "".join(rows) == text
+    assert all(cell_len(part) <= width for part in rows)
 
 
 def test_why_shows_the_arithmetic_and_who_holds_gpus() -> None:
@@ -173,7 +208,7 @@ def test_why_shows_the_arithmetic_and_who_holds_gpus() -> None:
 
     assert "Why   Three jobs are ahead." in text
     assert "needs 2, free 0 of 4; 3 jobs ahead want 6" in text
-    assert "4 GPU by job 9 of bob (at most 1m00s more)" in text
+    assert "4 GPUs by job 9 of bob (at most 1m00s more)" in text
     assert "1 GPU by job 8 of eve (no time limit)" in text
 
 

@@ -11,6 +11,7 @@ from gpuq.models import JobState
 from gpuq_tui.lines.line import Look
 from gpuq_tui.screens.confirm import ConfirmCancel
 from gpuq_tui.screens.help import HelpScreen
+from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
 from gpuq_tui.widgets.pane import Pane, text_of
 from tests.tui.scripted import (
@@ -39,10 +40,10 @@ def test_the_first_screen_shows_cluster_jobs_and_why_the_selected_one_waits(size
     async def use(pilot: Pilot[None]) -> None:
         text = screen_text(app)
 
-        assert "gpuq prod  2/2 virtual GPU busy" in text
+        assert "gpuq prod  2 of 2 virtual GPUs busy" in text
         assert "> 1 " in text
-        assert "Resources" in text
-        assert "loss 0.5 ↓ step 40" in text
+        assert "needs 2 GPUs, 0 free" in text
+        assert "loss 0.5 @ 40 v" in text
         assert "Job 1 needs 2 GPUs and 0 are free." in text
 
     piloted(app, use, size)
@@ -87,6 +88,99 @@ def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
         await pilot.pause()
         assert selected(pilot) is None
         assert "no job" in screen_text(app)
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("is_passing", [True, False])
+def test_a_job_that_ends_under_the_cursor_stays_until_the_cursor_moves(is_passing: bool) -> None:
+    client = ScriptedClient(queue=[a_running_job(1), a_running_job(2), a_running_job(3)])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        if not is_passing:
+            await pilot.press("slash", *"state=run", "enter")
+        await pilot.press("j")
+        client.queue[1] = a_running_job(2, state=JobState.COMPLETED if is_passing else JobState.COMPLETING)
+        for _ in range(2):
+            await pilot.press("r")
+            await pilot.pause()
+        text = screen_text(app)
+        assert selected(pilot) == 2
+        assert f"2 train (alice) {client.queue[1].state}" in text
+        assert [row[2] for row in text.split("\n")[3:6]] == ["1", "2", "3"]
+        if is_passing:
+            await pilot.press("ctrl+x")
+            assert "Job 2 has ended already: COMPLETED." in screen_text(app)
+
+        await pilot.press("j")
+        await pilot.pause()
+        assert selected(pilot) == 3
+        assert "> 3 " in screen_text(app)
+        assert "  2 train" not in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_ended_jobs_are_shown_first_where_there_are_no_others_and_an_empty_list_says_what_to_do() -> None:
+    client = ScriptedClient(queue=[a_job(1, state=JobState.FAILED, reason=None, error="out of memory")])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        assert "out of memory" in screen_text(app)
+        assert "a only active" in screen_text(app)
+
+        await pilot.press("a")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "out of memory" not in text
+        assert "`a` shows ended jobs" in text
+        assert "`gpuq enqueue script.py` queues one" in text
+
+    piloted(app, use)
+
+
+def test_the_first_job_of_all_ends_as_in_any_queue() -> None:
+    client = ScriptedClient()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        assert "Jobs 0 of 0 | not ended" in screen_text(app)
+        assert "`gpuq enqueue script.py` queues one" in screen_text(app)
+        await pilot.press("slash", "x", "enter")
+        await pilot.pause()
+        assert "No job passes the filter" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_the_lower_pane_opens_the_job_too() -> None:
+    app = an_app(ScriptedClient(queue=[a_running_job(1)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("tab", "enter")
+        assert isinstance(app.screen, JobScreen)
+
+    piloted(app, use)
+
+
+def test_while_a_filter_is_typed_its_keys_are_offered() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "/" not in screen_text(app).split("\n")[-2]
+        await pilot.press("slash", *"tr")
+        *_, prompt, footer = screen_text(app).split("\n")
+        assert prompt == "/tr"
+        assert footer == "enter keep the filter  esc clear it"
+
+        await pilot.press("enter")
+        await pilot.pause()
+        *_, above, footer = screen_text(app).split("\n")
+        assert "/" not in above
+        assert "enter open" in footer
 
     piloted(app, use)
 
@@ -139,7 +233,7 @@ def test_only_y_in_the_dialog_that_names_the_job_cancels_it() -> None:
             assert isinstance(app.screen, ConfirmCancel)
             question = text_of(app.screen.query_one(Pane))
             assert "Job 7 resnet" in question
-            assert "of alice, RUNNING for 1m00s, holds 2 GPU." in question
+            assert "of alice, RUNNING for 1m00s, holds 2 GPUs." in question
             await pilot.press(answer)
         await pilot.press("n")
         assert client.cancelled == []
@@ -156,7 +250,6 @@ def test_an_ended_job_is_not_cancelled_again() -> None:
     app = an_app(ScriptedClient(queue=[a_job(1, state=JobState.COMPLETED, reason=None)]))
 
     async def use(pilot: Pilot[None]) -> None:
-        await pilot.press("a")
         await pilot.pause()
         await pilot.press("ctrl+x")
         assert isinstance(app.screen, QueueScreen)
@@ -193,6 +286,7 @@ def test_help_lists_the_keys_of_the_view() -> None:
         text = text_of(app.screen.query_one(Pane))
         for deed in ("open the job", "filter as you type", "cancel the job (asks first)", "quit"):
             assert deed in text
+        assert text.index("open the job") < text.index("next pane") < text.index("half a page down")
 
         await pilot.press("q")
         assert isinstance(app.screen, QueueScreen)
@@ -256,7 +350,8 @@ def test_without_any_answer_nothing_is_claimed() -> None:
     async def use(pilot: Pilot[None]) -> None:
         text = screen_text(app)
         assert "no data yet" in text
-        assert "GPU busy" not in text
+        assert "busy" not in text
+        assert "queues one" not in text
 
     piloted(app, use)
 

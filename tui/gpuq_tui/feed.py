@@ -55,7 +55,8 @@ class Wanted:
 class Answer:
     """What gpuqd said to `wanted`; a part is None if it was not asked for or not answered.
 
-    `problem` says why gpuqd could not be asked; `refused` why one part could not be had.
+    `job` is there for a job shown whole, and for one that has left the list. `problem` says why gpuqd could not
+    be asked; `refused` why one part could not be had.
     """
 
     wanted: Wanted
@@ -108,11 +109,13 @@ class Feed:
         part = _Parts(refused, self._look)
         why = part.take("why", lambda: self._model(models.Why, self._client.why(job_id)))
         answer = replace(answer, why=why, refused=refused)
+        if wanted.is_whole_job or job_id not in self._known:  # it may have ended since it was selected
+            job = part.take("job", lambda: self._model(models.Job, self._client.job(job_id)))
+            answer = replace(answer, job=job)
         if not wanted.is_whole_job:
             return answer
         return replace(
             answer,
-            job=part.take("job", lambda: self._model(models.Job, self._client.job(job_id))),
             series=part.take("series", lambda: self._series(job_id)),
             curve=part.take("curve", lambda: self._curve(job_id, wanted)),
             log=part.take("log", lambda: self._log(job_id, wanted)),

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from gpuq.models import Cluster, Job
+from gpuq.units import plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
 from gpuq_tui.lines.queue import STATE_CODES
@@ -47,16 +48,16 @@ def header_lines(
 
 
 def gpus(cluster: Cluster) -> str:
-    """Return how many GPUs of each kind are busy, e.g. "2/2 virtual GPU busy"; nodes that are down are named."""
+    """Return how many GPUs of each kind are busy, e.g. "2 of 2 virtual GPUs busy"; nodes that are down are named."""
     busy, total = Counter[str](), Counter[str]()
     for node in cluster.nodes:
         if node.is_up:
             total[node.gpu_kind] += node.gpus
             busy[node.gpu_kind] += node.gpus - node.free_gpus
-    parts = [f"{busy[kind]}/{total[kind]} {kind[:30]} busy" for kind in total]
+    parts = [f"{busy[kind]} of {plural(total[kind], kind[:30])} busy" for kind in total]
     down = sum(not node.is_up for node in cluster.nodes)
     if down:
-        parts.append(f"{down} nodes down" if down > 1 else "1 node down")
+        parts.append(f"{plural(down, 'node')} down")
     return "  ".join(parts) or "no nodes"
 
 

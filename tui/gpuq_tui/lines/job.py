@@ -29,9 +29,9 @@ def _state(job: Job, why_text: str | None, now: float, width: int, look: Look) -
     state = f"{job.state} for" if not job.state.is_final else f"{job.state} after"
     lines = _entry("State", f"{state} {short(elapsed_s(job, now))}{attempt}{exit_code}", width, tone)
     if job.state is JobState.PENDING:
-        return lines + _entry("Why", why_text or note(job, look), width)
+        return lines + _entry("Why", why_text or note(job), width)
     if job.progress is not None:
-        lines += _entry("Latest", note(job, look), width)
+        lines += _entry("Latest", note(job), width)
     return lines
 
 
@@ -52,7 +52,7 @@ def _times(job: Job, now: float, width: int) -> list[Line]:
 
 
 def _gpus(job: Job, width: int) -> list[Line]:
-    asked = f"{job.gpus} {job.gpu_kind} = {plural(job.workers, 'worker')} x {job.gpus_per_worker}"
+    asked = f"{plural(job.gpus, job.gpu_kind)} = {plural(job.workers, 'worker')} x {job.gpus_per_worker}"
     where = f" on {' '.join(job.nodes[:_MOST_NODES])}" if job.nodes else ""
     charged = f"; charged {job.charged_gpu_s / 3600:.2f} GPU-h"
     return _entry("GPUs", asked + where + charged, width)

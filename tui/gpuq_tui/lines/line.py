@@ -45,16 +45,6 @@ class Look:
         """Draws the rule above the pane that has the keys; one cell."""
         return "=" if self.is_ascii else "━"
 
-    @property
-    def up(self) -> str:
-        """Says that a value rose; one cell."""
-        return "^" if self.is_ascii else "↑"
-
-    @property
-    def down(self) -> str:
-        """Says that a value fell; one cell."""
-        return "v" if self.is_ascii else "↓"
-
 
 def line(text: str, tone: Tone = Tone.PLAIN) -> Line:
     """Return a line of one tone."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from rich.cells import chop_cells
 
 from gpuq_tui.lines.line import Line, line
 
@@ -43,6 +46,12 @@ class LogTail:
         """Return what to show, oldest first."""
         last = [line(_shown(self.partial))] if self.partial else []
         return [line(_shown(text)) for text in self.lines] + last
+
+
+def folded(of: Line, width: int) -> Sequence[Line]:
+    """Return a line in rows of at most `width` cells, broken anywhere: in a log every space may matter."""
+    rows = [line(part, tone) for text, tone in of for part in chop_cells(text, max(2, width))]
+    return rows or (of,)
 
 
 def _begun(piece: LogPiece) -> LogTail:

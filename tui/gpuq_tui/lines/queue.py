@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpuq.models import Job, JobState, Progress
+from gpuq.models import Cluster, Job, JobState, Progress, Reason
+from gpuq.units import number, plural
 from gpuq_tui.lines.duration import short
-from gpuq_tui.lines.line import Line, Look, Tone, fit
+from gpuq_tui.lines.line import Line, Look, Tone, fit, line
 
 STATE_CODES = {
     JobState.PENDING: ("PD", Tone.WARN),
@@ -57,12 +60,14 @@ def heading(columns: Columns, look: Look) -> Line:
     return ((text, Tone.DIM),)
 
 
-def row(job: Job, columns: Columns, *, now: float, look: Look) -> Line:
-    """Return a job's line without the cursor, as of `now`."""
+def row(job: Job, columns: Columns, *, now: float, look: Look, free: Mapping[str, int] | None = None) -> Line:
+    """Return a job's line without the cursor, as of `now`; `free` is as `free_gpus` returns it."""
     code, tone = STATE_CODES[job.state]
     name, user = fit(job.name, columns.name, look), fit(job.user, columns.user, look)
     who = f"{fit(str(job.id), columns.job, look)} {name} {user} "
-    rest = f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {fit(note(job, look), columns.note, look)}"
+    rest = (
+        f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {fit(note(job, free, width=columns.note), columns.note, look)}"
+    )
     return ((who, Tone.PLAIN), (f"{code:<2}", tone), (rest, Tone.PLAIN))
 
 
@@ -73,26 +78,63 @@ def elapsed_s(job: Job, now: float) -> float:
     return (now if job.ended_at is None else job.ended_at) - job.started_at
 
 
-def note(job: Job, look: Look) -> str:
-    """Return the most telling thing about a job in a few words: why it waits, how far it is, how it ended."""
+def free_gpus(cluster: Cluster) -> Mapping[str, int]:
+    """Return how many GPUs are free in each partition, on nodes that are up."""
+    free = Counter[str]()
+    for node in cluster.nodes:
+        if node.is_up:
+            free[node.partition] += node.free_gpus
+    return free
+
+
+def nothing_lines(*, everything: bool, filtered: str) -> Sequence[Line]:
+    """Return what to say where no job is listed: why that is, and what can be done."""
+    if filtered:
+        return (line("  No job passes the filter; esc takes it away."),)
+    enqueue = line("  `gpuq enqueue script.py` queues one")
+    if everything:
+        return line("  There are no jobs yet."), enqueue
+    return line("  No job waits or runs."), line("  `a` shows ended jobs"), enqueue
+
+
+def note(job: Job, free: Mapping[str, int] | None = None, *, width: int = 1000) -> str:
+    """Return the most telling thing about a job in a few words: why it waits, how far it is, how it ended.
+
+    `free` is as `free_gpus` returns it, None if nobody knows; what does not fit in `width` cells may be left out.
+    """
     if job.state is JobState.PENDING:
-        return str(job.reason) if job.reason else "not yet looked at"
+        return _waiting(job, free, width)
     if job.state is JobState.CONFIGURING:
         up = sum(rank.state == "RUNNING" for rank in job.ranks)
         return f"starting, {up} of {job.workers} ranks run"
     if job.state in (JobState.FAILED, JobState.TIMEOUT):
         return job.error or f"exit {_or_unknown(job.exit_code)}"
     if job.progress is not None:
-        return progress(job.progress, look)
+        return progress(job.progress)
     return {JobState.RUNNING: "no values yet", JobState.COMPLETING: "ending"}.get(job.state, "")
 
 
-def progress(value: Progress, look: Look) -> str:
-    """Return the newest point in words, with a sign when the value before it was another."""
-    sign = ""
-    if value.previous is not None and value.previous != value.value:
-        sign = " " + (look.up if value.value > value.previous else look.down)
-    return f"{value.tag} {value.value:.4g}{sign} step {value.step}"
+def progress(newest: Progress) -> str:
+    """Return `loss 0.412 @ 240 v`, as `gpuq queue` does: tag, value, step; `v` falls, `^` rises."""
+    return f"{newest.tag} {_measured(newest.value)} @ {newest.step}{_trend(newest.value, newest.previous)}"
+
+
+def _measured(value: float | None) -> str:
+    return "NaN" if value is None else number(value)  # JSON has no NaN: gpuqd sends null
+
+
+def _trend(value: float | None, previous: float | None) -> str:
+    if value is None or previous is None or value == previous:
+        return ""
+    return " v" if value < previous else " ^"
+
+
+def _waiting(job: Job, free: Mapping[str, int] | None, width: int) -> str:
+    if job.reason is not Reason.RESOURCES or free is None:
+        return str(job.reason) if job.reason else "not yet looked at"
+    arithmetic = f"needs {plural(job.gpus, 'GPU')}, {free.get(job.partition, 0)} free"
+    whole = f"{job.reason}: {arithmetic}"
+    return whole if len(whole) <= width else arithmetic
 
 
 def _or_unknown(number: int | None) -> str:

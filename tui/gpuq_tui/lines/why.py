@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.models import Holder, Job, JobState, Why
+from gpuq.units import plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
 from gpuq_tui.lines.queue import elapsed_s, note
@@ -24,7 +25,7 @@ def why_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) 
             lines += _entry("GPUs", _arithmetic(why), width)
             lines += [part for holder in why.held_by[:20] for part in _holder(holder, now, width)]
     if job.state is not JobState.PENDING:
-        lines += _entry("Now" if not job.state.is_final else "End", note(job, look) or str(job.state), width)
+        lines += _entry("Now" if not job.state.is_final else "End", note(job) or str(job.state), width)
     if job.nodes:
         lines += _entry("Nodes", " ".join(job.nodes[:50]), width)
     return lines
@@ -37,7 +38,7 @@ def _arithmetic(why: Why) -> str:
 
 def _holder(holder: Holder, now: float, width: int) -> list[Line]:
     until = "no time limit" if holder.until is None else f"at most {short(holder.until - now)} more"
-    return _entry("Held", f"{holder.gpus} GPU by job {holder.job_id} of {holder.user} ({until})", width)
+    return _entry("Held", f"{plural(holder.gpus, 'GPU')} by job {holder.job_id} of {holder.user} ({until})", width)
 
 
 def _entry(word: str, text: str, width: int, tone: Tone = Tone.PLAIN) -> list[Line]:

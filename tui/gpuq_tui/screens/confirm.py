@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from gpuq.models import Job
+from gpuq.units import plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
 from gpuq_tui.lines.queue import elapsed_s
@@ -46,7 +47,7 @@ class ConfirmCancel(ModalScreen[bool]):
 def question(job: Job, *, now: float, width: int = 56) -> list[Line]:
     """Return what to ask before `job` is cancelled: which it is, whose, and what it holds."""
     state = f"{job.state} for {short(elapsed_s(job, now))}"
-    holds = f"{state}, holds {job.gpus} GPU" if job.state.holds_gpus else state
+    holds = f"{state}, holds {plural(job.gpus, 'GPU')}" if job.state.holds_gpus else state
     return [
         line(""),
         *(line("  " + part, Tone.STRONG) for part in wrap(f"Job {job.id} {job.name}", width - 4, most=3)),

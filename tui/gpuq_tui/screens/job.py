@@ -24,14 +24,13 @@ from gpuq_tui.widgets.pane import Pane
 class JobScreen(View):
     """Everything of one job, live."""
 
-    KEYS = "tab pane  enter zoom  h l tag  [ ] rank log  ctrl+x cancel  ? help  q back"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h,left", "tag(-1)", "previous tag"),
         Binding("l,right", "tag(1)", "next tag"),
         Binding("left_square_bracket", "rank(-1)", "log of the rank before", key_display="["),
         Binding("right_square_bracket", "rank(1)", "log of the next rank", key_display="]"),
         Binding("enter,z", "zoom", "only this pane, or all"),
-        Binding("q", "leave", "back to the queue"),
+        Binding("q", "back", "one step back"),
     ]
 
     def __init__(self, job: Job, *, look: Look, clock: Clock) -> None:
@@ -44,6 +43,7 @@ class JobScreen(View):
         self._rank = _first_rank(job)
         self._log = LogTail()
         self._log_missing: str | None = None
+        self._zoomed: Pane | None = None
         self._overview = Pane(look=look, title="Job", id="overview")
         self._chart = ChartPane(look=look, title="Chart", id="chart")
         self._log_pane = LogPane(look=look, title="Log", id="log")
@@ -62,6 +62,26 @@ class JobScreen(View):
             columns=self._chart.columns,
             log_rank=self._rank,
             log_offset=self._log.next_offset,
+        )
+
+    def keys(self) -> str:
+        """Return the keys of the pane that has them, and how to reach the others."""
+        own: dict[Pane, str] = {
+            self._chart: "h l tag  +-0 smooth  Y log",
+            self._log_pane: "[ ] rank  F follow  \\ wrap",
+        }
+        common = "ctrl+x cancel  ? help  q back"
+        if self._zoomed is not None:
+            return f"{own.get(self._zoomed, 'jk scroll')}  enter all panes  {common}"
+        here = next((words for pane, words in own.items() if pane.has_focus), "h l tag  [ ] rank log")
+        return f"tab pane  enter zoom  {here}  {common}"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what would change only what a zoomed pane hides."""
+        if self._zoomed is None or action not in ("pane", "tag", "rank"):
+            return super().check_action(action, parameters)
+        return (action == "tag" and self._zoomed is self._chart) or (
+            action == "rank" and self._zoomed is self._log_pane
         )
 
     def body(self) -> ComposeResult:
@@ -113,18 +133,14 @@ class JobScreen(View):
 
     def action_zoom(self) -> None:
         """Give all room to the pane that has the keys, or back to all."""
-        self._zoom(None if self.has_class("-zoomed") else self.focused)
+        self._zoom(self.focused if self._zoomed is None and isinstance(self.focused, Pane) else None)
 
     def action_back(self) -> None:
         """Go back from one pane to all, else to the queue."""
-        if self.has_class("-zoomed"):
+        if self._zoomed is not None:
             self._zoom(None)
         else:
-            self.action_leave()
-
-    def action_leave(self) -> None:
-        """Go back to the queue."""
-        self.app.pop_screen()
+            super().action_back()
 
     def _take_job(self, job: Job) -> None:
         is_new_attempt = job.attempt != self._job.attempt
@@ -162,7 +178,9 @@ class JobScreen(View):
         self._show_log()
         self.post_message(self.Wants())
 
-    def _zoom(self, pane: object) -> None:
+    def _zoom(self, pane: Pane | None) -> None:
+        self._zoomed = pane
+        self.show_edges()
         self.set_class(pane is not None, "-zoomed")
         for one in (self._overview, self._chart, self._log_pane):
             one.set_class(one is pane, "-only")
@@ -192,8 +210,8 @@ class JobScreen(View):
             missing = unknown if self._log.next_offset is None else "nothing written yet"
             lines = [line(self._log_missing or missing, Tone.DIM)]
         which = "driver" if self._rank is None else f"rank {self._rank}"
-        ended = "  (ended)" if self._log.is_final else ""
-        self._log_pane.show(lines, title=f"Log {which} of {self._job.workers}{ended}  [ ] other")
+        is_ended = self._log.is_final or self._job.state.is_final
+        self._log_pane.show_log(lines, title=f"Log {which} of {self._job.workers}  [ ] other", is_ended=is_ended)
 
 
 def _first_rank(job: Job) -> int | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.message import Message
+from textual.widgets import Static
 
 from gpuq.models import Job, Why
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.filters import matcher
 from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.queue import free_gpus, nothing_lines
 from gpuq_tui.lines.why import title, why_lines
 from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.widgets.filter_line import FilterLine
@@ -24,10 +27,10 @@ from gpuq_tui.widgets.pane import Pane
 class QueueScreen(View):
     """The root view."""
 
-    KEYS = "jk move  enter open  / filter  a finished too  ctrl+x cancel  ? help  q quit"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open the job"),
         Binding("slash", "filter", "filter as you type", key_display="/"),
-        Binding("a", "everything", "show finished jobs too, or not"),
+        Binding("a", "everything", "show ended jobs too, or not"),
         Binding("q", "app.quit", "quit"),
     ]
 
@@ -41,7 +44,9 @@ class QueueScreen(View):
     def __init__(self, *, look: Look, clock: Clock) -> None:
         super().__init__(look=look, clock=clock)
         self._everything = False
+        self._is_begun = False
         self._filter = ""
+        self._kept: Job | None = None
         self._why: Why | None = None
         self._table = JobTable(look=look, title="Jobs", id="jobs")
         self._why_pane = Pane(look=look, title="Why", id="why")
@@ -57,28 +62,45 @@ class QueueScreen(View):
         selected = self.selected
         return Wanted(everything=self._everything, job_id=None if selected is None else selected.id)
 
+    def keys(self) -> str:
+        """Return the keys of the list, or of the filter while it is typed."""
+        if self._filter_line.display:
+            return "enter keep the filter  esc clear it"
+        ended = "only active" if self._everything else "ended too"
+        return f"jk move  enter open  / filter  a {ended}  ctrl+x cancel  ? help  q quit"
+
     def body(self) -> ComposeResult:
         """Yield the table and the pane below or beside it."""
         with Container(id="main"):
             yield self._table
             yield self._why_pane
-        yield self._filter_line
+        with Horizontal(id="prompt"):
+            yield Static("/", id="slash")
+            yield self._filter_line
 
     def show_answer(self, answer: Answer) -> None:
         """Show the jobs and why the selected one waits."""
         self._why = answer.why or self._why
+        self._begin(answer)
         if answer.jobs is not None or answer.wanted.job_id is None:
-            self._show_jobs()
+            self._show_jobs(answer)
         self._show_why()
 
     def action_everything(self) -> None:
-        """Show finished jobs too, or no longer."""
+        """Show ended jobs too, or no longer."""
+        self._is_begun = True
         self._everything = not self._everything
         self._show_jobs()
         self.action_refresh_now()
 
+    def action_open(self) -> None:
+        """Show all of the job under the cursor."""
+        if self.selected is not None:
+            self.post_message(self.OpenAsked(self.selected))
+
     def action_filter(self) -> None:
         """Let the user type a filter."""
+        self.add_class("-typing")
         self._filter_line.open(self._filter)
 
     def action_back(self) -> None:
@@ -92,16 +114,15 @@ class QueueScreen(View):
 
     @on(FilterLine.Left)
     def _filter_left(self) -> None:
+        self.remove_class("-typing")
         self._table.focus()
 
     @on(JobTable.Selected)
     def _selection_moved(self) -> None:
+        if self._kept is not None:
+            self._show_jobs()
         self._show_why()
         self.post_message(self.Wants())
-
-    @on(JobTable.Opened)
-    def _opened(self, message: JobTable.Opened) -> None:
-        self.post_message(self.OpenAsked(message.job))
 
     def on_resize(self) -> None:
         """Wrap the pane's text anew."""
@@ -112,10 +133,41 @@ class QueueScreen(View):
         self._filter = text
         self._show_jobs()
 
-    def _show_jobs(self) -> None:
+    def _begin(self, answer: Answer) -> None:
+        """Begin with ended jobs if there are no others: an empty list would hide what has just been run."""
+        if self._is_begun or answer.jobs is None:
+            return
+        if answer.jobs or answer.wanted.everything:
+            self._is_begun = True
+            self._everything = answer.wanted.everything and bool(answer.jobs)
+        else:
+            self._everything = True
+            self.action_refresh_now()
+
+    def _show_jobs(self, answer: Answer | None = None) -> None:
+        """Show what passes; after an `answer` (not a key) the selected job too, until the cursor moves."""
         passes = matcher(self._filter)
         shown = [job for job in self.jobs if (self._everything or not job.state.is_final) and passes(job)]
-        self._table.show_jobs(shown, now=self.data_time, title=self._title(len(shown)))
+        name = self._title(len(shown))
+        self._kept = None if answer is None else self._left(shown, answer)
+        if self._kept is not None:
+            shown.insert(self._table.cursor, self._kept)
+        is_known = self.contact.answered_at is not None and self._is_begun
+        self._table.show_jobs(
+            shown,
+            now=self.data_time,
+            title=name,
+            free=None if self.cluster is None else free_gpus(self.cluster),
+            nothing=nothing_lines(everything=self._everything, filtered=self._filter) if is_known else (),
+        )
+
+    def _left(self, shown: Sequence[Job], answer: Answer) -> Job | None:
+        """Return the selected job as it is now if it leaves the list: the next key may still be meant for it."""
+        selected = self.selected
+        if selected is None or any(job.id == selected.id for job in shown):
+            return None
+        known = (*self.jobs, *(() if answer.job is None else (answer.job,)))
+        return next((job for job in known if job.id == selected.id), None)
 
     def _title(self, shown: int) -> str:
         parts = [f"Jobs {shown} of {len(self.jobs)}", "all" if self._everything else "not ended"]

@@ -23,14 +23,11 @@ Clock = Callable[[], float]
 class View(Screen[None], inherit_bindings=False):
     """A full screen that shows answers of gpuqd. The app asks for `wanted` and hands over each answer."""
 
-    KEYS: ClassVar[str] = ""
-    """The commonest keys, for the last line."""
-
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this view", key_display="?"),
-        Binding("tab", "app.focus_next", "next pane"),
-        Binding("shift+tab", "app.focus_previous", "previous pane"),
+        Binding("tab", "pane(1)", "next pane"),
+        Binding("shift+tab", "pane(-1)", "previous pane"),
         Binding("r", "refresh_now", "ask gpuqd now"),
         Binding("ctrl+x", "cancel", "cancel the job (asks first)"),
         Binding("escape", "back", "one step back", key_display="esc"),
@@ -73,6 +70,10 @@ class View(Screen[None], inherit_bindings=False):
 
     def wanted(self) -> Wanted:
         """Return what this view shows."""
+        raise NotImplementedError
+
+    def keys(self) -> str:
+        """Return the commonest keys that do something now, for the last line."""
         raise NotImplementedError
 
     def body(self) -> ComposeResult:
@@ -118,6 +119,10 @@ class View(Screen[None], inherit_bindings=False):
         """Fit the edges to the new width."""
         self.show_edges()
 
+    def on_descendant_focus(self) -> None:
+        """Say the keys of the widget that has them now."""
+        self.show_edges()
+
     def on_key(self) -> None:
         """Take away the notice: whoever presses a key has seen it."""
         if self.notice:
@@ -126,6 +131,13 @@ class View(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         """Show all keys of this view and of the pane that has them."""
         self.app.push_screen(HelpScreen(list(self._help()), look=self.look))
+
+    def action_pane(self, by: int) -> None:
+        """Give the keys to the next pane, or to the one before."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     def action_refresh_now(self) -> None:
         """Ask gpuqd for everything without waiting for the next second."""
@@ -148,11 +160,19 @@ class View(Screen[None], inherit_bindings=False):
     def _last_line(self, width: int) -> Line:
         if self.notice:
             return line(fit(self.notice, width, self.look), Tone.STRONG)
-        return line(fit(self.KEYS, width, self.look), Tone.DIM)
+        return line(fit(self.keys(), width, self.look), Tone.DIM)
 
     def _help(self) -> Iterator[tuple[str, str]]:
-        for active in self.active_bindings.values():
-            binding = active.binding
+        bindings = [active.binding for active in self.active_bindings.values()]
+        for binding in sorted(bindings, key=_how_common):
             if binding.description and not binding.system:
                 key = self.app.get_key_display(binding)
                 yield (binding.key if self.look.is_ascii and not key.isascii() else key), binding.description
+
+
+_MOVES, _EVERYWHERE = ({one.action for one in Binding.make_bindings(of.BINDINGS)} for of in (Pane, View))
+
+
+def _how_common(binding: Binding) -> int:
+    """Return 0 for what only this view or pane has, 1 for what every view has, 2 for moving about."""
+    return 2 if binding.action in _MOVES else int(binding.action in _EVERYWHERE or binding.action == "quit")

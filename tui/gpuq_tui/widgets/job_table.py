@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from gpuq.models import Job
@@ -18,23 +16,17 @@ from gpuq_tui.widgets.pane import Pane
 class JobTable(Pane):
     """Shows jobs in the order given; the cursor stays on its job when others come and go."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open", "open the job")]
-
     @dataclass
     class Selected(Message):
         """The cursor is on another job, or on none."""
 
         job: Job | None
 
-    @dataclass
-    class Opened(Message):
-        """The user wants to see all of a job."""
-
-        job: Job
-
     def __init__(self, *, look: Look, title: str, id: str | None = None) -> None:
         super().__init__(look=look, title=title, id=id)
         self._jobs: Sequence[Job] = ()
+        self._nothing: Sequence[Line] = ()
+        self._free: Mapping[str, int] | None = None
         self._at = 0
         self._now = 0.0
         self._selected_id: int | None = None
@@ -45,9 +37,27 @@ class JobTable(Pane):
         """Return the job under the cursor; None if there is none."""
         return self._jobs[self._at] if self._at < len(self._jobs) else None
 
-    def show_jobs(self, jobs: Sequence[Job], *, now: float, title: str) -> None:
-        """Show `jobs` as of `now`. If the selected one is gone the cursor stays in its row."""
+    @property
+    def cursor(self) -> int:
+        """Return the row of the cursor, from 0."""
+        return self._at
+
+    def show_jobs(
+        self,
+        jobs: Sequence[Job],
+        *,
+        now: float,
+        title: str,
+        free: Mapping[str, int] | None = None,
+        nothing: Sequence[Line] = (),
+    ) -> None:
+        """Show `jobs` as of `now`, or `nothing` if there are none.
+
+        If the selected one is gone the cursor stays in its row.
+        `free` is how many GPUs are free in each partition, None if nobody knows.
+        """
         self._jobs, self._now, self._title = jobs, now, title
+        self._free, self._nothing = free, nothing
         at = next((i for i, job in enumerate(jobs) if job.id == self._selected_id), self._at)
         self._set_cursor(at)
 
@@ -61,8 +71,12 @@ class JobTable(Pane):
 
     def line_at(self, index: int) -> Line:
         """Return the line of a job, with `>` for the cursor."""
-        (first, tone), *rest = row(self._jobs[index], self._columns, now=self._now, look=self.look)
+        (first, tone), *rest = row(self._jobs[index], self._columns, now=self._now, look=self.look, free=self._free)
         return ((("> " if self.is_cursor(index) else "  ") + first, tone), *rest)
+
+    def line_beyond(self, index: int) -> Line:
+        """Return what to say where there are no jobs."""
+        return self._nothing[index] if not self._jobs and index < len(self._nothing) else ()
 
     def is_cursor(self, index: int) -> bool:
         """Whether line `index` is the selected job's."""
@@ -82,11 +96,6 @@ class JobTable(Pane):
     def action_move(self, by: int) -> None:
         """Move the cursor by jobs."""
         self._set_cursor(self._at + by)
-
-    def action_open(self) -> None:
-        """Open the job under the cursor."""
-        if self.selected is not None:
-            self.post_message(self.Opened(self.selected))
 
     def _set_cursor(self, at: int) -> None:
         self._at = max(0, min(at, len(self._jobs) - 1))

@@ -8,31 +8,41 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from gpuq_tui.lines.line import Line, Look
+from gpuq_tui.lines.log import folded
 from gpuq_tui.widgets.pane import Pane
 
 
 class LogPane(Pane):
-    """Shows the newest lines; moving up stops following, the end of the log (`G`) or `F` follows again."""
+    r"""Shows the newest lines; moving up stops following, the end of the log (`G`) or `F` follows again.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("F", "follow", "follow the end of the log")]
+    A line wider than the pane is cut, or goes on in the next rows after `\`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("F", "follow", "follow the end of the log"),
+        Binding("backslash", "wrap", "wrap long lines, or cut them", key_display="\\"),
+    ]
 
     def __init__(self, *, look: Look, title: str, id: str | None = None) -> None:
         super().__init__(look=look, title=title, id=id)
         self._is_followed = True
+        self._is_wrapped = False
+        self._is_ended = False
+        self._whole: Sequence[Line] = ()
 
-    def show(self, lines: Sequence[Line], *, title: str | None = None) -> None:
-        """Show other lines; the end of them if it is followed."""
-        if self._is_followed:
-            self._top = len(lines)
-        super().show(lines, title=title)
+    def show_log(self, lines: Sequence[Line], *, title: str, is_ended: bool) -> None:
+        """Show other lines; the end of them if it is followed. `is_ended` says that no more will come."""
+        self._whole, self._is_ended, self._title = lines, is_ended, title
+        self._lay_out()
 
     def on_resize(self) -> None:
         """Keep the end in view if it is followed."""
-        self.show(self._lines)
+        self._lay_out()
 
     def place(self) -> str:
         """Return where the pane is and whether it follows."""
-        return super().place() + ("[follow] " if self._is_followed else "")
+        follows = "[follow] " if self._is_followed else ""
+        return super().place() + ("[ended] " if self._is_ended else follows)
 
     def action_move(self, by: int) -> None:
         """Scroll, and follow if that leads to the end."""
@@ -43,4 +53,28 @@ class LogPane(Pane):
     def action_follow(self) -> None:
         """Go to the end and stay there, or stop staying there."""
         self._is_followed = not self._is_followed
-        self.show(self._lines)
+        self._lay_out()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or cut them again; the line on top stays there."""
+        on_top = self._line_on_top()
+        self._is_wrapped = not self._is_wrapped
+        self._top = sum(len(self._rows(one)) for one in self._whole[:on_top])
+        self._lay_out()
+
+    def _line_on_top(self) -> int:
+        row = 0
+        for i, one in enumerate(self._whole):
+            row += len(self._rows(one))
+            if row > self._top:
+                return i
+        return 0
+
+    def _rows(self, one: Line) -> Sequence[Line]:
+        return folded(one, self.size.width) if self._is_wrapped else (one,)
+
+    def _lay_out(self) -> None:
+        rows = [row for one in self._whole for row in self._rows(one)]
+        if self._is_followed:
+            self._top = len(rows)
+        self.show(rows)

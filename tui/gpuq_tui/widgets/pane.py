@@ -98,6 +98,10 @@ class Pane(Widget):
         """Return line `index`, which is on the screen."""
         return self._lines[index]
 
+    def line_beyond(self, index: int) -> Line:
+        """Return what to show in row `index` below the last line."""
+        return ()
+
     def heading(self) -> Line | None:
         """Return the line that stays above the others, if there is one."""
         return None
@@ -163,7 +167,7 @@ class Pane(Widget):
             y -= 1
         index = self._top + y
         if index >= self.count():
-            return Strip.blank(width)
+            return strip_of(self.line_beyond(index), width)
         return strip_of(self.line_at(index), width, is_cursor=self.is_cursor(index))
 
     def _rule(self) -> Strip:
