@@ -204,8 +204,7 @@ class Scheduler:
         self._bell.ring()
         if len(began) < len(decided.starts):
             self._is_stale = True  # some were cancelled while the plan was made
-        if self._stopped_partitions():
-            self.wake()
+        self.wake()  # the others' reasons are to be found with these starts in place
 
     async def _expire(self, job_id: int) -> None:
         logger.info("missed its deadline", extra={"job_id": job_id})

@@ -104,8 +104,10 @@ def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, An
 
 def _what_is_wrong(error: ValidationException) -> str:
     match error.extra:
-        case [{"key": "data"}, *_]:
-            return "The request's body must be a JSON object that describes a job."
+        case [{"key": "data", "message": "'data'" | "data"}, *_]:
+            return "The request needs a body: a JSON object."
+        case [{"key": "data", "message": str(message)}, *_]:
+            return f"{message}."
         case [{"message": str(message), "key": str(key)}, *_]:
             return f"{key}: {message}."
         case [{"message": str(message)}, *_]:
