@@ -112,6 +112,7 @@ def rig() -> Iterator[Rig]:
             terms=lambda _: (PriorityTerm(name="age", factor=0.5, weight=10, points=5),),
             test_start=test_start,
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
+            outlook=lambda _: (None, None),
         )
         server, socket = make_server(make_app(desk)), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))
