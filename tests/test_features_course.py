@@ -137,3 +137,28 @@ def test_a_pending_job_is_told_its_terms_and_a_test_its_start(gpuqd: Gpuqd) -> N
         gpuqd.client.update(second, {"workers": 64})
     gpuqd.client.cancel(first)
     assert gpuqd.ended(second)["gpus"] == 1
+
+
+def test_a_script_is_told_before_its_time_limit_ends_it(gpuqd: Gpuqd) -> None:
+    script = (
+        "import signal, time\n"
+        "def main_fun(args, ctx):\n"
+        "    signal.signal(signal.SIGUSR1, lambda *_: print('saving', flush=True))\n"
+        "    while True: time.sleep(0.05)\n"
+    )
+
+    job = gpuqd.ended(gpuqd.enqueue(script, time_limit_s=4, signal_s=3), timeout_s=30)
+
+    assert job["state"] == "TIMEOUT"
+    assert gpuqd.client.logs(job["id"], rank=0)["data"] == "saving\n"
+
+
+def test_an_exclusive_job_holds_and_pays_for_whole_nodes(gpuqd: Gpuqd) -> None:
+    job_id = gpuqd.enqueue(ENDLESS, exclusive=True)
+    gpuqd.reaches(job_id, "RUNNING")
+
+    held = [node for node in gpuqd.client.cluster()["nodes"] if job_id in node["job_ids"]]
+
+    assert [node["free_gpus"] for node in held] == [0]
+    gpuqd.client.cancel(job_id)
+    gpuqd.ended(job_id)

@@ -194,7 +194,7 @@ class Scheduler:
         if not decided.starts:
             return
         with_tokens = [(start, self._new_token()) for start in decided.starts]
-        began = await self._jobs.start(with_tokens, now=now)
+        began = await self._jobs.start(with_tokens, now=now, gpus_of={node.name: node.gpus for node in self._nodes()})
         for job in self._jobs.active_of(began):
             self._held[job.job_id] = job
             self._engine.begin(job)

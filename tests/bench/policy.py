@@ -1,4 +1,4 @@
-"""How long a scheduling pass takes, and how that grows: `python tests/bench/policy.py [pending ...]`.
+"""How long a scheduling pass takes, and how that grows: `python -m tests.bench.policy [PENDING ...]`.
 
 A full cluster of 1 000 nodes with 4 GPU models, 500 users in 20 accounts. CPU seconds of this process.
 """
@@ -8,13 +8,11 @@ from __future__ import annotations
 import gc
 import random
 import resource
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from gpuq_daemon.policy.accounts import Account, Association, Tree
 from gpuq_daemon.policy.dependency import Fate
@@ -23,53 +21,68 @@ from gpuq_daemon.policy.fairtree import Shares, fair_tree
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Limit, Limits
 from gpuq_daemon.policy.plan import plan
-
-# EXPL
 from gpuq_daemon.policy.reasons import explain
 from gpuq_daemon.policy.rules import Qos, Rules
 from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot
+from tests.bench.rows import Row, quantile
 
 USERS, ACCOUNTS, NODES, MODELS = 500, 20, 1000, ("a100", "h100", "t4", "v100")
 SHAPES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (2, 4), (4, 1), (16, 8), (64, 8))
 WEIGHTS = (30, 12, 12, 16, 8, 5, 5, 8, 3, 1)
 LIMITS_S = (None, 900, 1800, 3600, 7200, 4 * 3600, 8 * 3600, 12 * 3600, 86400, 2 * 86400)
 NOW = 1_700_000_000.0
+SIZES: Sequence[int] = (1_000, 10_000, 100_000)  # pending jobs
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> list[Row]:
     """Return the rows of the benchmark at 1 000, 10 000 and 100 000 pending jobs."""
-    return [row for pending in (1_000, 10_000, 100_000) for row in measure_at(pending)]
+    return [row for pending in SIZES for row in measure_at(pending)]
 
 
-def measure_at(pending: int) -> list[dict[str, Any]]:
+def measure_at(pending: int) -> list[Row]:
     """Return the rows at one number of pending jobs."""
-    rng = random.Random(pending)
-    tree = a_tree()
+    gc.unfreeze()  # so that what the size before kept is not in the way
+    gc.collect()
+    rng, tree = random.Random(pending), a_tree()
     world = a_world(rng, tree, pending)
-    rows: list[dict[str, Any]] = []
-
-    def row(name: str, value: float, unit: str, aim: float | None) -> None:
-        rows.append({"name": f"{name}, {pending} pending", "value": round(value, 3), "unit": unit, "aim": aim})
-
     begin = time.process_time()
     engine = Engine(world)
     settle(engine)
-    row("policy: build and fill", (time.process_time() - begin) * 1e3, "ms CPU", 5_000)
+    filled = time.process_time() - begin
     gc.collect()
     gc.freeze()  # as the daemon does once it has loaded its queue
     full = [timed(lambda: full_pass(engine, rng, tree)) for _ in range(8)]
-    row("policy: full pass with all reasons, worst of 8", max(full) * 1e3, "ms CPU", 1_000)
-    after_submit, after_end = changes(engine, rng, pending)
+    rows = [
+        Row(name="build and fill", value=filled, unit="s CPU", aim="<= 5"),
+        Row(name="full pass with all reasons, worst of 8", value=max(full), unit="s CPU", aim="<= 1"),
+        *change_rows(engine, rng),
+        *question_rows(engine, rng),
+        Row(name="peak RSS of the benchmark", value=peak_rss_mib(), unit="MiB", aim="<= 600"),
+    ]
+    return [replace(row, name=f"policy: {row.name}, {pending} pending") for row in rows]
+
+
+def change_rows(engine: Engine, rng: random.Random) -> Iterator[Row]:
+    """Yield how long a pass takes after one change."""
+    after_submit, after_end = changes(engine, rng)
     for name, spans in (("submit", after_submit), ("end", after_end)):
-        row(f"policy: pass after one {name}, p50", statistics.median(spans) * 1e3, "ms CPU", None)
-        row(f"policy: pass after one {name}, p99", quantile(spans, 0.99) * 1e3, "ms CPU", 20)
+        yield Row(name=f"pass after one {name}, p50", value=quantile(spans, 0.5) * 1e3, unit="ms CPU")
+        yield Row(name=f"pass after one {name}, p99", value=quantile(spans, 0.99) * 1e3, unit="ms CPU", aim="<= 20")
+
+
+def question_rows(engine: Engine, rng: random.Random) -> Iterator[Row]:
+    """Yield how long it takes to explain a job, and to plan without any shortcut."""
     snapshot = engine.snapshot(NOW + 1000)
     engine.plan(NOW + 1000)
     waiting = rng.sample(sorted(job.job_id for job in snapshot.pending), 20)
-    row("policy: why, worst of 20", max(timed(partial(explain, engine, i)) for i in waiting) * 1e3, "ms CPU", None)
-    row("policy: plan(snapshot), pure", timed(lambda: plan(snapshot)) * 1e3, "ms CPU", None)
-    row("policy: peak RSS of the benchmark", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB", 600)
-    return rows
+    why = max(timed(partial(explain, engine, job_id)) for job_id in waiting)
+    yield Row(name="why, worst of 20", value=why * 1e3, unit="ms CPU")
+    yield Row(name="plan(snapshot), pure", value=timed(lambda: plan(snapshot)), unit="s CPU")
+
+
+def peak_rss_mib() -> float:
+    """Return the most memory this process ever had in RAM. Source: getrusage(2) ru_maxrss, in KiB on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def a_tree() -> Tree:
@@ -175,7 +188,7 @@ def full_pass(engine: Engine, rng: random.Random, tree: Tree) -> None:
     dict(engine.reasons())
 
 
-def changes(engine: Engine, rng: random.Random, pending: int) -> tuple[list[float], list[float]]:
+def changes(engine: Engine, rng: random.Random) -> tuple[list[float], list[float]]:
     """Submit and end jobs by turns; return how long each change with its pass took."""
     active = {job.job_id: job for job in engine.snapshot(NOW).active}
     after_submit, after_end = list[float](), list[float]()
@@ -210,14 +223,7 @@ def timed(do: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def quantile(values: list[float], q: float) -> float:
-    """Return the value below which a part q of all lie."""
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
-
-
 if __name__ == "__main__":
-    sizes = [int(word) for word in sys.argv[1:]] or [1_000, 10_000, 100_000]
-    for size in sizes:
+    for size in [int(word) for word in sys.argv[1:]] or SIZES:
         for found in measure_at(size):
-            aim = "" if found["aim"] is None else f"  (aim {found['aim']})"
-            print(f"{found['name']:60} {found['value']:>10} {found['unit']}{aim}", flush=True)
+            print(f"{found.name:60} {found.value:>10.3f} {found.unit:8} {found.aim or ''}".rstrip(), flush=True)

@@ -14,7 +14,8 @@ _GANG = {field.name for field in fields(Gang) if field.init}
 
 def a_node(name: str = "n1", gpus: int = 8, **more: Any) -> NodeView:
     """Return a node of partition `main`."""
-    return NodeView(name=name, gpus=gpus, **{"partition": "main", **more})
+    values: dict[str, Any] = {"partition": "main", **more}
+    return NodeView(name=name, gpus=gpus, **values)
 
 
 def nodes(count: int, gpus: int = 8, **more: Any) -> tuple[NodeView, ...]:
@@ -25,22 +26,22 @@ def nodes(count: int, gpus: int = 8, **more: Any) -> tuple[NodeView, ...]:
 def a_job(job_id: int = 1, **more: Any) -> PendingJob:
     """Return a pending job; what belongs to its gang may be given directly."""
     gang = Gang(**{name: more.pop(name) for name in list(more) if name in _GANG})
-    usual = {"user": "ann", "partition": "main", "submitted_at": float(job_id), "name": f"j{job_id}"}
+    usual: dict[str, Any] = {"user": "ann", "partition": "main", "submitted_at": float(job_id), "name": f"j{job_id}"}
     return PendingJob(job_id=job_id, gang=gang, **{**usual, **more})
 
 
 def running(job_id: int, on: dict[str, int], **more: Any) -> ActiveJob:
     """Return an active job with GPUs by node."""
-    return ActiveJob(
-        job_id=job_id, gpus_by_node=on, **{"user": "bob", "partition": "main", "name": f"j{job_id}", **more}
-    )
+    values: dict[str, Any] = {"user": "bob", "partition": "main", "name": f"j{job_id}", **more}
+    return ActiveJob(job_id=job_id, gpus_by_node=on, **values)
 
 
 def a_snapshot(
     pending: Sequence[PendingJob] = (), *, on: Sequence[NodeView] = (), active: Sequence[ActiveJob] = (), **more: Any
 ) -> Snapshot:
     """Return a snapshot at time 1000."""
-    return Snapshot(pending=tuple(pending), nodes=tuple(on), active=tuple(active), **{"now": 1000.0, **more})
+    values: dict[str, Any] = {"now": 1000.0, **more}
+    return Snapshot(pending=tuple(pending), nodes=tuple(on), active=tuple(active), **values)
 
 
 def begun(job: PendingJob, start: Start, now: float) -> ActiveJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from gpuq_daemon.policy.snapshot import Hold, NodeView, PendingJob, Snapshot
 from tests.policy.build import begun
 
 USERS, ACCOUNTS = ("ann", "bob", "cat"), ("a", "b")
+_T = TypeVar("_T")
 
 
 def gangs() -> st.SearchStrategy[Gang]:
@@ -40,13 +41,17 @@ def gangs() -> st.SearchStrategy[Gang]:
     )
 
 
+def seldom(values: list[_T]) -> st.SearchStrategy[_T | None]:
+    """Return one of the values, most often none."""
+    return st.sampled_from([None] * 4 + values)
+
+
 @st.composite
 def jobs(draw: st.DrawFn, job_id: int) -> PendingJob:
     """Return a pending job with any of the conditions."""
     kind = draw(st.sampled_from(list(Kind)))
     targets = () if kind is Kind.SINGLETON else tuple(draw(st.lists(st.integers(1, 12), min_size=1, max_size=2)))
     throttle = draw(st.sampled_from([None, None, 1]))
-    seldom: Any = lambda values: draw(st.sampled_from([None] * 4 + values))  # noqa: E731 - a word, not a function
     return PendingJob(
         job_id=job_id,
         user=draw(st.sampled_from(USERS)),
@@ -59,11 +64,11 @@ def jobs(draw: st.DrawFn, job_id: int) -> PendingJob:
         time_limit_s=draw(st.sampled_from([None, 50, 100, 500])),
         nice=draw(st.sampled_from([0, 0, 100])),
         is_top=draw(st.sampled_from([False] * 6 + [True])),
-        hold=seldom([Hold.USER]),
-        begin_at=seldom([950.0, 1100.0]),
-        deadline=seldom([1060.0, 1500.0]),
+        hold=draw(seldom([Hold.USER])),
+        begin_at=draw(seldom([950.0, 1100.0])),
+        deadline=draw(seldom([1060.0, 1500.0])),
         dependencies=(Dependency(kind=kind, targets=targets),) if draw(st.integers(0, 4)) == 0 else (),
-        reservation=seldom(["window"]),
+        reservation=draw(seldom(["window"])),
         array_id=None if throttle is None else 7,
         throttle=throttle,
     )

@@ -53,6 +53,7 @@ def test_the_numbers_are_those_of_slurm(path: Path):
         if row["user"] is not None:
             assert share.rank == row["published_rank"], key
             assert share.factor == row["published_rank"] / document["user_association_count"]
+            assert share.factor is not None
             assert round(share.factor, 6) == row["published_fair_share"], key
 
 

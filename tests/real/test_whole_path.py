@@ -83,11 +83,12 @@ def test_a_cancelled_job_is_gone_within_five_seconds(gpuqd: Gpuqd, run_gpuq: Run
 
 
 def test_a_job_that_never_ends_is_ended_at_its_limit(gpuqd: Gpuqd, run_gpuq: Run) -> None:
-    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--time", "00:00:40")
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--time", "00:00:40", "--signal", "5")
 
     job = gpuqd.ended(job_id, timeout_s=200)
 
     assert (job["state"], job["exit_code"]) == ("TIMEOUT", 124)
+    assert "gpuq: the time limit is near" in run_gpuq("logs", str(job_id)).stdout
     assert run_gpuq("wait", str(job_id)).returncode == 124
     assert_nothing_is_left(gpuqd, job_id)
 

@@ -249,11 +249,16 @@ class JobStore:
             raise KeyError(job_id)
         return found[0]
 
-    async def start(self, starts: Sequence[tuple[Start, str]], *, now: float) -> list[int]:
-        """Turn planned starts, each with its token, into attempts; return the jobs that still wanted one."""
+    async def start(
+        self, starts: Sequence[tuple[Start, str]], *, now: float, gpus_of: Mapping[str, int] | None = None
+    ) -> list[int]:
+        """Turn planned starts, each with its token, into attempts; return the jobs that still wanted one.
+
+        `gpus_of` are the GPUs of whole nodes, which an exclusive job holds, and pays for, whatever it uses.
+        """
 
         def write(tables: Tables) -> list[int]:
-            return [s.job_id for s, token in starts if _start(tables, s, token, now)]
+            return [s.job_id for s, token in starts if _start(tables, s, token, now, gpus_of or {})]
 
         return await self._db.write(write)
 
@@ -543,7 +548,7 @@ def _advance(tables: Tables, job_id: int, event: Event) -> Step:
     return made
 
 
-def _start(tables: Tables, start: Start, token: str, now: float) -> bool:
+def _start(tables: Tables, start: Start, token: str, now: float, gpus_of: Mapping[str, int]) -> bool:
     if _state(tables, start.job_id) is not JobState.PENDING:
         return False  # cancelled while the plan was made
     _advance(tables, start.job_id, Event.PLANNED)
@@ -557,8 +562,10 @@ def _start(tables: Tables, start: Start, token: str, now: float) -> bool:
     for node, workers in start.workers_by_node.items():
         tables.execute(
             """INSERT INTO allocations (job_id, attempt, node, gpus)
-               SELECT id, attempt, :node, :workers * gpus_per_worker FROM jobs WHERE id = :job_id""",
-            {**key, "node": node, "workers": workers},
+               SELECT id, attempt, :node, CASE WHEN exclusive THEN max(:whole, :workers * gpus_per_worker)
+                 ELSE :workers * gpus_per_worker END
+               FROM jobs WHERE id = :job_id""",
+            {**key, "node": node, "workers": workers, "whole": gpus_of.get(node, 0)},
         )
     return True
 
@@ -613,6 +620,7 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
     """Once every rank has told its node, hold what is really held: the engine may have chosen other nodes."""
     tables.execute(
         """DELETE FROM allocations WHERE job_id = :job_id AND attempt = :attempt AND
+             NOT (SELECT exclusive FROM jobs WHERE id = :job_id) AND
              (SELECT workers FROM jobs WHERE id = :job_id) =
              (SELECT count(node) FROM ranks WHERE job_id = :job_id AND attempt = :attempt)""",
         key,
