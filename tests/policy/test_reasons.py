@@ -163,7 +163,6 @@ def test_refusals_name_the_limit():
         pytest.param(
             Gang(ps=99),
             "99 parameter servers",
-            marks=pytest.mark.xfail(strict=True, reason="the sentence leaves the parameter servers out"),
         ),
     ],
 )

@@ -74,6 +74,8 @@ def _no_shape(gang: Gang, partition: str) -> str:
         asks.append(f"{gang.cpus_per_worker} CPUs a worker")
     if gang.memory_mib_per_worker:
         asks.append(f"{gang.memory_mib_per_worker} MiB a worker")
+    if gang.ps:
+        asks.append(f"{gang.ps} parameter servers")
     if gang.is_exclusive:
         asks.append("whole nodes")
     if gang.layout is Layout.SPREAD:
