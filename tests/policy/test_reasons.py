@@ -160,10 +160,7 @@ def test_refusals_name_the_limit():
         (Gang(workers=1, nodes=2), "can hold the job, even empty: it asks for 1 x 1 GPUs, exactly 2 nodes."),
         (Gang(workers=3, nodes=3), "can hold the job, even empty: it asks for 3 x 1 GPUs, exactly 3 nodes."),
         (Gang(cpus_per_worker=99), "even empty: it asks for 1 x 1 GPUs, 99 CPUs a worker."),
-        pytest.param(
-            Gang(ps=99),
-            "99 parameter servers",
-        ),
+        (Gang(ps=99), "99 parameter servers"),
     ],
 )
 def test_what_never_fits_is_refused_with_the_number_that_stands_against_it(gang: Gang, words: str):
