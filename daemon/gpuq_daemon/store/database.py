@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,23 +16,11 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from gpuq.errors import UnavailableError
+from gpuq_daemon.store.opening import readable
 
 T = TypeVar("T")
 Write = Callable[[sqlite_utils.Database], Any]
 _MOST_IN_A_COMMIT = 512
-
-
-@contextlib.contextmanager
-def readable(path: Path) -> Generator[None]:
-    """Turn what SQLite says while a file is opened into a sentence.
-
-    Raises:
-        UnavailableError: the file is no database, or cannot be read or written.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise UnavailableError(f"The database {path} cannot be opened: {error}.") from error
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
-from gpuq_daemon.store.database import readable
+from gpuq_daemon.store.opening import readable
 
 MAX_HISTOGRAMS = 200
 _TREND_POINTS = 10
