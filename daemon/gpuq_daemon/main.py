@@ -10,6 +10,7 @@ import click
 from gpuq import __version__
 from gpuq.errors import GpuqError
 
+_OF_THE_EXTRA = frozenset({"uvloop", "msgspec", "litestar", "uvicorn", "sqlite_utils", "numpy", "google_crc32c"})
 _CONFIG = click.option(
     "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The gpuqd.toml."
 )
@@ -81,6 +82,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _OF_THE_EXTRA:
+            raise
+        print(f"gpuqd: {error.name} is not installed: `pip install 'gpuq-cluster[daemon,job]'`.", file=sys.stderr)
+        sys.exit(2)
     except GpuqError as error:
         print(f"gpuqd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
