@@ -167,7 +167,7 @@ class Client:
                 _connect(connection, self.path, time.monotonic() + self.timeout_s)
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 raise UnavailableError(
-                    f"gpuqd does not answer at {self.path}: start it with `gpuqd serve --config FILE`, "
+                    f"gpuqd does not answer at {self.path}: start it with `gpuqd start --config FILE`, "
                     "or set GPUQ_SOCKET to its socket."
                 ) from error
             except PermissionError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import resource
@@ -170,6 +171,7 @@ class Service:
             if not await self._started_engines():
                 return
             self._scheduler.rules_changed()
+            gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
             server = make_server(make_app(self._desk))
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
