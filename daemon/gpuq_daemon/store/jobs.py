@@ -226,8 +226,8 @@ class JobStore:
     def unplaced(self) -> dict[str, int]:
         """Return by partition the last job that has started, but of which it is not known yet on which nodes."""
         rows = self._db.rows(
-            """SELECT j.partition, max(j.id) AS job_id FROM jobs j
-               WHERE j.state = 'CONFIGURING' AND j.workers > (
+            f"""SELECT j.partition, max(j.id) AS job_id FROM jobs j
+               WHERE j.state IN {_HOLDING} AND j.state = 'CONFIGURING' AND j.workers > (
                  SELECT count(*) FROM ranks r
                  WHERE r.job_id = j.id AND r.attempt = j.attempt AND r.node IS NOT NULL)
                GROUP BY j.partition"""

@@ -38,3 +38,6 @@ ALTER TABLE attempts DROP COLUMN intent_before;
 
 -- The GPU model the attempt was given, empty where models are not told apart.
 ALTER TABLE attempts ADD COLUMN gpu_type TEXT NOT NULL DEFAULT '';
+
+CREATE INDEX jobs_waiting ON jobs (user, account, qos) WHERE state = 'PENDING';
+CREATE INDEX jobs_holding ON jobs (id) WHERE state IN ('CONFIGURING', 'RUNNING', 'COMPLETING');
