@@ -87,7 +87,9 @@ class Standing:
     def _rate(self, held: Charged) -> float:
         qos = self._accounts.qos().get(held.qos)
         factor = 1.0 if qos is None else qos.usage_factor
-        return _billing(self._config.scheduler).rate({held.gpu_type or "": held.gpus}, usage_factor=factor)
+        return _billing(self._config.scheduler).rate(
+            {held.gpu_type: held.gpus}, cpus=held.cpus, memory_mib=held.memory_mib, usage_factor=factor
+        )
 
 
 def _weights(table: SchedulerTable) -> Weights:

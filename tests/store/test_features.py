@@ -254,6 +254,7 @@ def test_what_runs_is_told_with_all_the_policy_counts(tmp_path: Path) -> None:
         assert (job.account, job.until, job.array_id, job.throttle) == ("bio", 80.0, ids[0], 1)
         (charged,) = store.active_charges()
         assert (charged.gpu_type, charged.gpus, charged.account, charged.started_at) == ("a100", 3, "bio", 20.0)
+        assert (charged.cpus, charged.memory_mib) == (12, 300)
         assert [one.job_id for one in store.pending_of(ids)] == [ids[1]]
         attempt = store.active_attempt(ids[0])
         assert (attempt.array_id, attempt.array_index) == (ids[0], 0)

@@ -44,6 +44,8 @@ class Charged(NamedTuple):
     partition: str
     gpu_type: str
     gpus: int
+    cpus: int
+    memory_mib: int
     started_at: float
 
 

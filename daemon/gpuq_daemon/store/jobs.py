@@ -176,6 +176,7 @@ class JobStore:
         """Return what active jobs hold, who pays and since when, by id."""
         rows = self._db.rows(
             f"""SELECT j.id AS job_id, j.user, j.account, j.qos, j.partition, a.gpu_type, sum(l.gpus) AS gpus,
+                       j.workers * j.cpus_per_worker AS cpus, j.workers * j.memory_mib_per_worker AS memory_mib,
                        a.started_at
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
