@@ -100,6 +100,7 @@ class Dispatcher:
                 script=script,
                 args=attempt.args,
                 checkpoints=place.checkpoints,
+                nodes=attempt.nodes,
                 array_id=attempt.array_id,
                 array_index=attempt.array_index,
             )

@@ -93,6 +93,21 @@ def test_a_job_that_never_ends_is_ended_at_its_limit(gpuqd: Gpuqd, run_gpuq: Run
     assert_nothing_is_left(gpuqd, job_id)
 
 
+@pytest.mark.parametrize("drained", ["embedded-1", "embedded-2"])
+def test_spark_puts_a_job_where_the_plan_says_and_nowhere_else(gpuqd: Gpuqd, run_gpuq: Run, drained: str) -> None:
+    assert run_gpuq("admin", "node", "drain", drained, "--reason", "fan").returncode == 0
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py")
+
+    job = gpuqd.reaches(job_id, "RUNNING", timeout_s=200)
+
+    assert run_gpuq("admin", "node", "resume", drained).returncode == 0
+    run_gpuq("cancel", str(job_id))
+    gpuqd.ended(job_id)
+    (other,) = {"embedded-1", "embedded-2"} - {drained}
+    assert [rank["node"] for rank in job["ranks"]] == [other]
+    assert job["nodes"] == [other]
+
+
 def test_a_killed_driver_leaves_nothing_behind(gpuqd: Gpuqd, run_gpuq: Run) -> None:
     job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--workers", "2")
     job = gpuqd.reaches(job_id, "RUNNING", timeout_s=200)

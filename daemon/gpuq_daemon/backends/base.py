@@ -21,6 +21,7 @@ class Attempt:
 
     `token` is unique to this attempt; every process of it carries it as `GPUQ_ATTEMPT` in its environment,
     so that what is left of an attempt can be found and proven gone. Folders exist and are the attempt's own.
+    `nodes` are those that it was given, none if the engine may choose.
     """
 
     job_id: int
@@ -34,6 +35,7 @@ class Attempt:
     script: Path
     args: tuple[str, ...]
     checkpoints: Path
+    nodes: tuple[str, ...] = ()
     array_id: int | None = None
     array_index: int | None = None
 

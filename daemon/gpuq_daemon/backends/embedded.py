@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gpuq.models import Node
 from gpuq_daemon import processes
-from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, python_probe, submit
+from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, pins, python_probe, submit
 from gpuq_daemon.backends.base import Attempt, Command, EngineError
 from gpuq_daemon.backends.engine_record import Asked, Record, Worker
 from gpuq_daemon.backends.servers import FOLDERS, MARKER, Servers, is_running, port_on, reap
@@ -144,6 +144,7 @@ class EmbeddedEngine:
                 host=HOST,
                 properties=self._properties,
                 spec=path,
+                pin=pins.wanted([self._names().index(name) for name in attempt.nodes], self._asked.nodes),
             ),
             env=submit.driver_environment(attempt, base, HOST),
             cwd=attempt.folder,
@@ -216,7 +217,9 @@ class EmbeddedEngine:
             known = [worker for worker in record.workers if worker.name == name]
             if known and is_running(known[0].process):
                 continue
-            process = servers.start_worker(name, record.slots.addresses[number], record.master_port)
+            process = servers.start_worker(
+                name, record.slots.addresses[number], pins.offered(number, self._asked.nodes), record.master_port
+            )
             others = tuple(worker for worker in record.workers if worker.name != name)
             record = self._keep(replace(record, workers=(*others, Worker(name=name, process=process))))
 

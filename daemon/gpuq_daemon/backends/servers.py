@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuq_daemon import processes
-from gpuq_daemon.backends import java, submit
+from gpuq_daemon.backends import java, pins, submit
 from gpuq_daemon.backends.base import EngineError
 from gpuq_daemon.backends.submit import Installation
 from gpuq_daemon.processes import ProcessId
@@ -48,13 +48,18 @@ class Servers:
             ("org.apache.spark.deploy.master.Master", "--port", str(port), "--webui-port", str(ui_port)),
         )
 
-    def start_worker(self, name: str, addresses: tuple[str, ...], master_port: int) -> ProcessId:
-        """Start the worker that is a node with these GPUs; it registers with the master by itself."""
+    def start_worker(
+        self, name: str, addresses: tuple[str, ...], offered: tuple[str, ...], master_port: int
+    ) -> ProcessId:
+        """Start the worker that is a node with these GPUs; it registers with the master by itself.
+
+        `offered` are the resources that stand for sets of nodes, see `pins`.
+        """
         work = self.folder / "work" / name
         work.mkdir(mode=0o700, exist_ok=True)
         return self._launch(
             name,
-            (f"-Dspark.local.dir={self.folder / 'tmp'}", *self._gpus(name, addresses)),
+            (f"-Dspark.local.dir={self.folder / 'tmp'}", *self._resources(name, addresses, offered)),
             (
                 *("org.apache.spark.deploy.worker.Worker", "--port", "0", "--webui-port", "0"),
                 *("--cores", str(_CORES), "--memory", f"{_CORES * submit.EXECUTOR_HEAP_MIB}m"),
@@ -63,17 +68,20 @@ class Servers:
             GPUQ_NODE=name,
         )
 
-    def _gpus(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """Write the file that tells a worker its GPUs, and return the options that name it."""
-        if not addresses:
+    def _resources(self, name: str, addresses: tuple[str, ...], offered: tuple[str, ...]) -> tuple[str, ...]:
+        """Write the file that tells a worker what it has, and return the options that name it."""
+        places = tuple(str(place) for place in range(pins.PLACES))
+        has = {**({"gpu": addresses} if addresses else {}), **dict.fromkeys(offered, places)}
+        if not has:
             return ()
-        path = self.folder / "work" / f"{name}.gpus.json"
-        gpu = {"componentName": "spark.worker", "resourceName": "gpu"}
-        path.write_text(json.dumps([{"id": gpu, "addresses": addresses}]))
-        return (
-            f"-Dspark.worker.resource.gpu.amount={len(addresses)}",
-            f"-Dspark.worker.resourcesFile={path}",
-        )
+        path = self.folder / "work" / f"{name}.resources.json"
+        told = [
+            {"id": {"componentName": "spark.worker", "resourceName": resource}, "addresses": its}
+            for resource, its in has.items()
+        ]
+        path.write_text(json.dumps(told))
+        amounts = (f"-Dspark.worker.resource.{resource}.amount={len(its)}" for resource, its in has.items())
+        return (*amounts, f"-Dspark.worker.resourcesFile={path}")
 
     def _command(self, name: str, options: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
         settings = Path(__file__).with_name("log4j2-engine.properties")

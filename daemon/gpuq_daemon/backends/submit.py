@@ -53,13 +53,20 @@ def application_name(attempt: Attempt) -> str:
 
 
 def argv(
-    attempt: Attempt, installation: Installation, *, master: str, host: str, properties: Path, spec: Path
+    attempt: Attempt,
+    installation: Installation,
+    *,
+    master: str,
+    host: str,
+    properties: Path,
+    spec: Path,
+    pin: str | None = None,
 ) -> tuple[str, ...]:
     """Return the words that start the driver; the application's executors are exactly its TFoS nodes.
 
     `properties` is a file of settings that must not be seen in a list of processes.
     """
-    conf = configuration(attempt, host)
+    conf = configuration(attempt, host, pin)
     return (
         *words(
             installation.java,
@@ -83,8 +90,8 @@ def argv(
     )
 
 
-def configuration(attempt: Attempt, host: str) -> dict[str, str]:
-    """Return the settings of an attempt's application."""
+def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[str, str]:
+    """Return the settings of an attempt's application; `pin` is the resource that confines it to its nodes."""
     return {
         "spark.driver.host": host,
         "spark.driver.bindAddress": host,
@@ -104,7 +111,8 @@ def configuration(attempt: Attempt, host: str) -> dict[str, str]:
             f"-Dlog4j2.configurationFile={log_settings()}",
         ),
         "spark.python.daemon.module": "gpuq_job.python_daemon",
-        **_gpus(attempt.gpus_per_worker),
+        **_resource("gpu", attempt.gpus_per_worker),
+        **(_resource(pin, 1) if pin is not None else {}),
         **{f"spark.executorEnv.{name}": value for name, value in _marks(attempt, host).items()},
         "spark.executorEnv.PYTHONPATH": str(_package_root()),
     }
@@ -149,12 +157,12 @@ def _marks(attempt: Attempt, host: str) -> dict[str, str]:
     }
 
 
-def _gpus(amount: int) -> dict[str, str]:
+def _resource(name: str, amount: int) -> dict[str, str]:
     if amount == 0:
         return {}
     return {
-        "spark.executor.resource.gpu.amount": str(amount),
-        "spark.task.resource.gpu.amount": str(amount),
+        f"spark.executor.resource.{name}.amount": str(amount),
+        f"spark.task.resource.{name}.amount": str(amount),
     }
 
 

@@ -87,6 +87,7 @@ class ActiveAttempt:
     intent: Intent | None
     outcome: Outcome | None
     reports_offset: int
+    nodes: tuple[str, ...] = ()
     signal_s: int | None = None
     array_id: int | None = None
     array_index: int | None = None
@@ -460,7 +461,9 @@ class JobStore:
             f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
                        j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
                        j.time_limit_s, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
-                       j.signal_s, j.array_id, j.array_index
+                       j.signal_s, j.array_id, j.array_index,
+                       (SELECT json_group_array(l.node) FROM allocations l
+                        WHERE l.job_id = a.job_id AND l.attempt = a.number) AS nodes
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN scripts s ON s.sha256 = j.script_sha256
                 WHERE j.state IN {_HOLDING} AND {where} ORDER BY j.id""",
@@ -639,4 +642,6 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
-    return msgspec.convert({**row, "args": json.loads(row["args"]), "outcome": outcome}, ActiveAttempt)
+    return msgspec.convert(
+        {**row, "args": json.loads(row["args"]), "nodes": json.loads(row["nodes"]), "outcome": outcome}, ActiveAttempt
+    )
