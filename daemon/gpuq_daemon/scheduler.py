@@ -59,6 +59,7 @@ class Scheduler:
         self._engine = Engine(self._snapshot())
         self._recalculated_at = self._clock.now()
         self._is_stale = False
+        self._is_planned = False
         self._held = {job.job_id: job for job in jobs.active()}
 
     # --- what has changed
@@ -105,13 +106,15 @@ class Scheduler:
         self.wake()
 
     def wake(self) -> None:
-        """Ask for a pass as soon as the present one is over."""
+        """Ask for a pass, soon; until then what the last one decided is out of date."""
+        self._is_planned = False
         self._woken.set()
 
     # --- what others ask
 
     def reason(self, job_id: int) -> Reason | None:
         """Return why the last pass left the job waiting, None if it has not seen it."""
+        self._plan_if_changed()
         try:
             return self._engine.reason(job_id)
         except KeyError:
@@ -123,7 +126,7 @@ class Scheduler:
         Raises:
             KeyError: the job does not wait.
         """
-        self._refresh()
+        self._plan_if_changed()
         return explain(self._engine, job_id, gpu_kind=gpu_kind)
 
     def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
@@ -175,6 +178,7 @@ class Scheduler:
             except Exception:
                 logger.exception("the scheduling pass failed; the next one begins anew")
                 self._is_stale = True
+            await asyncio.sleep(_LEAST_PAUSE_S)  # a burst of changes is one pass
             try:
                 await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s))
             except TimeoutError:
@@ -189,6 +193,7 @@ class Scheduler:
             self._recalculate(now)
         self._engine.set_down(self._stopped_partitions())
         decided = self._engine.plan(now)
+        self._is_planned = True
         for job_id in decided.expired:
             await self._expire(job_id)
         if not decided.starts:
@@ -217,6 +222,13 @@ class Scheduler:
         shares = self._standing.shares(now)
         self._engine.recalculate(shares, self._standing.used_gpu_s(now))
 
+    def _plan_if_changed(self) -> None:
+        """Make a pass in thought only, so that what is asked about is judged as of now."""
+        self._refresh()
+        if not self._is_planned:
+            self._is_planned = True
+            self._engine.plan(self._clock.now())
+
     def _refresh(self) -> None:
         """Read everything anew if something has changed that the engine was not told of one by one."""
         if not self._is_stale:
@@ -224,7 +236,7 @@ class Scheduler:
         self._is_stale = False
         promises = dict(self._engine.snapshot(self._clock.now()).promises)
         self._engine.reset(replace(self._snapshot(), promises=promises))
-        self._engine.plan(self._clock.now())
+        self._is_planned = False
 
     def _snapshot(self) -> Snapshot:
         """Read everything from the store."""
