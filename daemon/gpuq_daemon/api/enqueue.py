@@ -23,7 +23,7 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
     ids = await desk.jobs.add_all(asked, now=desk.clock.now(), admit=partial(check_queue, desk, asked))
     desk.submitted(ids)
     desk.bell.ring()
-    return views.whole(desk, desk.jobs.job(ids[0]))
+    return views.whole(desk, desk.jobs.job(ids[0]), is_new=True)
 
 
 @post("/v1/jobs/test", status_code=200)

@@ -8,8 +8,11 @@ from gpuq.models import Job, JobState, Why
 from gpuq_daemon.api.desk import Desk
 
 
-def whole(desk: Desk, job: Job) -> Job:
-    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
+def whole(desk: Desk, job: Job, *, is_new: bool = False) -> Job:
+    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress.
+
+    One that `is_new` has no reason yet: finding it would cost its acknowledgement a pass.
+    """
     charged = job.charged_gpu_s
     if job.state.holds_gpus and job.started_at is not None:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
@@ -21,7 +24,7 @@ def whole(desk: Desk, job: Job) -> Job:
         start_at=start_at,
         log_uri=place.folder.as_uri() if job.attempt else None,
         checkpoint_uri=place.checkpoints.as_uri() if job.attempt else None,
-        reason=desk.reason(job.id) if job.state is JobState.PENDING else None,
+        reason=desk.reason(job.id) if job.state is JobState.PENDING and not is_new else None,
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
         progress=desk.metrics.progress(job.id) if job.attempt else None,
