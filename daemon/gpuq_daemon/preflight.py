@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from gpuq_daemon.backends import java, memory
 from gpuq_daemon.backends.base import EngineError
 
-NEEDED_MIB = 4096
-
 
 def check(environment: Mapping[str, str], available_mib: int) -> None:
     """Return if Java and memory suffice.
@@ -19,11 +17,7 @@ def check(environment: Mapping[str, str], available_mib: int) -> None:
         EngineError: one does not; the message says what to do.
     """
     java.find(environment)
-    if available_mib < NEEDED_MIB:
-        raise EngineError(
-            f"{available_mib} MiB of memory are available, a job of two workers needs {NEEDED_MIB} MiB: "
-            "end other programs or use a larger machine."
-        )
+    memory.require(memory.FLOOR_MIB, available_mib)
 
 
 def main() -> int:

@@ -26,7 +26,6 @@ from gpuq_daemon.backends.submit import Installation
 from gpuq_job import spec
 
 HOST = "127.0.0.1"
-MEMORY_FLOOR_MIB = 4096
 _START_S = 60.0
 _STOP_S = 5.0
 _RECLAIM_S = 4.0
@@ -45,7 +44,7 @@ class EmbeddedEngine:
         python: Path,
         gpu_mode: gpus.GpuMode = "auto",
         master_port: int | None = None,
-        memory_floor_mib: int = MEMORY_FLOOR_MIB,
+        memory_floor_mib: int = memory.FLOOR_MIB,
     ) -> None:
         self._partition = partition
         self._folder = folder
@@ -188,7 +187,7 @@ class EmbeddedEngine:
         return self._installation
 
     def _start_master(self, installation: Installation) -> Record:
-        self._check_memory()
+        memory.require(self._memory_floor_mib, memory.available_mib())
         for name in (*FOLDERS, "attempts"):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         record = Record(
@@ -252,14 +251,6 @@ class EmbeddedEngine:
         return (
             f"The Spark {part} did not come up within {_START_S:g} s: see {self._folder / 'logs' / name}.log and .out."
         )
-
-    def _check_memory(self) -> None:
-        free = memory.available_mib()
-        if free < self._memory_floor_mib:
-            raise EngineError(
-                f"The embedded engine needs {self._memory_floor_mib} MiB of free memory for a job of two workers, "
-                f"but {free} MiB are available: free some, or use a larger machine."
-            )
 
     def _keep(self, record: Record) -> Record:
         self._record = record

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gpuq_daemon.backends.base import EngineError
+
 _MIB = 1024 * 1024
+
+
+FLOOR_MIB = 4096  # what a job of two workers takes
+
+
+def require(floor_mib: int, available: int) -> None:
+    """Return if so much memory, in MiB, is available.
+
+    Raises:
+        EngineError: it is not.
+    """
+    if available < floor_mib:
+        raise EngineError(
+            f"The embedded engine needs {floor_mib} MiB of free memory for a job of two workers, "
+            f"but {available} MiB are available: free some, or use a larger machine."
+        )
 
 
 def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
