@@ -167,15 +167,6 @@ class Snapshot:
     reservations: tuple[Reservation, ...] = ()
     promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
 
-    def free_by_node(self) -> dict[str, int]:
-        """Return the free GPUs of every node that is up."""
-        free = {node.name: node.gpus for node in self.nodes if node.is_up}
-        for job in self.active:
-            for node, gpus in job.gpus_by_node.items():
-                if node in free:
-                    free[node] -= gpus
-        return free
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
