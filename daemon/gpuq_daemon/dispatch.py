@@ -22,7 +22,7 @@ from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
 from gpuq_daemon.processes import ProcessId, is_alive, send_signal
-from gpuq_daemon.store.jobs import ActiveAttempt
+from gpuq_daemon.store.attempts import ActiveAttempt
 
 logger = logging.getLogger(__name__)
 

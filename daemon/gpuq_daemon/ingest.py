@@ -12,7 +12,8 @@ from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.lifecycle import Reported
 from gpuq_daemon.policy.snapshot import NodeView
-from gpuq_daemon.store.jobs import ActiveAttempt, JobStore
+from gpuq_daemon.store.attempts import ActiveAttempt
+from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 
 logger = logging.getLogger(__name__)

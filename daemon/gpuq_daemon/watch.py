@@ -15,7 +15,8 @@ from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, verdict
 from gpuq_daemon.processes import ProcessId, open_pidfd
-from gpuq_daemon.store.jobs import ActiveAttempt, JobStore
+from gpuq_daemon.store.attempts import ActiveAttempt
+from gpuq_daemon.store.jobs import JobStore
 
 logger = logging.getLogger(__name__)
 

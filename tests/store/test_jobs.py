@@ -13,7 +13,7 @@ from gpuq.models import JobState, Rank, RankState
 from gpuq_daemon.policy.lifecycle import DriverEnd, Intent, Outcome, Reported, verdict
 from gpuq_daemon.policy.snapshot import Start
 from gpuq_daemon.store.database import Database
-from gpuq_daemon.store.jobs import JobStore, Owner
+from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from tests.support.values import a_spec
 
 ANN = Owner(user="ann", uid=1000)
@@ -32,7 +32,8 @@ def with_store(path: Path, course: Callable[[JobStore], Awaitable[None]]) -> Non
 
 async def queued(store: JobStore, **named: object) -> int:
     spec = a_spec(**named)
-    return await store.add(spec, ANN, name="train", partition="p", sha256="0" * 64, now=10.0)
+    request = Request(spec=spec, owner=ANN, name="train", partition="p", account="root", qos="normal", sha256="0" * 64)
+    return (await store.add_all(request, now=10.0))[0]
 
 
 async def started(store: JobStore, **named: object) -> int:

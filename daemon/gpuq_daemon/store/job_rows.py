@@ -16,6 +16,7 @@ from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
 
+HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
 PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
   begin_at, deadline, waits_for, reservation, array_id, throttle,
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout"""

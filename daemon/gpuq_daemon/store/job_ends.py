@@ -1,0 +1,140 @@
+"""How jobs and attempts end: what is intended, what is charged, and what runs again."""
+
+from __future__ import annotations
+
+import json
+
+from sqlite_utils import Database as Tables
+
+from gpuq.errors import UsageError
+from gpuq.models import JobState
+from gpuq_daemon.policy import usage
+from gpuq_daemon.policy.lifecycle import CANCELLED_EXIT, Action, Event, Intent, Verdict
+from gpuq_daemon.policy.usage import Charge
+from gpuq_daemon.store.accounts import charge
+from gpuq_daemon.store.job_states import advance, state_of
+
+_LONGEST_TAIL = 50
+_EVENTS = {
+    Intent.CANCEL: Event.CANCEL_REQUESTED,
+    Intent.TIMEOUT: Event.LIMIT_REACHED,
+    Intent.REQUEUE: Event.REQUEUE_REQUESTED,
+}
+
+
+def intend(tables: Tables, job_id: int, intent: Intent, now: float) -> tuple[Action, ...]:
+    """Note that gpuqd ends the job; return what has to be done. A job that has ended is left alone."""
+    if state_of(tables, job_id).is_final:
+        return ()
+    _note_intent(tables, job_id, intent)
+    made = advance(tables, job_id, _EVENTS[intent])
+    if made.state.is_final:
+        tables.execute(
+            "UPDATE jobs SET ended_at = :now, exit_code = :exit_code WHERE id = :job_id",
+            {"job_id": job_id, "now": now, "exit_code": CANCELLED_EXIT},
+        )
+    return made.actions
+
+
+def requeue(tables: Tables, job_id: int, *, is_held: bool) -> tuple[Action, ...]:
+    """Let a job run again: one that has ended waits at once, one that runs is ended first.
+
+    Raises:
+        UsageError: it waits, or its training has just ended.
+    """
+    before = state_of(tables, job_id)
+    _refuse_requeue(tables, job_id, before)
+    if is_held:
+        tables.execute("UPDATE jobs SET hold = 'user' WHERE id = :id AND hold IS NOT 'admin'", {"id": job_id})
+    made = advance(tables, job_id, Event.REQUEUE_REQUESTED)
+    if before.is_final:
+        _wait_again(tables, job_id)
+    else:
+        _note_intent(tables, job_id, Intent.REQUEUE)
+    return made.actions
+
+
+def driver_ended(tables: Tables, job_id: int) -> None:
+    """Note that the driver is gone; its GPUs are not free before `finish`."""
+    advance(tables, job_id, Event.DRIVER_ENDED)
+
+
+def finish(
+    tables: Tables, job_id: int, verdict: Verdict, *, ended_at: float, rate: float, half_life_s: float | None
+) -> None:
+    """End the job, or let it wait again if that is the verdict, and charge its attempt, once."""
+    made = advance(tables, job_id, verdict.event)
+    values = {
+        "job_id": job_id,
+        "ended_at": ended_at,
+        "exit_code": verdict.exit_code,
+        "error": verdict.error,
+        "tail": json.dumps(verdict.tail[-_LONGEST_TAIL:]),
+        "failed_rank": verdict.failed_rank,
+    }
+    tables.execute(
+        """UPDATE jobs SET ended_at = :ended_at, exit_code = :exit_code, error = :error,
+           error_tail = :tail, failed_rank = :failed_rank WHERE id = :job_id""",
+        values,
+    )
+    tables.execute(
+        """UPDATE ranks SET state = 'KILLED' WHERE job_id = :job_id AND state IN ('RESERVED', 'RUNNING')
+           AND attempt = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+        values,
+    )
+    charged_now = tables.execute(
+        """UPDATE attempts SET ended_at = :ended_at, charged_gpu_s =
+             max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
+               WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
+           WHERE job_id = :job_id AND charged_gpu_s IS NULL
+           AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+        values,
+    )
+    if charged_now.rowcount and half_life_s is not None:
+        _charge(tables, job_id, rate, ended_at, half_life_s)
+    if made.state is JobState.PENDING:
+        _wait_again(tables, job_id)
+
+
+def _charge(tables: Tables, job_id: int, rate: float, ended_at: float, half_life_s: float) -> None:
+    account, user, started_at = tables.execute(
+        """SELECT j.account, j.user, a.started_at
+           FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+           WHERE j.id = :job_id""",
+        {"job_id": job_id},
+    ).fetchone()
+    used = usage.charged(Charge(rate=rate, since=started_at, until=ended_at), ended_at, half_life_s)
+    charge(tables, account, user, used, half_life_s)
+
+
+def _note_intent(tables: Tables, job_id: int, intent: Intent) -> None:
+    """Note the first intent; only a cancel comes after a requeue. What has told its outcome has ended by itself."""
+    tables.execute(
+        """UPDATE attempts SET intent = :intent WHERE job_id = :job_id AND outcome IS NULL
+           AND (intent IS NULL OR (intent = 'requeue' AND :intent = 'cancel'))
+           AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
+        {"job_id": job_id, "intent": intent},
+    )
+
+
+def _refuse_requeue(tables: Tables, job_id: int, state: JobState) -> None:
+    if state is JobState.PENDING:
+        raise UsageError(f"Job {job_id} is pending already.")
+    if state is not JobState.COMPLETING:
+        return
+    row = tables.execute(
+        """SELECT a.intent FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number
+           WHERE j.id = :id""",
+        {"id": job_id},
+    ).fetchone()
+    if row[0] != Intent.REQUEUE:
+        raise UsageError(f"Job {job_id} is just ending: requeue it once it has ended.")
+
+
+def _wait_again(tables: Tables, job_id: int) -> None:
+    """Take off a job what its last attempt left on it."""
+    tables.execute(
+        """UPDATE jobs SET is_requeued = 1, ended_at = NULL, exit_code = NULL, error = NULL, error_tail = '[]',
+           failed_rank = NULL WHERE id = :id""",
+        {"id": job_id},
+    )

@@ -1,0 +1,196 @@
+"""What may be asked about jobs: answered from what is committed, on the event loop's thread."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from gpuq.errors import NotFoundError
+from gpuq.models import Job, JobSpec, Rank
+from gpuq_daemon.policy.dependency import Fate, array_fate
+from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob
+from gpuq_daemon.store.attempts import ActiveAttempt, active_attempts
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.job_rows import (
+    ACTIVE_COLUMNS,
+    HOLDING,
+    PENDING_COLUMNS,
+    Charged,
+    active_jobs,
+    fate_of,
+    job_of,
+    pending_jobs,
+    rank_of,
+    spec_of,
+)
+
+_NOT_ENDED = "('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"
+_ACTIVE = f"""SELECT {ACTIVE_COLUMNS}
+              FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+              JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
+              WHERE j.state IN {HOLDING}"""
+_OF_CURRENT = """SELECT t.* FROM {table} t JOIN jobs j ON j.id = t.job_id AND j.attempt = t.attempt
+                 WHERE NOT j.is_requeued AND j.id IN (SELECT value FROM json_each(:ids)) ORDER BY t.job_id, t.{order}"""
+
+
+class JobQuestions:
+    """The queue and the accounting as they are; nothing is changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def job(self, job_id: int) -> Job:
+        """Return one job.
+
+        Raises:
+            NotFoundError: no job has this id.
+        """
+        found = self._jobs("j.id = :job_id", {"job_id": job_id})
+        if not found:
+            raise NotFoundError(f"There is no job {job_id}; `gpuq queue --all` lists those that are known.")
+        return found[0]
+
+    def jobs_of_array(self, array_id: int) -> list[Job]:
+        """Return an array's tasks by index; empty if there is no such array."""
+        return self._jobs("j.array_id = :array_id", {"array_id": array_id}, limit=1_000_000)
+
+    def jobs(self, *, everything: bool = False, user: str | None = None, limit: int = 10_000) -> list[Job]:
+        """Return jobs by id, those not ended or `everything`; of too many, the newest `limit`."""
+        where = "1" if everything else f"j.state IN {_NOT_ENDED}"
+        if user is not None:
+            where += " AND j.user = :user"
+        return self._jobs(where, {"user": user}, limit)
+
+    def pending(self) -> tuple[PendingJob, ...]:
+        """Return what waits, by id."""
+        return pending_jobs(self._db.tuples(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))
+
+    def pending_of(self, job_ids: Iterable[int]) -> tuple[PendingJob, ...]:
+        """Return those of the jobs that wait, by id."""
+        rows = self._db.tuples(
+            f"""SELECT {PENDING_COLUMNS} FROM jobs
+                WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'PENDING' ORDER BY id""",
+            _ids(job_ids),
+        )
+        return pending_jobs(rows)
+
+    def next_id(self) -> int:
+        """Return a number that no job has, larger than all."""
+        return self._db.rows("SELECT coalesce(max(seq), 0) + 1 AS n FROM sqlite_sequence WHERE name = 'jobs'")[0]["n"]
+
+    def count_pending(self) -> int:
+        """Return how many jobs wait."""
+        return self._db.rows("SELECT count(*) AS n FROM jobs WHERE state = 'PENDING'")[0]["n"]
+
+    def active(self) -> tuple[ActiveJob, ...]:
+        """Return what holds GPUs, by id, with the nodes that hold it."""
+        return active_jobs(self._db.rows(f"{_ACTIVE} ORDER BY j.id, l.node"))
+
+    def active_of(self, job_ids: Iterable[int]) -> tuple[ActiveJob, ...]:
+        """Return those of the jobs that hold GPUs, by id."""
+        where = "AND j.id IN (SELECT value FROM json_each(:ids))"
+        return active_jobs(self._db.rows(f"{_ACTIVE} {where} ORDER BY j.id, l.node", _ids(job_ids)))
+
+    def active_charges(self) -> list[Charged]:
+        """Return what active jobs hold, who pays and since when, by id."""
+        rows = self._db.rows(
+            f"""SELECT j.id AS job_id, j.user, j.account, j.qos, j.partition, a.gpu_type, sum(l.gpus) AS gpus,
+                       j.workers * j.cpus_per_worker AS cpus, j.workers * j.memory_mib_per_worker AS memory_mib,
+                       a.started_at
+                FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+                JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
+                WHERE j.state IN {HOLDING} GROUP BY j.id ORDER BY j.id"""
+        )
+        return [Charged(**row) for row in rows]
+
+    def fates(self, targets: Iterable[int]) -> dict[int, Fate]:
+        """Return what has become of jobs, and of whole arrays, given as their ids below zero.
+
+        What has not started, or waits again, is left out.
+        """
+        wanted = list(targets)
+        jobs = self._db.rows(
+            "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))",
+            _ids(target for target in wanted if target > 0),
+        )
+        found = {row["id"]: fate_of(row["state"]) for row in jobs}
+        tasks = defaultdict[int, list[Fate | None]](list)
+        for row in self._db.rows(
+            """SELECT DISTINCT array_id, state FROM jobs
+               WHERE array_id IN (SELECT value FROM json_each(:ids))""",
+            _ids(-target for target in wanted if target < 0),
+        ):
+            tasks[-row["array_id"]].append(fate_of(row["state"]))
+        found |= {array: array_fate(fates) for array, fates in tasks.items()}
+        return {target: fate for target, fate in found.items() if fate is not None}
+
+    def array_of(self, job_id: int) -> tuple[int, ...]:
+        """Return the array that a job is a task of, as its id below zero; nothing for any other job."""
+        rows = self._db.rows(
+            "SELECT array_id FROM jobs WHERE id = :job_id AND array_id IS NOT NULL", {"job_id": job_id}
+        )
+        return tuple(-row["array_id"] for row in rows)
+
+    def tasks(self, array_id: int) -> dict[int, int]:
+        """Return the jobs of an array's tasks by index; empty if there is no such array."""
+        rows = self._db.rows(
+            "SELECT array_index, id FROM jobs WHERE array_id = :id ORDER BY array_index", {"id": array_id}
+        )
+        return {row["array_index"]: row["id"] for row in rows}
+
+    def unplaced(self) -> dict[str, int]:
+        """Return by partition the last job that has started, but of which it is not known yet on which nodes."""
+        rows = self._db.rows(
+            f"""SELECT j.partition, max(j.id) AS job_id FROM jobs j
+               WHERE j.state IN {HOLDING} AND j.state = 'CONFIGURING' AND j.workers > (
+                 SELECT count(*) FROM ranks r
+                 WHERE r.job_id = j.id AND r.attempt = j.attempt AND r.node IS NOT NULL)
+               GROUP BY j.partition"""
+        )
+        return {row["partition"]: row["job_id"] for row in rows}
+
+    def active_attempts(self) -> list[ActiveAttempt]:
+        """Return the attempts to look after, by job."""
+        return active_attempts(self._db)
+
+    def active_attempt(self, job_id: int) -> ActiveAttempt:
+        """Return the job's attempt that is not proven gone.
+
+        Raises:
+            KeyError: the job has none.
+        """
+        found = active_attempts(self._db, job_id)
+        if not found:
+            raise KeyError(job_id)
+        return found[0]
+
+    def specs(self, job_ids: Iterable[int]) -> dict[int, JobSpec]:
+        """Return by id what jobs ask for now, as if it were asked for anew; `array` is None for a task."""
+        rows = self._db.rows(
+            """SELECT j.*, s.content FROM jobs j JOIN scripts s ON s.sha256 = j.script_sha256
+               WHERE j.id IN (SELECT value FROM json_each(:ids)) ORDER BY j.id""",
+            _ids(job_ids),
+        )
+        return {row["id"]: spec_of(row) for row in rows}
+
+    def _jobs(self, where: str, params: dict[str, Any], limit: int = 1) -> list[Job]:
+        rows = self._db.rows(
+            f"""SELECT j.*, a.started_at, a.running_at, a.application_id, a.driver_pid,
+                           (SELECT sum(charged_gpu_s) FROM attempts WHERE job_id = j.id) AS charged_gpu_s
+                    FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt AND NOT j.is_requeued
+                    WHERE {where} ORDER BY j.id DESC LIMIT :limit""",
+            {**params, "limit": limit},
+        )
+        ids = {"ids": json.dumps([row["id"] for row in rows])}
+        nodes, ranks = defaultdict[int, list[str]](list), defaultdict[int, list[Rank]](list)
+        for row in self._db.rows(_OF_CURRENT.format(table="allocations", order="node"), ids):
+            nodes[row["job_id"]].append(row["node"])
+        for row in self._db.rows(_OF_CURRENT.format(table="ranks", order="rank"), ids):
+            ranks[row["job_id"]].append(rank_of(row))
+        return [job_of(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
+
+
+def _ids(job_ids: Iterable[int]) -> dict[str, str]:
+    return {"ids": json.dumps(list(job_ids))}
