@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
@@ -15,6 +16,7 @@ from gpuq_daemon.policy.snapshot import NodeView
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,11 @@ class Ingest:
         metrics: MetricsStore,
         place: Callable[[ActiveAttempt], Place],
         nodes: Callable[[], tuple[NodeView, ...]],
+        clock: Clock,
+        vitals: Vitals,
     ) -> None:
+        self._clock = clock
+        self._vitals = vitals
         self._jobs = jobs
         self._nodes = nodes
         self._metrics = metrics
@@ -40,6 +46,10 @@ class Ingest:
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
         """Read what the attempt has written since the last look; return whether there was anything."""
+        with self._vitals.looks.timed():
+            return await self._take_in(attempt)
+
+    async def _take_in(self, attempt: ActiveAttempt) -> bool:
         reported = await asyncio.to_thread(
             read_reports, self._place(attempt).reports, attempt.reports_offset, attempt.workers
         )
@@ -76,4 +86,7 @@ class Ingest:
         batch = follower.poll(_BYTES_A_LOOK)
         if batch.is_empty or self._metrics.append(batch):
             self._followers[key] = follower
+        newest = max((points[-1][1] for points in batch.scalars.values() if points), default=None)
+        if newest is not None:
+            self._vitals.point_age.record(max(0.0, self._clock.now() - newest))
         return not batch.is_empty

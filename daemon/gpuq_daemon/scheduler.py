@@ -20,6 +20,7 @@ from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Snapshot
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,9 @@ class Scheduler:
         new_token: Callable[[], str],
         started: Callable[[int], None],
         recalculate_every_s: float,
+        vitals: Vitals | None = None,
     ) -> None:
+        self._passes = (vitals or Vitals()).passes
         self._jobs = jobs
         self._standing = standing
         self._clock = clock
@@ -190,16 +193,20 @@ class Scheduler:
         self._refresh()
         now = self._clock.now()
         if now - self._recalculated_at >= self._every_s:
-            self._recalculate(now)
+            with self._passes["shares"].timed():
+                self._recalculate(now)
         self._engine.set_down(self._stopped_partitions())
-        decided = self._engine.plan(now)
+        with self._passes["plan"].timed():
+            decided = self._engine.plan(now)
         self._is_planned = True
         for job_id in decided.expired:
             await self._expire(job_id)
         if not decided.starts:
             return
         with_tokens = [(start, self._new_token()) for start in decided.starts]
-        began = await self._jobs.start(with_tokens, now=now, gpus_of={node.name: node.gpus for node in self._nodes()})
+        gpus_of = {node.name: node.gpus for node in self._nodes()}
+        with self._passes["start"].timed():
+            began = await self._jobs.start(with_tokens, now=now, gpus_of=gpus_of)
         for job in self._jobs.active_of(began):
             self._held[job.job_id] = job
             self._engine.begin(job)
@@ -227,7 +234,8 @@ class Scheduler:
         self._refresh()
         if not self._is_planned:
             self._is_planned = True
-            self._engine.plan(self._clock.now())
+            with self._passes["plan when asked"].timed():
+                self._engine.plan(self._clock.now())
 
     def _refresh(self) -> None:
         """Read everything anew if something has changed that the engine was not told of one by one."""
@@ -235,7 +243,8 @@ class Scheduler:
             return
         self._is_stale = False
         promises = dict(self._engine.snapshot(self._clock.now()).promises)
-        self._engine.reset(replace(self._snapshot(), promises=promises))
+        with self._passes["read anew"].timed():
+            self._engine.reset(replace(self._snapshot(), promises=promises))
         self._is_planned = False
 
     def _snapshot(self) -> Snapshot:

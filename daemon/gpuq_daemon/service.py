@@ -24,6 +24,7 @@ from gpuq.models import Cluster
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.server import Server, listen, make_server
+from gpuq_daemon.api.timing import timed
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.bell import Bell
@@ -33,12 +34,14 @@ from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.places import place_of
+from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -77,10 +80,12 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
     _allow_many_files()
     _make_private(config.state)
     with _locked(config.state / "gpuqd.lock"):
-        database = Database(config.state / "state.db", "state")
-        metrics = MetricsStore(config.state / "metrics.db")
+        clock = WallClock()
+        vitals = Vitals(clock.now())
+        database = Database(config.state / "state.db", "state", vitals=vitals)
+        metrics = MetricsStore(config.state / "metrics.db", vitals=vitals)
         try:
-            await Service(config, database, metrics, make_engines(config), WallClock()).run(ready)
+            await Service(config, database, metrics, make_engines(config), clock, vitals).run(ready)
         finally:
             metrics.close()
             database.close()
@@ -96,8 +101,10 @@ class Service:
         metrics: MetricsStore,
         engines: Mapping[str, Engine],
         clock: Clock,
+        vitals: Vitals,
     ) -> None:
         self._config = config
+        self._vitals = vitals
         self._jobs = jobs = JobStore(database)
         accounts = AccountStore(database)
         standing = Standing(config, database, accounts, jobs)
@@ -120,12 +127,20 @@ class Service:
             new_token=lambda: secrets.token_hex(8),
             started=self._look_after,
             recalculate_every_s=config.scheduler.recalculate_every_s,
+            vitals=vitals,
         )
         dispatcher = Dispatcher(config, engines)
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
-            ingest=Ingest(jobs=jobs, metrics=metrics, place=dispatcher.place, nodes=self._engines.views),
+            ingest=Ingest(
+                jobs=jobs,
+                metrics=metrics,
+                place=dispatcher.place,
+                nodes=self._engines.views,
+                clock=clock,
+                vitals=vitals,
+            ),
             engines=engines,
             clock=clock,
             bell=self._bell,
@@ -137,6 +152,7 @@ class Service:
         self._desk = Desk(
             config=config,
             clock=clock,
+            vitals=vitals,
             bell=self._bell,
             jobs=jobs,
             metrics=metrics,
@@ -172,13 +188,14 @@ class Service:
                 return
             self._scheduler.rules_changed()
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
-            server = make_server(make_app(self._desk))
+            server = make_server(timed(make_app(self._desk), self._vitals))
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 api = tasks.create_task(server.serve(sockets=[socket]))
                 for attempt in self._jobs.active_attempts():
                     self._look_after(attempt.job_id)
-                loops = [tasks.create_task(self._scheduler.run()), tasks.create_task(self._engines.watch())]
+                endless = (self._scheduler.run(), self._engines.watch(), Pulse(self._vitals).run())
+                loops = [tasks.create_task(one) for one in endless]
                 ready()
                 await self._stop.wait()
                 await self._end(server, api, loops)

@@ -31,6 +31,7 @@ from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
 from tests.support.values import MAIN_FUN, a_node
 
@@ -90,6 +91,7 @@ def rig() -> Iterator[Rig]:
 
         desk = Desk(
             config=config,
+            vitals=Vitals(),
             clock=WallClock(),
             bell=Bell(),
             jobs=jobs,

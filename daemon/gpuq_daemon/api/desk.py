@@ -17,6 +17,7 @@ from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Desk:
 
     config: Config
     clock: Clock
+    vitals: Vitals
     bell: Bell
     jobs: JobStore
     metrics: MetricsStore

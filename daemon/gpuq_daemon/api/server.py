@@ -9,10 +9,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import uvicorn
-from litestar import Litestar
 
 from gpuq.errors import UsageError
 from gpuq_daemon.api.peer import PeerProtocol
+from gpuq_daemon.api.timing import App
 
 _BACKLOG = 4096
 
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: Litestar) -> Server:
+def make_server(app: App) -> Server:
     """Return a server of `app`; serve it on the sockets of `listen`."""
     config = uvicorn.Config(
         app,

@@ -17,6 +17,7 @@ from sqlite_utils.migrations import Migrations
 
 from gpuq.errors import UnavailableError
 from gpuq_daemon.store.opening import readable
+from gpuq_daemon.vitals import Vitals
 
 T = TypeVar("T")
 Write = Callable[[sqlite_utils.Database], Any]
@@ -37,8 +38,17 @@ class Database:
     so one that fails undoes only itself.
     """
 
-    def __init__(self, path: Path, schema: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        vitals: Vitals | None = None,
+    ) -> None:
         self.path = path
+        self._vitals = vitals or Vitals()
+        self._commits, self._queries = self._vitals.commits[schema], self._vitals.queries[schema]
         self._synchronous = synchronous
         with readable(path):
             self._writer = self._open()
@@ -61,9 +71,12 @@ class Database:
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return what is committed as dictionaries; for the event loop's thread, and short questions."""
-        cursor = self._reader.execute(sql, params or {})
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        with self._queries.timed() as timed:
+            cursor = self._reader.execute(sql, params or {})
+            names = [column[0] for column in cursor.description]
+            found = [dict(zip(names, row, strict=True)) for row in cursor]
+        self._vitals.note_statement(sql, timed.seconds)
+        return found
 
     def tuples(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Go through what is committed, one row at a time; for answers of very many rows."""
@@ -93,7 +106,10 @@ class Database:
                     is_last = True
                     break
                 batch.append(request)
-            self._commit(batch)
+            with self._commits.timed() as timed:
+                self._commit(batch)
+            self._vitals.writes += len(batch)
+            self._vitals.note_statement(f"commit with {batch[0].write.__qualname__}", timed.seconds)
             if is_last:
                 return
 

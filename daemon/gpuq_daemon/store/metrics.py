@@ -16,6 +16,7 @@ from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
 from gpuq_daemon.store.opening import readable
+from gpuq_daemon.vitals import Vitals
 
 MAX_HISTOGRAMS = 200
 _TREND_POINTS = 10
@@ -29,8 +30,10 @@ class MetricsStore:
     may be lost when the machine itself fails, and are then read from the event files again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, vitals: Vitals | None = None) -> None:
         """Open `path`, made if missing, and bring its tables up to date."""
+        measured = vitals or Vitals()
+        self._commits, self._queries = measured.commits["metrics"], measured.queries["metrics"]
         with readable(path):
             self._writer, self._writing = _open(path), Lock()
             _migrate(self._writer)
@@ -157,7 +160,7 @@ class MetricsStore:
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._writing:
+        with self._writing, self._commits.timed():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -169,7 +172,7 @@ class MetricsStore:
     @contextmanager
     def _snapshot(self) -> Generator[sqlite3.Connection]:
         """Let several questions see the same state of the file."""
-        with self._reading:
+        with self._reading, self._queries.timed():
             self._reader.execute("BEGIN")
             try:
                 yield self._reader
