@@ -24,7 +24,7 @@ def measure() -> list[Row]:
         idle = (cpu_s(daemon.process.pid) - used) / _REST_S * 100
         blocker = daemon.enqueue(_SCRIPT, workers=2)
         daemon.reaches(blocker, "RUNNING")
-        fsync = quantile(times_ms(lambda: _synced(daemon.folder / "probe"), 100), 0.5)
+        fsync = fsync_ms(daemon.folder / "probe")
         before = cpu_s(daemon.process.pid)
         taken = times_ms(lambda: daemon.enqueue(_SCRIPT, workers=2), _JOBS)
         cpu = (cpu_s(daemon.process.pid) - before) / _JOBS * 1000
@@ -38,6 +38,11 @@ def measure() -> list[Row]:
         Row(name="gpuqd idle: memory", value=memory, unit="MiB", aim="<= 60"),
         Row(name="gpuqd idle: CPU", value=idle, unit="% of a core", aim="<= 0.5"),
     ]
+
+
+def fsync_ms(path: Path) -> float:
+    """Return how long a small write with fsync takes on this disk: the median of 100."""
+    return quantile(times_ms(lambda: _synced(path), 100), 0.5)
 
 
 def _synced(path: Path) -> None:

@@ -63,6 +63,7 @@ class Walk:
         self._failed: dict[Shape, float] = {}
         self._limited: set[tuple[Owner, Shape, int | None]] = set()
         self._closed: set[str] = set()
+        self._unpromised: dict[Shape, float] = {}
         self._over: set[Shape] = set()
         self.first_blocked: dict[str, int] = {}
 
@@ -133,11 +134,17 @@ class Walk:
         if shape in self._over:
             return True
         failed = self._failed.get(shape)
-        if failed is None or limit_s < failed or not self.is_closed(shape[0], shape[2]):
+        if failed is None or limit_s < failed:
             return False
-        if failed == 0:
-            self._over.add(shape)
-        return True
+        if self.is_closed(shape[0], shape[2]):
+            if failed == 0:
+                self._over.add(shape)
+            return True
+        return self._never_promised(shape, limit_s)
+
+    def _never_promised(self, shape: Shape, limit_s: float) -> bool:
+        """Return whether no start could be promised earlier in the pass to a job of this shape and length, or shorter."""
+        return shape in self._unpromised and limit_s >= self._unpromised[shape]
 
     def is_closed(self, partition: str, gang: Gang) -> bool:
         """Return whether no pool of a gang gives promises any more in this pass."""
@@ -199,12 +206,19 @@ class Walk:
     def _promise(self, job: PendingJob, key: Key) -> None:
         if self.is_closed(job.partition, job.gang):
             return
+        shape = (job.partition, job.reservation, job.gang)
         if tier(key) < 2:
             self._displace(job, key)
+        elif self._never_promised(shape, job.limit_s):
+            return
         if self.counts.block(job.owner, job.gpus, job.time_limit_s, end=inf, own=job.job_id) is not None:
             return  # what is promised to others of its owner would stop it
         pools = [pool for pool in self.room.pools(job.partition, job.gang) if self._is_open(pool)]
-        for start, spot in self._earliest(job, pools):
+        found = self._earliest(job, pools)
+        if not found and tier(key) == 2:
+            # Never, behind what is promised without an end: so it is for all like it.
+            self._unpromised[shape] = min(job.limit_s, self._unpromised.get(shape, inf))
+        for start, spot in found:
             idle = self.room.kept_idle(spot.pool, spot.takes)
             if not spot.pool.promised or idle <= self._rules.idle_budget * spot.pool.gpus:
                 self._put(job, key, slot_of(job.job_id, start, job.limit_s, spot))
