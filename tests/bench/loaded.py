@@ -13,7 +13,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 from gpuq.models import JobSpec
-from gpuq_daemon.policy.array import Array
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from tests.support.daemon import Gpuqd, short_folder
@@ -127,6 +126,5 @@ class Wire:
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
     """Return the bytes of a request."""
-    return (
-        f"{method} {path} HTTP/1.1\r\nHost: gpuq\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+    head = f"{method} {path} HTTP/1.1\r\nHost: gpuq\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

@@ -143,7 +143,7 @@ class Walk:
         return self._never_promised(shape, limit_s)
 
     def _never_promised(self, shape: Shape, limit_s: float) -> bool:
-        """Return whether no start could be promised earlier in the pass to a job of this shape and length, or shorter."""
+        """Return whether no start could be promised earlier in the pass to such a job, or to a shorter one."""
         return shape in self._unpromised and limit_s >= self._unpromised[shape]
 
     def is_closed(self, partition: str, gang: Gang) -> bool:
