@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -109,7 +110,7 @@ class Database:
             with self._commits.timed() as timed:
                 self._commit(batch)
             self._vitals.writes += len(batch)
-            self._vitals.note_statement(f"commit with {batch[0].write.__qualname__}", timed.seconds)
+            self._vitals.note_statement(f"commit with {_name(batch[0].write)}", timed.seconds)
             if is_last:
                 return
 
@@ -141,6 +142,12 @@ class Database:
             return None, error
         connection.execute("RELEASE write")
         return answer, None
+
+
+def _name(write: Write) -> str:
+    """Return what a write is called: its function's name, also of one with arguments bound."""
+    function = write.func if isinstance(write, partial) else write
+    return getattr(function, "__qualname__", "?")
 
 
 def _deliver(future: asyncio.Future[Any], answer: Any, failed: BaseException | None) -> None:
