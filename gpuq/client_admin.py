@@ -101,6 +101,14 @@ class AdminClient(Client):
         """Let a drained node take jobs again."""
         return self._ask("DELETE", f"/v1/drains/{_part(node)}")
 
+    def diag(self) -> Json:
+        """Return how gpuqd itself fares (`diagnosis.Diagnosis`)."""
+        return self._ask("GET", "/v1/diag")
+
+    def reset_diag(self) -> Json:
+        """Return how gpuqd has fared until now, and let it count anew."""
+        return self._ask("DELETE", "/v1/diag")
+
 
 def _known(**values: object) -> Json:
     return {key: value for key, value in values.items() if value is not None}

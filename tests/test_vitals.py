@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +20,9 @@ def test_percentiles_are_true_within_a_sixteenth(durations: list[float], q: floa
     for seconds in durations:
         histogram.record(seconds)
 
-    spread = histogram.spread("x")
+    spread = histogram.spread()
     said = spread.p50_s if q == 0.5 else spread.p99_s
-    true = sorted(durations)[int(q * (len(durations) - 1))]
+    true = sorted(durations)[ceil(q * len(durations)) - 1]
     assert said == pytest.approx(true, rel=1 / 16 + 1e-9)
     assert spread.count == len(durations)
     assert spread.mean_s == pytest.approx(sum(durations) / len(durations))
@@ -52,9 +54,9 @@ def test_after_a_reset_spreads_begin_anew_and_totals_go_on() -> None:
 
     histogram.reset()
 
-    assert histogram.spread("x").count == histogram.spread("x").max_s == 0
+    assert histogram.spread().count == histogram.spread().max_s == 0
     histogram.record(0.5)
-    assert histogram.spread("x").mean_s == histogram.spread("x").max_s == 0.5
+    assert histogram.spread().mean_s == histogram.spread().max_s == 0.5
     assert (histogram.count, histogram.sum_s) == (2, 100.5)
 
 
@@ -77,6 +79,17 @@ def test_a_block_counts_as_long_as_it_takes_even_when_it_raises() -> None:
     assert timed.seconds == histogram.last_s == 2.5
 
 
+def test_a_block_that_takes_too_long_is_logged_under_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    ticks = iter([0.0, 0.9, 5.0, 6.0])
+    histograms = Histograms(4, lambda: next(ticks), bound_s=1.0)
+
+    for name in ("quick", "slow"):
+        with histograms[name].timed():
+            pass
+
+    assert [vars(record)["what"] for record in caplog.records] == ["slow"]
+
+
 def test_only_slow_statements_are_named() -> None:
     vitals = Vitals()
 
@@ -93,5 +106,5 @@ def test_reset_names_the_time_and_clears_every_spread() -> None:
 
     vitals.reset(7.0)
 
-    assert (vitals.since, vitals.routes.spreads(), vitals.lag.spread("lag").count) == (7.0, [], 0)
+    assert (vitals.since, vitals.routes.spreads(), vitals.lag.spread().count) == (7.0, [], 0)
     assert vitals.routes["GET /v1/jobs"].count == 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gpuq import __version__
+from gpuq.diagnosis import Diagnosis
 from gpuq.errors import UsageError
 from gpuq.models import Cluster
 from gpuq_daemon.api.app import make_app
@@ -30,6 +31,7 @@ from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock, WallClock
 from gpuq_daemon.config import Config
+from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.ingest import Ingest
@@ -105,12 +107,14 @@ class Service:
     ) -> None:
         self._config = config
         self._vitals = vitals
+        self._clock = clock
         self._jobs = jobs = JobStore(database)
         accounts = AccountStore(database)
         standing = Standing(config, database, accounts, jobs)
         self._bell = Bell()
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._server: Server | None = None
         self._courses: dict[int, asyncio.Task[None]] = {}
         self._engines = Engines(
             engines,
@@ -175,6 +179,7 @@ class Service:
             test_start=self._scheduler.test_start,
             rules=self._scheduler.rules,
             outlook=self._scheduler.outlook,
+            diagnose=self._diagnose,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -188,7 +193,7 @@ class Service:
                 return
             self._scheduler.rules_changed()
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
-            server = make_server(timed(make_app(self._desk), self._vitals))
+            self._server = server = make_server(timed(make_app(self._desk), self._vitals))
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 api = tasks.create_task(server.serve(sockets=[socket]))
@@ -246,6 +251,16 @@ class Service:
     def _engines_changed(self) -> None:
         self._scheduler.rules_changed()
         self._bell.ring()
+
+    def _diagnose(self) -> Diagnosis:
+        return diagnose(
+            self._vitals,
+            self._jobs,
+            now=self._clock.now(),
+            connections=0 if self._server is None else len(self._server.server_state.connections),
+            nodes={name: sum(n.partition == name for n in self._engines.nodes()) for name in self._config.partition},
+            down=self._engines.down(),
+        )
 
     def _cluster(self) -> Cluster:
         active = self._jobs.active()

@@ -7,18 +7,22 @@ and nothing worse.
 
 from __future__ import annotations
 
+import logging
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import accumulate
-from math import frexp, ldexp
+from math import ceil, frexp, inf, ldexp
 from types import TracebackType
 
 from gpuq.diagnosis import Spread
 
+logger = logging.getLogger(__name__)
+
 OTHER = "other"
 SLOW_S = 0.010  # a statement that takes as long is worth its name
+STALL_S = 1.0  # a pass, commit or query that takes as long is worth a warning
 _STEPS = 8  # buckets for each doubling
 _LEAST_EXPONENT, _MOST_EXPONENT = -20, 12
 _LEAST, _MOST = ldexp(1.0, _LEAST_EXPONENT), ldexp(1.0, _MOST_EXPONENT)  # 1 microsecond; 68 minutes
@@ -45,17 +49,23 @@ class Timed:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.seconds = self._ticks() - self._began
         self._histogram.record(self.seconds)
+        if self.seconds >= self._histogram.bound_s:
+            logger.warning("took long", extra={"what": self._histogram.name, "seconds": round(self.seconds, 3)})
 
 
 class Histogram:
     """How often which duration was seen, from a microsecond to an hour, in 256 buckets of at most an eighth's width.
 
+    A timed block that takes `bound_s` or more is logged under the histogram's name.
+
     Source: the linear steps within a doubling of HdrHistogram.
     """
 
-    __slots__ = ("_counts", "_mark", "_mark_sum_s", "_ticks", "last_s", "max_s", "sum_s")
+    __slots__ = ("_counts", "_mark", "_mark_sum_s", "_ticks", "bound_s", "last_s", "max_s", "name", "sum_s")
 
-    def __init__(self, ticks: Ticks = time.perf_counter) -> None:
+    def __init__(self, ticks: Ticks = time.perf_counter, *, name: str = "", bound_s: float = inf) -> None:
+        self.name = name
+        self.bound_s = bound_s
         self._counts = [0] * _BUCKETS
         self._mark: list[int] | None = None
         self._mark_sum_s = 0.0
@@ -99,14 +109,14 @@ class Histogram:
         self._mark_sum_s = self.sum_s
         self.last_s = self.max_s = 0.0
 
-    def spread(self, name: str) -> Spread:
-        """Return what was counted since the last reset, under a name."""
+    def spread(self) -> Spread:
+        """Return what was counted since the last reset."""
         mark = self._mark
         counts = self._counts.copy() if mark is None else [a - b for a, b in zip(self._counts, mark, strict=True)]
         sums = list(accumulate(counts))
         count = sums[-1]
         return Spread(
-            name=name,
+            name=self.name,
             count=count,
             mean_s=max(0.0, self.sum_s - self._mark_sum_s) / count if count else 0.0,
             p50_s=min(self.max_s, _quantile(sums, 0.50)),
@@ -119,9 +129,10 @@ class Histogram:
 class Histograms:
     """Histograms by name: of names beyond `most`, all count as `other`, so that memory is bounded whoever names."""
 
-    def __init__(self, most: int, ticks: Ticks = time.perf_counter) -> None:
+    def __init__(self, most: int, ticks: Ticks = time.perf_counter, *, bound_s: float = inf) -> None:
         self._most = most
         self._ticks = ticks
+        self._bound_s = bound_s
         self._known: dict[str, Histogram] = {}
 
     def __getitem__(self, name: str) -> Histogram:
@@ -129,7 +140,8 @@ class Histograms:
         if found is None:
             if len(self._known) >= self._most:
                 name = OTHER
-            found = self._known.setdefault(name, Histogram(self._ticks))
+            found = Histogram(self._ticks, name=name, bound_s=self._bound_s)
+            found = self._known.setdefault(name, found)
         return found
 
     def items(self) -> list[tuple[str, Histogram]]:
@@ -143,14 +155,14 @@ class Histograms:
 
     def spreads(self) -> list[Spread]:
         """Return those that counted anything since the last reset, in the order first seen."""
-        found = [histogram.spread(name) for name, histogram in self.items()]
+        found = [histogram.spread() for _, histogram in self.items()]
         return [spread for spread in found if spread.count]
 
 
 class Vitals:
     """All that is measured of one gpuqd, `since` a time in Unix seconds (of the start, or the last reset).
 
-    `passes`: parts of scheduling, by kind: `plan`, `read` (everything anew), `shares`, `start` (the commit).
+    `passes`: parts of scheduling, by kind: `plan`, `plan when asked`, `read anew`, `shares`, `start` (the commit).
     `commits`: by database, from the first write to durable; `writes` counts what was in them.
     `queries`: by database. `slow`: statements of at least 10 ms, by their text.
     `routes`: requests until their answer begins, by method and template; `errors` counts answers of 500 and more by
@@ -161,15 +173,15 @@ class Vitals:
     """
 
     def __init__(self, since: float = 0.0, ticks: Ticks = time.perf_counter) -> None:
-        self.since = since
-        self.passes = Histograms(16, ticks)
-        self.commits = Histograms(4, ticks)
-        self.queries = Histograms(4, ticks)
+        self.started_at = self.since = since
+        self.passes = Histograms(16, ticks, bound_s=STALL_S)
+        self.commits = Histograms(4, ticks, bound_s=STALL_S)
+        self.queries = Histograms(4, ticks, bound_s=STALL_S)
         self.slow = Histograms(32, ticks)
         self.routes = Histograms(128, ticks)
-        self.lag = Histogram(ticks)
-        self.looks = Histogram(ticks)
-        self.point_age = Histogram(ticks)
+        self.lag = Histogram(ticks, name="lag")
+        self.looks = Histogram(ticks, name="look at a job's files")
+        self.point_age = Histogram(ticks, name="age of the newest point")
         self.writes = 0
         self.in_flight = 0
         self.streaming = 0
@@ -199,8 +211,8 @@ _EDGES = [_edge(index) for index in range(1, _BUCKETS + 1)]  # of each bucket th
 
 
 def _quantile(sums: list[int], q: float) -> float:
-    """Return the middle of the bucket in which the q-th of all counts lies, 0 without counts."""
+    """Return the middle of the bucket in which the smallest duration lies that a part `q` of all do not exceed."""
     if not sums[-1]:
         return 0.0
-    index = bisect_right(sums, q * (sums[-1] - 1))
+    index = bisect_left(sums, ceil(q * sums[-1]))
     return (_edge(index) + _edge(index + 1)) / 2

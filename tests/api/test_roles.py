@@ -34,6 +34,7 @@ CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("DELETE", "/v1/reservations/x", {}),
     ("POST", "/v1/drains", {"node": "n", "reason": "x"}),
     ("DELETE", "/v1/drains/n", {}),
+    ("DELETE", "/v1/diag", {}),
 ]
 
 

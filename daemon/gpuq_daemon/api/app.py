@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
-from gpuq_daemon.api import accounts, changes, cluster, enqueue, jobs, limits, logs, reservations, series, shares
+from gpuq_daemon.api import accounts, changes, cluster, diag, enqueue, jobs, limits, logs, reservations, series, shares
 from gpuq_daemon.api.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _STATUS: dict[type[GpuqError], int] = {
 }
 _ROUTES = (
     cluster.show_cluster,
+    diag.show_diag,
+    diag.reset_diag,
     jobs.list_jobs,
     enqueue.enqueue,
     enqueue.test,

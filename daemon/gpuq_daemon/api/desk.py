@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gpuq.diagnosis import Diagnosis
 from gpuq.models import Cluster, PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -58,6 +59,7 @@ class Desk:
     test_start: Callable[[PendingJob, str], Why]
     rules: Callable[[], Rules]
     outlook: Callable[[int], tuple[int | None, float | None]]
+    diagnose: Callable[[], Diagnosis]
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

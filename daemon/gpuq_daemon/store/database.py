@@ -49,7 +49,7 @@ class Database:
     ) -> None:
         self.path = path
         self._vitals = vitals or Vitals()
-        self._commits, self._queries = self._vitals.commits[schema], self._vitals.queries[schema]
+        self._commits, self._queries = self._vitals.commits[f"{schema}.db"], self._vitals.queries[f"{schema}.db"]
         self._synchronous = synchronous
         with readable(path):
             self._writer = self._open()

@@ -33,7 +33,7 @@ class MetricsStore:
     def __init__(self, path: Path, *, vitals: Vitals | None = None) -> None:
         """Open `path`, made if missing, and bring its tables up to date."""
         measured = vitals or Vitals()
-        self._commits, self._queries = measured.commits["metrics"], measured.queries["metrics"]
+        self._commits, self._queries = measured.commits["metrics.db"], measured.queries["metrics.db"]
         with readable(path):
             self._writer, self._writing = _open(path), Lock()
             _migrate(self._writer)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
-from gpuq.cli.commands.admin import account, limit, node, qos, reservation, share, user
+from gpuq.cli.commands.admin import account, diag, limit, node, qos, reservation, share, user
 from gpuq.cli.group import Verbs
 
 
 @click.group("admin", cls=Verbs)
 def command() -> None:
-    """Decide about accounts, shares, QOS, limits, reservations and nodes.
+    """Decide about accounts, shares, QOS, limits, reservations and nodes, and see how gpuqd fares.
 
     Anyone may list; only root and the user that gpuqd runs as may change. A change counts from the next scheduling
     pass on, for jobs that wait too.
     """
 
 
-for _one in (account, user, share, qos, limit, reservation, node):
+for _one in (account, user, share, qos, limit, reservation, node, diag):
     command.add_command(_one.command)
