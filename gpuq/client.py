@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     Json = dict
 
-_ERRORS = {400: UsageError, 413: UsageError, 422: UsageError, 404: NotFoundError, 403: ForbiddenError}
+_ERRORS = {400: UsageError, 413: UsageError, 404: NotFoundError, 403: ForbiddenError}
 _MAX_HEAD = 64 * 1024
 _BACKLOG_PAUSE_S = 0.02
 
@@ -137,6 +137,19 @@ class Client:
             f"/v1/jobs/{job_id}/curve",
             {"tag": tag, "rank": rank, "run": run, "columns": columns, "x": x},
         )
+
+    def checkpoints(self, job_id: int) -> list[Json]:
+        """Return the job's checkpoints by step (`models.Checkpoint`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/checkpoints")["checkpoints"]
+
+    def checkpoint(self, job_id: int, at: str | None = None) -> Json:
+        """Return what a checkpoint holds (`models.CheckpointContents`); `at` is a step or a name, else the newest."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/checkpoint", {"at": at})
+
+    def distribution(self, job_id: int, name: str, *, at: str | None, minus: str | None, bins: int) -> Json:
+        """Return how a variable's numbers are distributed (`models.Distribution`)."""
+        question = {"name": name, "at": at, "minus": minus, "bins": bins}
+        return self._ask("GET", f"/v1/jobs/{job_id}/weights", question)
 
     def shares(self, account: str | None = None) -> Json:
         """Return `{"at", "half_life_s", "is_open", "shares": [sharing.ShareRow]}`, of `account` and all below it."""

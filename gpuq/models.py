@@ -325,3 +325,62 @@ class Curve:
     last: tuple[float | None, ...] = ()
     count: int = 0
     nan_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One whole checkpoint of a job. `name` is its path below the job's checkpoint folder, as TensorFlow or Keras
+    takes it.
+
+    `format` is "tensorflow", "keras-weights" (`.weights.h5`) or "keras". `step` is the last number in the name, None
+    if there is none; `bytes` what its files take.
+    """
+
+    job_id: int
+    name: str
+    format: str
+    step: int | None
+    saved_at: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A variable in a checkpoint: what people call it, its key in the file, its type, shape and bytes."""
+
+    name: str
+    key: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointContents:
+    """A checkpoint and its variables, in the order of the file."""
+
+    checkpoint: Checkpoint
+    weights: tuple[Weights, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """How the numbers of a variable are distributed; of `minus` subtracted number by number, if that is not None.
+
+    `mean`, `std` (of the population), `low` and `high` are of the finite numbers, None where there is none. `counts`
+    are of equally wide bins from `low` to `high`, each with its lower edge and the last one with both.
+    """
+
+    checkpoint: Checkpoint
+    minus: Checkpoint | None
+    weights: Weights
+    count: int
+    finite: int
+    zeros: int
+    nans: int
+    infinities: int
+    mean: float | None
+    std: float | None
+    low: float | None
+    high: float | None
+    counts: tuple[int, ...]

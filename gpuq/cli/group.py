@@ -23,6 +23,8 @@ COMMANDS = {
     "why": "Say why a job is where it is.",
     "logs": "Print or follow a job's log.",
     "plot": "Draw a job's curves.",
+    "checkpoint": "List a job's checkpoints, and what one of them holds.",
+    "weights": "Draw how the numbers of a variable in a checkpoint are distributed.",
     "wait": "Wait for jobs to end; exit with their exit code.",
     "cancel": "End jobs.",
     "hold": "Keep pending jobs from starting.",

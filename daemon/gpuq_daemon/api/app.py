@@ -12,7 +12,20 @@ from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
-from gpuq_daemon.api import accounts, changes, cluster, diag, enqueue, jobs, limits, logs, reservations, series, shares
+from gpuq_daemon.api import (
+    accounts,
+    changes,
+    checkpoints,
+    cluster,
+    diag,
+    enqueue,
+    jobs,
+    limits,
+    logs,
+    reservations,
+    series,
+    shares,
+)
 from gpuq_daemon.api.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -23,6 +36,7 @@ _STATUS: dict[type[GpuqError], int] = {
     ForbiddenError: 403,
     NotFoundError: 404,
     UnavailableError: 503,
+    checkpoints.DamagedCheckpointError: 422,
 }
 _ROUTES = (
     cluster.show_cluster,
@@ -44,6 +58,9 @@ _ROUTES = (
     logs.read_log,
     series.list_series,
     series.curve,
+    checkpoints.list_checkpoints,
+    checkpoints.show_checkpoint,
+    checkpoints.weights,
     shares.list_shares,
     accounts.list_accounts,
     accounts.add_account,
@@ -130,6 +147,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     413: "Too large",
+    422: "Cannot be read",
     500: "Internal error",
     503: "Unavailable",
 }

@@ -1,4 +1,4 @@
-"""Event files below a folder of this machine. The one place of the collector that touches files.
+"""Files of a kind below a folder of this machine. The one place of the collectors that touches files.
 
 Who writes below the folder is not trusted: no link is followed anywhere below it, nothing that is not a plain
 file is opened, and a walk ends at fixed bounds.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An event file: its folders below the root and its name, and what `stat` says about it.
+    """A file: its folders below the root and its name, and what `stat` says about it.
 
     `identity` is the file's own, whatever its name is; `changed_at_ns` is its modification time.
     """
@@ -37,33 +37,44 @@ class Found:
 
 
 class OpenFile:
-    """An event file that is open for reading."""
+    """A file that is open for reading."""
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("descriptor",)
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return os.fstat(self.descriptor).st_size
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer at the end of what is written, none there."""
-        return os.pread(self._descriptor, size, offset)
+        return os.pread(self.descriptor, size, offset)
+
+
+def is_event_file(name: str) -> bool:
+    """Whether a file of this name holds events."""
+    return name.startswith(EVENT_FILE_PREFIX)
 
 
 class LocalFiles:
-    """The event files below one folder, which need not exist yet."""
+    """The files below one folder, which need not exist yet, whose names `is_wanted`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, is_wanted: Callable[[str], bool] = is_event_file) -> None:
         self.root = root
+        self._is_wanted = is_wanted
 
     def find(self) -> list[Found]:
-        """Return the event files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries."""
+        """Return the files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries."""
         try:
             root = os.open(self.root, _ROOT_FLAGS)
         except (FileNotFoundError, NotADirectoryError):
             return []
         found: list[Found] = []
         try:
-            _walk(root, (), found, MAX_ENTRIES)
+            self._walk(root, (), found, MAX_ENTRIES)
         finally:
             os.close(root)
         return sorted(found, key=lambda f: f.parts)
@@ -77,6 +88,33 @@ class LocalFiles:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
+
+    def _walk(self, folder: int, parts: tuple[str, ...], found: list[Found], budget: int) -> int:
+        """Add the files in and below `folder`; return how many more entries may be looked at."""
+        below: list[str] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                budget -= 1
+                if budget < 0:
+                    break
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+                elif self._is_wanted(entry.name) and entry.is_file(follow_symlinks=False):
+                    _add(folder, (*parts, entry.name), found)
+        if len(parts) >= MAX_DEPTH:
+            return budget
+        for name in sorted(below):
+            if budget <= 0:
+                break
+            try:
+                inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            except OSError:
+                continue  # gone again, a link by now, or not for us
+            try:
+                budget = self._walk(inner, (*parts, name), found, budget)
+            finally:
+                os.close(inner)
+        return budget
 
     def _open(self, file: Found) -> int | None:
         """Open one folder after the other, so that none can be swapped for a link in between."""
@@ -105,34 +143,6 @@ def _step(folder: int, name: str, flags: int) -> int:
 
 def _identity(status: os.stat_result) -> str:
     return f"{status.st_dev}:{status.st_ino}"
-
-
-def _walk(folder: int, parts: tuple[str, ...], found: list[Found], budget: int) -> int:
-    """Add the event files in and below `folder`; return how many more entries may be looked at."""
-    below: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            budget -= 1
-            if budget < 0:
-                break
-            if entry.is_dir(follow_symlinks=False):
-                below.append(entry.name)
-            elif entry.name.startswith(EVENT_FILE_PREFIX) and entry.is_file(follow_symlinks=False):
-                _add(folder, (*parts, entry.name), found)
-    if len(parts) >= MAX_DEPTH:
-        return budget
-    for name in sorted(below):
-        if budget <= 0:
-            break
-        try:
-            inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-        except OSError:
-            continue  # gone again, a link by now, or not for us
-        try:
-            budget = _walk(inner, (*parts, name), found, budget)
-        finally:
-            os.close(inner)
-    return budget
 
 
 def _add(folder: int, parts: tuple[str, ...], found: list[Found]) -> None:
