@@ -32,7 +32,7 @@ def gpuqd() -> Iterator[Gpuqd]:
 
 
 def _folder(job: Json) -> Path:
-    return Path(urlsplit(job["checkpoint_uri"]).path)
+    return Path(urlsplit(str(job["checkpoint_uri"])).path)
 
 
 @pytest.fixture
