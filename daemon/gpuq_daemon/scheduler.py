@@ -195,7 +195,7 @@ class Scheduler:
         if now - self._recalculated_at >= self._every_s:
             with self._passes["shares"].timed():
                 self._recalculate(now)
-        self._engine.set_down(self._stopped_partitions())
+        self._engine.set_stopped(down=self._down(), placing=self._placing())
         with self._passes["plan"].timed():
             decided = self._engine.plan(now)
         self._is_planned = True
@@ -257,7 +257,8 @@ class Scheduler:
             nodes=self._standing.drained(self._nodes()),
             pending=pending,
             active=self._jobs.active(),
-            down=self._stopped_partitions(),
+            down=self._down(),
+            placing=self._placing(),
             rules=self._standing.rules(),
             shares=self._standing.shares(now),
             used_gpu_s=self._standing.used_gpu_s(now),
@@ -286,16 +287,11 @@ class Scheduler:
         for target, fate in self._jobs.fates(self._jobs.array_of(job_id)).items():
             self._engine.fate(target, fate)
 
-    def _stopped_partitions(self) -> Mapping[str, str]:
-        """Return the partitions that start nothing now, with the reason: a dead engine, or one that is busy.
+    def _placing(self) -> Mapping[str, int]:
+        """Return the partitions that start nothing until it is known which nodes a job has got, with that job.
 
         Spark Standalone chooses the nodes itself. A gang that fits will be placed, but on which nodes is known only
         when its workers tell; where a node has several GPUs, what fits next to it depends on that.
         """
         shared = {node.partition for node in self._nodes() if node.gpus > 1}
-        placing = {
-            partition: f"Spark is placing job {job_id}"
-            for partition, job_id in self._jobs.unplaced().items()
-            if partition in shared
-        }
-        return {**placing, **self._down()}
+        return {name: job_id for name, job_id in self._jobs.unplaced().items() if name in shared}

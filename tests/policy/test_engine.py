@@ -176,7 +176,8 @@ def test_the_incremental_pass_is_the_full_one(data: st.DataObject):
         elif what == "tick":
             engine.recalculate(data.draw(shares()), {("user", "ann"): 100.0})
         elif what == "down":
-            engine.set_down(data.draw(st.sampled_from([{}, {"main": "no answer"}])))
+            down, placing = data.draw(st.sampled_from([({}, {}), ({"main": "no answer"}, {}), ({}, {"main": 7})]))
+            engine.set_stopped(down=down, placing=placing)
         same(engine, now)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from math import inf
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -313,3 +315,14 @@ def test_a_plan_leaves_room_for_every_promise(snapshot: Snapshot):
     for job_id, promise in decided.promises.items():
         moved = again.promises.get(job_id)
         assert job_id in started(again) or (moved is not None and moved.start_at <= promise.start_at)
+
+
+@pytest.mark.parametrize("stopped", [{"placing": {"main": 1}}, {"down": {"main": "no answer"}}])
+def test_a_promise_stands_while_its_partition_starts_nothing(stopped: dict[str, Any]):
+    world = a_snapshot([a_job(2, workers=8, time_limit_s=60)], on=nodes(1), active=[running(1, {"n1": 8}, until=2000.0)])
+    promises = plan(world).promises
+
+    decided = plan(replace(world, promises=promises, **stopped))
+
+    assert promises[2].start_at == 2000.0
+    assert decided.promises == promises

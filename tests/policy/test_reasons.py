@@ -84,6 +84,9 @@ def test_the_sentences():
         "needs 1 GPU; the nodes that are in use now could not hold it even if they were free: n1 is drained (fan)."
     )
     assert text(a_job(1), down={"main": "Spark is down"}) == "its partition starts nothing now: Spark is down."
+    assert text(a_job(1), placing={"main": 7}) == (
+        "needs 1 GPU, 8 of 8 free; nothing starts here until Spark has placed job 7."
+    )
     assert text(a_job(1, reservation="demo"), reservations=(window,)).startswith(
         "waits for the reservation demo, which"
     )

@@ -68,10 +68,10 @@ class Engine:
         self._world = replace(self._world, shares=shares, used_gpu_s=used_gpu_s)
         self._reorder()
 
-    def set_down(self, down: Mapping[str, str]) -> None:
-        """Note which partitions' engines do not work."""
+    def set_stopped(self, *, down: Mapping[str, str], placing: Mapping[str, int]) -> None:
+        """Note which partitions' engines do not work, and which are just placing a job."""
         self._settle()
-        self._world = replace(self._world, down=dict(down))
+        self._world = replace(self._world, down=dict(down), placing=dict(placing))
 
     def snapshot(self, now: float) -> Snapshot:
         """Return what the engine knows as a value; `plan` of it is what `Engine.plan` would say."""
@@ -170,19 +170,20 @@ class Engine:
         reason = self._waiting.get(job_id)
         if reason is not None:
             return reason
-        if job.partition in self._world.down or self._walk is None:
-            return Reason.ENGINE_DOWN if job.partition in self._world.down else Reason.PRIORITY
+        stopped = self._world.stopped(job.partition)
+        if stopped is not None or self._walk is None:
+            return Reason.PRIORITY if stopped is None else stopped
         return self._walk.reason(job)
 
     def reasons(self) -> Iterator[tuple[int, Reason]]:
         """Go through the reasons of all pending jobs, like jobs at once."""
         yield from self._waiting.items()
-        walk, down = self._walk, self._world.down
+        walk = self._walk
         special = set[int]() if walk is None else walk.special()
         for line in self._lines.values():
             for owner, bucket in line.buckets.items():
                 # All of a bucket have one reason, but those with a promise and the first in line.
-                is_common = walk is not None and line.shape[0] not in down
+                is_common = walk is not None and self._world.stopped(line.shape[0]) is None
                 common = walk.common_reason(owner, line.shape, line.time_limit_s) if walk and is_common else None
                 for _, _, _, job_id in bucket:
                     if common is None or job_id in special:
@@ -261,18 +262,20 @@ class Engine:
         for promise in sorted(self._promises.values(), key=lambda one: (one.start_at, one.job_id)):
             key = self._key(promise.job_id)
             job = self._pending.get(promise.job_id)
-            if key is None or job is None or job.partition in self._world.down:
+            if key is None or job is None:
                 continue
-            if walk.keep(job, key, promise):
+            if walk.keep(job, key, promise) and self._world.stopped(job.partition) is None:
                 kept.append((key, 0, job))
         return kept
 
     def _go(self, walk: Walk, kept: list[tuple[Key, int, PendingJob]]) -> None:
         alone = {job.job_id for _, _, job in kept}
-        down = self._world.down
+        stopped = self._world.stopped
         lines = enumerate(self._lines.values(), 1)
         heap: list[tuple[Key, int, PendingJob | Line | Cursor]] = [
-            (line.heads[0][0], number, line) for number, line in lines if line.heads and line.shape[0] not in down
+            (line.heads[0][0], number, line)
+            for number, line in lines
+            if line.heads and stopped(line.shape[0]) is None
         ]
         heap += kept
         heapify(heap)

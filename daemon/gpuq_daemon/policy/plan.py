@@ -23,9 +23,12 @@ def plan(snapshot: Snapshot) -> Plan:
             key, job = jobs[promise.job_id]
             walk.keep(job, key, promise)
     for key, job in ready:
-        walk.visit(job, key)
+        if snapshot.stopped(job.partition) is None:
+            walk.visit(job, key)
     started = {start.job_id for start in walk.starts}
-    reasons.update((job.job_id, walk.reason(job)) for _, job in ready if job.job_id not in started)
+    for _, job in ready:
+        if job.job_id not in started:
+            reasons[job.job_id] = snapshot.stopped(job.partition) or walk.reason(job)
     return Plan(
         starts=tuple(walk.starts),
         reasons=reasons,
@@ -43,8 +46,6 @@ def sorted_out(snapshot: Snapshot) -> tuple[list[tuple[Key, PendingJob]], dict[i
     reasons: dict[int, Reason] = {}
     for job in snapshot.pending:
         reason = unmet(job, facts, is_alone=first[job.user, job.name] == job.job_id)
-        if reason is None and job.partition in snapshot.down:
-            reason = Reason.ENGINE_DOWN
         if reason is None:
             ready.append((ranking.key(job), job))
         else:

@@ -109,7 +109,7 @@ def sentence(case: Case) -> str:
         case Reason.PRIORITY:
             return _behind(case)
         case Reason.RESOURCES:
-            return _short(case)
+            return _placing(case) if job.partition in snapshot.placing else _short(case)
         case Reason.HELD_BY_USER:
             return "held by its user: release it with `gpuq release`."
         case Reason.HELD_BY_ADMIN:
@@ -175,6 +175,11 @@ def _behind(case: Case) -> str:
     hours = "" if ahead.gpu_h is None else f", at most {ahead.gpu_h:.1f} GPU-hours"
     kept = f", {case.kept} of these kept for promised starts" if case.kept else ""
     return f"{jobs} ahead, wanting {_gpus(ahead.gpus, case)}{hours}; {case.free} of {case.total} free{kept}."
+
+
+def _placing(case: Case) -> str:
+    placed, free = case.snapshot.placing[case.job.partition], f"{case.free} of {case.total} free"
+    return f"needs {_shape(case)}, {free}; nothing starts here until Spark has placed job {placed}."
 
 
 def _short(case: Case) -> str:

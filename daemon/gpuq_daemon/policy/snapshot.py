@@ -148,7 +148,8 @@ class Promise:
 class Snapshot:
     """The cluster at one instant.
 
-    `down` names partitions whose engine does not work, with the reason. `shares` is the fair-share tree as
+    `down` names partitions whose engine does not work, with the reason; `placing` those that start nothing until
+    it is known which nodes one job has got, with that job. Promises there stand. `shares` is the fair-share tree as
     of its `at`, which is also when ages are taken: all between two recalculations have one order.
     `used_gpu_s` are the GPU-seconds of the present period by limited scope, up to `shares.at`, running jobs
     included. `fates` are those of the jobs and arrays that pending ones depend on. `promises` are those of
@@ -160,12 +161,19 @@ class Snapshot:
     pending: tuple[PendingJob, ...]
     active: tuple[ActiveJob, ...]
     down: Mapping[str, str] = field(default_factory=dict[str, str])
+    placing: Mapping[str, int] = field(default_factory=dict[str, int])
     rules: Rules = field(default_factory=Rules)
     shares: Shares = NO_SHARES
     used_gpu_s: Mapping[Scope, float] = field(default_factory=dict[Scope, float])
     fates: Mapping[int, Fate] = field(default_factory=dict[int, Fate])
     reservations: tuple[Reservation, ...] = ()
     promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
+
+    def stopped(self, partition: str) -> Reason | None:
+        """Return why a partition starts nothing now, whoever asks, or None."""
+        if partition in self.down:
+            return Reason.ENGINE_DOWN
+        return Reason.RESOURCES if partition in self.placing else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
