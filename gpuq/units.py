@@ -12,7 +12,7 @@ _LONG_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 
     "h": 3600,
     "d": 86400,
 }
-_MAX_JOB_ID = 2**63 - 1  # what SQLite counts with
+_MAX_JOB_ID = 2**62 - 1  # what the API takes
 
 
 def parse_time_limit(text: str) -> int:

@@ -7,7 +7,7 @@ import os
 import pwd
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,9 @@ def a_body(**spec: object) -> Json:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     with short_folder() as folder:
-        config = Config(state_dir=str(folder), partition={"p": EmbeddedPartition()}, max_pending_jobs=50)
+        config = Config(
+            state_dir=str(folder), partition={"p": EmbeddedPartition(), "q": EmbeddedPartition()}, max_pending_jobs=50
+        )
         database, metrics = Database(folder / "state.db", "state"), MetricsStore(folder / "metrics.db")
         jobs, accounts = JobStore(database), AccountStore(database)
         loop, told, tested = asyncio.new_event_loop(), list[tuple[str, Any]](), list[PendingJob]()
@@ -97,8 +99,12 @@ def rig() -> Iterator[Rig]:
             jobs=jobs,
             metrics=metrics,
             cluster=lambda: Cluster(name="x", version="0", engine_ok=True),
-            nodes=lambda: (a_node("a", 4, gpu_type="a100"), a_node("b", 2, gpu_type="v100")),
-            gpu_kinds=lambda: {"p": "GPU"},
+            nodes=lambda: (
+                a_node("a", 4, gpu_type="a100"),
+                a_node("b", 2, gpu_type="v100"),
+                a_node("c", 2, gpu_type="t4", partition="q"),
+            ),
+            gpu_kinds=lambda: {"p": "GPU", "q": "GPU"},
             reason=lambda _: Reason.PRIORITY,
             explain=lambda _, __: pytest.fail("nobody asks why here"),
             place=lambda job_id, number: place_of(config, job_id, number),
@@ -146,6 +152,34 @@ def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:
     assert (job["nice"], job["begin_at"], job["hold"], job["account"], job["qos"]) == (2, 5.0, "user", "root", "normal")
     assert rig.told == [("submitted", [1, 2, 3])]
     assert [one["array_index"] for one in rig.client.jobs()] == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "partition"), [(None, "p"), ("v100", "p"), ("t4", "q"), ("t4|v100", "p"), ("t4|none", "q")]
+)
+def test_a_job_that_names_no_partition_goes_where_its_gpu_model_is(
+    rig: Rig, gpu_type: str | None, partition: str
+) -> None:
+    assert rig.enqueue(gpu_type=gpu_type)["partition"] == partition
+
+
+def test_a_number_that_no_job_can_have_is_refused(rig: Rig) -> None:
+    client = rig.client
+
+    def update(job_id: int) -> object:
+        return client.update(job_id, {"nice": 1})
+
+    asks: list[Callable[[int], object]] = [client.cancel, client.hold, client.release, client.requeue, client.priority]
+
+    for job_id in (2**62, 2**63, 10**30, 0, -1):
+        for ask in (*asks, client.move_to_top, update):
+            with pytest.raises(UsageError, match="job_id"):
+                ask(job_id)
+
+
+def test_an_update_of_nothing_is_refused(rig: Rig) -> None:
+    with pytest.raises(UsageError, match="Nothing to change"):
+        rig.client.update(rig.enqueue()["id"], {})
 
 
 def test_a_test_says_when_and_queues_nothing(rig: Rig) -> None:
@@ -275,6 +309,13 @@ def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
         ({"nodes": "two"}, "nodes"),
         ({"layout": "heap"}, "pack or spread"),
         ({"signal_s": 5}, "longer time limit"),
+        ({"signal_s": 0, "time_limit_s": 9}, "at least 1 s before the time limit"),
+        ({"nodes": 2}, "A job of 1 worker lies on 1 node; this one asks for 2."),
+        ({"partition": ""}, "no partition ``; there is p, q"),
+        ({"partition": "p", "gpu_type": "t4"}, "no GPU model 't4' in partition p; partition q has it"),
+        ({"gpu_type": "t4|a100", "partition": "q", "workers": 3}, "the cluster has 2 t4s in partition q"),
+        ({"workerz": 8}, "A job has no field 'workerz'"),
+        ({"user": "ann"}, "A job has no field 'user'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence_and_queues_nothing(

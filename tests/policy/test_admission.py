@@ -100,7 +100,7 @@ def test_main_fun_may_be_defined_in_any_usual_way(script: str) -> None:
         (a_spec(script_name="a/b.py"), "plain file name"),
         (a_spec(script_name=""), "plain file name"),
         (a_spec(gpu_type="h100"), "no GPU model 'h100' in partition p; there is none by name"),
-        (a_spec(nodes=2), "lies on 1 to 1 nodes"),
+        (a_spec(nodes=2), "lies on 1 node"),
         (a_spec(workers=5, nodes=1), "even empty: it asks for 5 x 1 GPUs, exactly 1 node"),
         (a_spec(layout="heap"), "use pack or spread"),
         (a_spec(cpus_per_worker=-1), "CPUs"),

@@ -176,8 +176,8 @@ def test_the_incremental_pass_is_the_full_one(data: st.DataObject):
         elif what == "tick":
             engine.recalculate(data.draw(shares()), {("user", "ann"): 100.0})
         elif what == "down":
-            down, placing = data.draw(st.sampled_from([({}, {}), ({"main": "no answer"}, {}), ({}, {"main": 7})]))
-            engine.set_stopped(down=down, placing=placing)
+            is_down, is_placing = data.draw(st.sampled_from([(0, 0), (1, 0), (0, 1)]))
+            engine.set_stopped(down={"main": "no"} if is_down else {}, placing={"main": 7} if is_placing else {})
         same(engine, now)
 
 

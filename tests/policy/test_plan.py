@@ -319,7 +319,9 @@ def test_a_plan_leaves_room_for_every_promise(snapshot: Snapshot):
 
 @pytest.mark.parametrize("stopped", [{"placing": {"main": 1}}, {"down": {"main": "no answer"}}])
 def test_a_promise_stands_while_its_partition_starts_nothing(stopped: dict[str, Any]):
-    world = a_snapshot([a_job(2, workers=8, time_limit_s=60)], on=nodes(1), active=[running(1, {"n1": 8}, until=2000.0)])
+    world = a_snapshot(
+        [a_job(2, workers=8, time_limit_s=60)], on=nodes(1), active=[running(1, {"n1": 8}, until=2000.0)]
+    )
     promises = plan(world).promises
 
     decided = plan(replace(world, promises=promises, **stopped))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpuq_daemon.policy.accounts import Account, Association, Tree
 from gpuq_daemon.policy.capacity import never_fits
-from gpuq_daemon.policy.dependency import Fate, parse
+from gpuq_daemon.policy.dependency import Dependency, Fate, Kind, parse
 from gpuq_daemon.policy.fairtree import fair_tree
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Limit, Limits, Owner, count_queued, never, queue_full
@@ -30,6 +30,7 @@ TREE = Tree(
     accounts=(Account(name="root", parent=None), Account(name="vis", shares=1), Account(name="nlp", shares=3)),
     associations=(Association(user="ann", account="vis"), Association(user="bob", account="nlp")),
 )
+ONE = Limit(running_jobs=1)
 
 
 def test_every_term_of_a_priority_is_told():
@@ -75,7 +76,10 @@ def test_the_sentences():
     assert text(a_job(1, hold=Hold.USER)) == "held by its user: release it with `gpuq release`."
     assert text(a_job(1, dependencies=parse("afterok:5:6")), fates={5: Fate.OK}) == "waits for job 6 (afterok)."
     assert text(a_job(1, dependencies=parse("afterok:5")), fates={5: Fate.FAILED}) == (
-        "depends on job 5 (afterok), which failed: it will never start."
+        "depends on job 5 (afterok), which did not complete: it will never start."
+    )
+    assert text(a_job(1, dependencies=(Dependency(kind=Kind.AFTER_ANY, targets=(5, -6, -9)),))) == (
+        "waits for job 5 and arrays 6, 9 (afterany)."
     )
     assert text(a_job(1, name="x", dependencies=parse("singleton")), active=[running(0, {}, user="ann", name="x")]) == (
         "waits until every earlier job of ann with the name x has ended."
@@ -95,6 +99,13 @@ def test_the_sentences():
         active=[running(7, {"n1": 1}, user="ann")],
         rules=Rules(limits=Limits(users={"ann": Limit(running_gpus=2)})),
     ) == "user ann may have 2 running GPUs: 1 taken, this job needs 2."  # fmt: skip
+    assert text(a_job(1), active=[running(7, {}, user="ann")], rules=Rules(limits=Limits(users={"ann": ONE}))) == (
+        "user ann may have 1 running job: 1 taken, this job needs 1."
+    )
+    assert text(a_job(1, gpu_type="a100|v100"), on=[a_node(gpu_type="a100", drained="fan"), a_node("n2", 8)]) == (
+        "needs 1 GPU (model a100 or v100); the nodes that are in use now could not hold it even if they were free: "
+        "n1 is drained (fan)."
+    )
 
 
 def test_why_tells_how_the_account_stands():
@@ -148,7 +159,7 @@ def test_refusals_name_the_limit():
         "QOS short may have jobs of at most 60 s; this job has no time limit (QOSMaxWallDurationPerJobLimit)."
     )
     assert queue_full(owner, count_queued([owner], limits), limits) == (
-        "Account top may queue 1 jobs, 1 is there and 1 more would be added (AssocGrpSubmitJobsLimit)."
+        "Account top may queue 1 job, 1 is there and 1 more would be added (AssocGrpSubmitJobsLimit)."
     )
     assert queue_full(owner, {}, limits) is None
 

@@ -14,6 +14,7 @@ from gpuq_daemon.api.roles import may_administer
 from gpuq_daemon.policy import array, limits
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
+from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.snapshot import QOS
 from gpuq_daemon.store.job_rows import Queued
 from gpuq_daemon.store.jobs import Owner, Request
@@ -29,7 +30,7 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
         ForbiddenError: only an administrator may ask for this.
     """
     user = who.user if for_user is None else for_user
-    partition = spec.partition or desk.config.first_partition
+    partition = _partition(desk, spec)
     if partition not in desk.config.partition:
         known = ", ".join(desk.config.partition)
         raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
@@ -49,6 +50,15 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
         sha256=hashlib.sha256(spec.script.encode()).hexdigest(),
         array=None if spec.array is None else array.parse(spec.array),
     )
+
+
+def _partition(desk: Desk, spec: JobSpec) -> str:
+    """Return where a job goes: where it says, else the default; else the first that has the GPU model it wants."""
+    if spec.partition is not None:
+        return spec.partition
+    default, gang = desk.config.first_partition, Gang(gpu_type=spec.gpu_type)
+    having = {node.partition for node in desk.nodes() if gang.takes(node.gpu_type)}
+    return next((name for name in (default, *desk.config.partition) if name in having), default)
 
 
 async def _check(desk: Desk, spec: JobSpec, name: str, partition: str) -> None:

@@ -18,6 +18,7 @@ from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import account_for, admitted, check_rules
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.peer import owner
 from gpuq_daemon.api.roles import administrator, may_administer
 from gpuq_daemon.policy import limits
@@ -34,7 +35,7 @@ Index = Annotated[int | None, Parameter(ge=0, description="This task of the arra
 
 
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
-async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None) -> Job:
+async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """End the job. One that has ended stays as it is."""
     for job in _meant(desk, owner(request), job_id, index):
         if await desk.jobs.intend(job.id, Intent.CANCEL, now=desk.clock.now()):
@@ -47,7 +48,7 @@ async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: int, index
 
 @post("/v1/jobs/{job_id:int}/hold", status_code=200)
 async def hold(
-    request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, as_admin: bool = False
+    request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None, as_admin: bool = False
 ) -> Job:
     """Keep a pending job from starting. An administrator's hold on another's job is one that only they release."""
     who = administrator(request) if as_admin else owner(request)
@@ -58,7 +59,7 @@ async def hold(
 
 
 @post("/v1/jobs/{job_id:int}/release", status_code=200)
-async def release(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None) -> Job:
+async def release(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """Let a held job start."""
     who = owner(request)
     jobs = _waiting(desk, who, job_id, index)
@@ -67,7 +68,7 @@ async def release(request: Request[Any, Any, Any], desk: Desk, job_id: int, inde
 
 
 @post("/v1/jobs/{job_id:int}/top", status_code=200)
-async def top(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, on: bool = True) -> Job:
+async def top(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None, on: bool = True) -> Job:
     """Let a pending job go before everybody, or not any more; only an administrator may."""
     jobs = _waiting(desk, administrator(request), job_id, index)
     await desk.jobs.set_top([job.id for job in jobs], is_top=on)
@@ -76,7 +77,7 @@ async def top(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: I
 
 @post("/v1/jobs/{job_id:int}/requeue", status_code=200)
 async def requeue(
-    request: Request[Any, Any, Any], desk: Desk, job_id: int, index: Index = None, is_held: bool = False
+    request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None, is_held: bool = False
 ) -> Job:
     """Let a job run again from its script's beginning: one that runs is ended first.
 
@@ -98,10 +99,12 @@ async def requeue(
 
 @patch("/v1/jobs/{job_id:int}")
 async def update(
-    request: Request[Any, Any, Any], desk: Desk, job_id: int, data: dict[str, Any], index: Index = None
+    request: Request[Any, Any, Any], desk: Desk, job_id: JobId, data: dict[str, Any], index: Index = None
 ) -> Job:
     """Change fields of a pending job, by their names in `JobSpec`; `throttle` is that of its whole array."""
     who = owner(request)
+    if not data:
+        raise UsageError("Nothing to change: name a field and its new value.")
     jobs = _waiting(desk, who, job_id, index)
     throttle = _throttle(jobs[0], data)
     wanted = _wanted(desk.jobs.specs([job.id for job in jobs]), data)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
+import msgspec
 from litestar import Request, post
 
+from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, Why
+from gpuq.text import clean, fit
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import admitted, check_queue
 from gpuq_daemon.api.desk import Desk
@@ -15,10 +19,14 @@ from gpuq_daemon.api.peer import owner
 from gpuq_daemon.policy.admission import gang_of
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
 
+_KNOWN = frozenset(field.name for field in fields(JobSpec))
+_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 @post("/v1/jobs")
 async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Job:
     """Queue a job, or an array of which the first task is returned; it is durable when this is answered."""
+    _refuse_unknown(await request.body())
     asked = await admitted(desk, owner(request), data)
     ids = await desk.jobs.add_all(asked, now=desk.clock.now(), admit=partial(check_queue, desk, asked))
     desk.submitted(ids)
@@ -29,6 +37,7 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
 @post("/v1/jobs/test", status_code=200)
 async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Why:
     """Return when the job would start, of an array its first task; nothing is queued."""
+    _refuse_unknown(await request.body())
     asked = await admitted(desk, owner(request), data)
     index = None if asked.array is None else asked.array.indices[0]
     job_id = desk.jobs.next_id()
@@ -52,3 +61,10 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
         throttle=None if asked.array is None else asked.array.throttle,
     )
     return desk.test_start(job, desk.gpu_kind(asked.partition))
+
+
+def _refuse_unknown(body: bytes) -> None:
+    """Check that nothing is asked for that a job does not have: what is misspelt must not be left out in silence."""
+    unknown = sorted(_NAMES.decode(body).keys() - _KNOWN)
+    if unknown:
+        raise UsageError(f"A job has no field '{fit(clean(unknown[0]), 40)}': use {', '.join(sorted(_KNOWN))}.")

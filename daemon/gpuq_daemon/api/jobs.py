@@ -45,7 +45,7 @@ async def explain(desk: Desk, job_id: JobId) -> Why:
 
 
 @get("/v1/jobs/{job_id:int}/priority")
-async def priority(desk: Desk, job_id: int) -> list[PriorityTerm]:
+async def priority(desk: Desk, job_id: JobId) -> list[PriorityTerm]:
     """Return every term of a pending job's priority; nothing for one that does not wait."""
     desk.jobs.job(job_id)
     try:

@@ -87,6 +87,8 @@ def account_of(tree: Tree, user: str, wanted: str | None) -> str:
     default = next((a.account for a in mine if a.is_default), None)
     if default is None and len(mine) == 1:
         default = mine[0].account
+    if not mine:
+        raise UsageError(f"User {user} is in no account, so may not queue: ask an administrator for one.")
     if default is None:
         raise UsageError(f"User {user} has no default account: name one with --account.")
     return default

@@ -10,6 +10,7 @@ from math import isfinite
 from gpuq.errors import UsageError
 from gpuq.models import JobSpec
 from gpuq.text import clean, fit
+from gpuq.units import plural
 from gpuq_daemon.policy import array, dependency, limits, reservation
 from gpuq_daemon.policy.capacity import never_fits
 from gpuq_daemon.policy.gang import Gang, Layout
@@ -47,6 +48,7 @@ def refusal(
         or _bad_text(spec, name)
         or _bad_words(spec)
         or _bad_script(spec, max_script_bytes)
+        or _bad_model(gang_of(spec), partition, nodes)
         or never_fits(gang_of(spec), partition, [n for n in nodes if n.partition == partition], gpu_kind)
     )
 
@@ -105,7 +107,8 @@ def _bad_numbers(spec: JobSpec) -> str | None:
 
 def _bad_extras(spec: JobSpec) -> str | None:
     if spec.nodes is not None and not 1 <= spec.nodes <= spec.workers:
-        return f"A job of {spec.workers} workers lies on 1 to {spec.workers} nodes; this one asks for {spec.nodes}."
+        most = "1 node" if spec.workers == 1 else f"1 to {spec.workers} nodes"
+        return f"A job of {plural(spec.workers, 'worker')} lies on {most}; this one asks for {spec.nodes}."
     if spec.layout not in tuple(Layout):
         return f"The layout '{_shown(spec.layout)}' does not exist: use pack or spread."
     if not 0 <= spec.cpus_per_worker <= MOST_CPUS:
@@ -114,7 +117,9 @@ def _bad_extras(spec: JobSpec) -> str | None:
         return f"A worker may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_worker}."
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
-    if spec.signal_s is not None and (spec.time_limit_s is None or not 1 <= spec.signal_s < spec.time_limit_s):
+    if spec.signal_s is not None and spec.signal_s < 1:
+        return f"A signal must come at least 1 s before the time limit; this job asks for {spec.signal_s} s."
+    if spec.signal_s is not None and (spec.time_limit_s is None or spec.signal_s >= spec.time_limit_s):
         return (
             f"A signal {spec.signal_s} s before the time limit needs a longer time limit: "
             f"{'there is none' if spec.time_limit_s is None else f'it is {spec.time_limit_s} s'}."
@@ -150,6 +155,16 @@ def _bad_words(spec: JobSpec) -> str | None:
     except UsageError as error:
         return str(error)
     return None
+
+
+def _bad_model(gang: Gang, partition: str, nodes: Sequence[NodeView]) -> str | None:
+    """Return where the GPU model is, if it is in other partitions only."""
+    having = sorted({node.partition for node in nodes if node.gpus and gang.takes(node.gpu_type)})
+    if gang.gpu_type is None or not having or partition in having:
+        return None
+    model = " or ".join(gang.gpu_types)
+    where = f"partition {having[0]} has" if len(having) == 1 else f"the partitions {', '.join(having)} have"
+    return f"There is no GPU model '{_shown(model)}' in partition {partition}; {where} it."
 
 
 def _shown(word: str) -> str:

@@ -19,12 +19,12 @@ def never_fits(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind: 
     Nodes that are down or drained count: they may come back.
     """
     models = sorted({node.gpu_type for node in nodes if node.gpus and node.gpu_type})
-    if gang.gpu_type is not None and gang.gpu_type not in models:
+    if gang.gpu_type is not None and not any(map(gang.takes, models)):
         shown, known = fit(clean(gang.gpu_type), 40), ", ".join(models) or "none by name"
         return f"There is no GPU model '{shown}' in partition {partition}; there is {known}."
     by_model: dict[str, list[NodeView]] = {}
     for node in nodes:
-        if node.gpus and gang.gpu_type in (None, node.gpu_type):
+        if node.gpus and gang.takes(node.gpu_type):
             by_model.setdefault(node.gpu_type, []).append(node)
     refusals = [_too_few(gang, partition, alike, gpu_kind) for alike in by_model.values()]
     if not refusals:

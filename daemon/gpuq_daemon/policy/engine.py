@@ -227,7 +227,7 @@ class Engine:
 
     def free_and_total(self, job: PendingJob) -> tuple[int, int]:
         """Return the free GPUs of the nodes a job may use, after the last pass, and all of them."""
-        return self._room.free_and_total(job.partition, job.gang.gpu_type)
+        return self._room.free_and_total(job.partition, job.gang)
 
     def kept_from(self, job: PendingJob) -> int:
         """Return the GPUs that are free but kept for promised starts, on the nodes a job may use."""
@@ -273,9 +273,7 @@ class Engine:
         stopped = self._world.stopped
         lines = enumerate(self._lines.values(), 1)
         heap: list[tuple[Key, int, PendingJob | Line | Cursor]] = [
-            (line.heads[0][0], number, line)
-            for number, line in lines
-            if line.heads and stopped(line.shape[0]) is None
+            (line.heads[0][0], number, line) for number, line in lines if line.heads and stopped(line.shape[0]) is None
         ]
         heap += kept
         heapify(heap)

@@ -17,7 +17,8 @@ class Layout(StrEnum):
 class Gang:
     """`workers` times what one worker needs, all or nothing, on GPUs of one model.
 
-    `gpu_type` None takes any model, but never mixes them: the slowest would set the pace of all. `nodes` is
+    `gpu_type` None takes any model, `a100|v100` one of these, but never mixes them: the slowest would set the pace
+    of all. `nodes` is
     the exact number of nodes the workers lie on, as evenly as they can. `ps` are parameter servers: they
     need CPUs (at least one each) and memory, no GPU. `is_exclusive` takes whole nodes and all they have.
     """
@@ -48,6 +49,15 @@ class Gang:
     def gpus(self) -> int:
         """GPUs of the whole gang."""
         return self.workers * self.gpus_per_worker
+
+    @property
+    def gpu_types(self) -> tuple[str, ...]:
+        """The GPU models it may have, as they were written; none is any."""
+        return () if self.gpu_type is None else tuple(self.gpu_type.split("|"))
+
+    def takes(self, gpu_type: str) -> bool:
+        """Return whether GPUs of a model will do."""
+        return self.gpu_type is None or gpu_type in self.gpu_type.split("|")
 
     @property
     def needs_gpus_only(self) -> bool:

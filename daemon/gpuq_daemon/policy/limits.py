@@ -8,6 +8,7 @@ from math import inf
 from typing import NamedTuple
 
 from gpuq.models import Reason
+from gpuq.units import plural
 
 Scope = tuple[str, str]  # what (user, account, qos, qos_user, array), and which
 
@@ -78,8 +79,9 @@ class Block:
     def text(self) -> str:
         """The arithmetic as part of a sentence."""
         also = f", {self.promised:g} more promised to jobs ahead" if self.promised else ""
+        what = self.what.removesuffix("s") if self.allowed == 1 and self.what.startswith("running") else self.what
         return (
-            f"{scope_name(self.scope)} may have {self.allowed:g} {self.what}: "
+            f"{scope_name(self.scope)} may have {self.allowed:g} {what}: "
             f"{self.taken:g} taken{also}, this job needs {self.needs:g}"
         )
 
@@ -222,7 +224,7 @@ def never(owner: Owner, gpus: int, seconds: int | None, limits: Limits) -> str |
     for row in rows_of(owner, limits):
         limit, who = row.limit, scope_name(row.scope)
         if limit.running_gpus is not None and gpus > limit.running_gpus:
-            return _refused(row.gpus, who, f"at most {limit.running_gpus} running GPUs", f"asks for {gpus}")
+            return _refused(row.gpus, who, f"at most {plural(limit.running_gpus, 'running GPU')}", f"asks for {gpus}")
         if limit.running_jobs is not None and limit.running_jobs < 1:
             return _refused(row.jobs, who, "no running job", "could never run")
         if limit.longest_s is not None and (seconds is None or seconds > limit.longest_s):
@@ -244,7 +246,7 @@ def queue_full(owner: Owner, queued: Mapping[Scope, int], limits: Limits, *, add
         if allowed is not None and there + adding > allowed:
             word = "QOSMaxSubmitJobPerUserLimit" if row.scope[0].startswith("qos") else "AssocGrpSubmitJobsLimit"
             has = f"{there} {'is' if there == 1 else 'are'} there and {adding} more would be added"
-            return f"{_capital(scope_name(row.scope))} may queue {allowed} jobs, {has} ({word})."
+            return f"{_capital(scope_name(row.scope))} may queue {plural(allowed, 'job')}, {has} ({word})."
     return None
 
 

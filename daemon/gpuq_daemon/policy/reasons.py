@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf, isfinite
@@ -196,7 +196,7 @@ def _shape(case: Case) -> str:
     made = f"{gang.workers} x {gang.gpus_per_worker}" if gang.workers > 1 else ""
     where = f"on exactly {gang.nodes} nodes" if gang.nodes is not None else ""
     alone = "on nodes of its own" if gang.is_exclusive else ""
-    model = f"model {gang.gpu_type}" if gang.gpu_type is not None else ""
+    model = f"model {' or '.join(gang.gpu_types)}" if gang.gpu_types else ""
     ps = f"{gang.ps} parameter servers" if gang.ps else ""
     parts = ", ".join(filter(None, (made, model, where, alone, ps)))
     return f"{_gpus(gang.gpus, case)}{f' ({parts})' if parts else ''}"
@@ -218,16 +218,21 @@ def _dependent(case: Case) -> str:
         if stands is Standing.NEVER:
             culprit = next(t for t in one.targets if fates.get(t) in (Fate.OK, Fate.FAILED))
             culprit = next((t for t in one.targets if fates.get(t) is _spoils(one.kind)), culprit)
-            how = "failed" if fates[culprit] is Fate.FAILED else "succeeded"
-            return f"depends on job {culprit} ({one.kind}), which {how}: it will never start."
+            how = "did not complete" if fates[culprit] is Fate.FAILED else "completed"
+            return f"depends on {_named([culprit])} ({one.kind}), which {how}: it will never start."
         if stands is Standing.OPEN:
             open_ = [
                 t for t in one.targets if standing(Dependency(kind=one.kind, targets=(t,)), fates) is Standing.OPEN
             ]
-            jobs = ", ".join(str(target) for target in open_[:5])
             more = f" and {len(open_) - 5} more" if len(open_) > 5 else ""
-            return f"waits for {'job' if len(open_) == 1 else 'jobs'} {jobs}{more} ({one.kind})."
+            return f"waits for {_named(open_[:5])}{more} ({one.kind})."
     return f"waits until every earlier job of {case.job.user} with the name {case.job.name} has ended."
+
+
+def _named(targets: Sequence[int]) -> str:
+    """Return jobs, and arrays, which are their ids below zero, as people say them."""
+    kinds = (("job", [str(t) for t in targets if t > 0]), ("array", [str(-t) for t in targets if t < 0]))
+    return " and ".join(f"{what if len(ids) == 1 else f'{what}s'} {', '.join(ids)}" for what, ids in kinds if ids)
 
 
 def _spoils(kind: Kind) -> Fate:
@@ -249,9 +254,7 @@ def _unavailable(case: Case) -> str:
     out = [
         node
         for node in snapshot.nodes
-        if node.partition == case.job.partition
-        and not node.takes_jobs
-        and (gang.gpu_type is None or gang.gpu_type == node.gpu_type)
+        if node.partition == case.job.partition and not node.takes_jobs and gang.takes(node.gpu_type)
     ]
     names = ", ".join(_out(node.name, node.drained) for node in out[:_MOST_HOLDERS])
     more = f" and {len(out) - _MOST_HOLDERS} more" if len(out) > _MOST_HOLDERS else ""

@@ -248,7 +248,7 @@ class Room:
         found = self._suited.get(key)
         if found is None:
             pools = [pool for pool in self._pools.get(partition, ()) if pool.largest]
-            found = [pool for pool in pools if gang.gpu_type is None or gang.gpu_type == pool.gpu_type]
+            found = [pool for pool in pools if gang.takes(pool.gpu_type)]
             self._suited[key] = found
         return found
 
@@ -262,9 +262,9 @@ class Room:
             for pool in pools:
                 pool.version = versions[pool.name]
 
-    def free_and_total(self, partition: str, gpu_type: str | None) -> tuple[int, int]:
-        """Return the free GPUs a job could have, and all that can be used."""
-        pools = [p for p in self._pools.get(partition, ()) if gpu_type is None or p.gpu_type == gpu_type]
+    def free_and_total(self, partition: str, gang: Gang) -> tuple[int, int]:
+        """Return the free GPUs a gang could have, and all that can be used."""
+        pools = [p for p in self._pools.get(partition, ()) if gang.takes(p.gpu_type)]
         return sum(max(self._free[i][0], 0) for p in pools for i in p.nodes), sum(p.gpus for p in pools)
 
     def free(self, node: int) -> Vector:
