@@ -100,8 +100,9 @@ def _distribution(
 
 
 def _chosen(files: CheckpointFiles, job_id: int, at: str | None, like: str | None = None) -> Kept:
-    """Return the checkpoint of a name or a step, the newest without one; of several, that of format `like`, else the
-    last saved.
+    """Return the checkpoint of a name or a step, the newest without one.
+
+    Of several of one step it is that of format `like`, else TensorFlow's own.
     """
     every = files.all()
     if not every:
@@ -113,7 +114,7 @@ def _chosen(files: CheckpointFiles, job_id: int, at: str | None, like: str | Non
         raise NotFoundError(f"Job {job_id} has no checkpoint {_short(str(at))}; it has {_some(every)}.")
     step = max((-1 if k.step is None else k.step) for k in found)
     newest = [k for k in found if (-1 if k.step is None else k.step) == step]
-    return max(newest, key=lambda k: (k.format == like, k.saved_at_ns, k.name))
+    return max(newest, key=lambda k: (k.format == like, k.format == "tensorflow", k.name))
 
 
 def _some(every: list[Kept]) -> str:
