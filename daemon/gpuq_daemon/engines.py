@@ -25,6 +25,7 @@ class Engines:
         self._gpu_types = gpu_types
         self._changed = changed
         self._nodes: dict[str, tuple[Node, ...]] = {}
+        self._views: tuple[NodeView, ...] | None = None
         self._down: dict[str, str] = {}
 
     def nodes(self) -> tuple[Node, ...]:
@@ -32,7 +33,12 @@ class Engines:
         return tuple(node for nodes in self._nodes.values() for node in nodes)
 
     def views(self) -> tuple[NodeView, ...]:
-        """Return all nodes as the policy sees them."""
+        """Return all nodes as the policy sees them: the same object while they are the same."""
+        if self._views is None:
+            self._views = self._viewed()
+        return self._views
+
+    def _viewed(self) -> tuple[NodeView, ...]:
         return tuple(
             NodeView(
                 name=node.name,
@@ -61,10 +67,14 @@ class Engines:
         try:
             for engine in self._engines.values():
                 await asyncio.to_thread(engine.start)
-                self._nodes[engine.partition] = await asyncio.to_thread(engine.nodes)
+                await self._look_at_nodes(engine)
         except BaseException:
             await self.stop()
             raise
+
+    async def _look_at_nodes(self, engine: Engine) -> None:
+        self._nodes[engine.partition] = await asyncio.to_thread(engine.nodes)
+        self._views = None
 
     async def stop(self) -> None:
         """Stop every engine."""
@@ -86,7 +96,7 @@ class Engines:
         logger.warning("the engine is not well; starting it again", extra={"partition": name, "why": wrong})
         try:
             await asyncio.to_thread(engine.start)
-            self._nodes[name] = await asyncio.to_thread(engine.nodes)
+            await self._look_at_nodes(engine)
             return await asyncio.to_thread(engine.health)
         except EngineError as error:
             return str(error)

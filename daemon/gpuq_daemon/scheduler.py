@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -63,17 +63,19 @@ class Scheduler:
         self._recalculated_at = self._clock.now()
         self._is_stale = False
         self._is_planned = False
+        self._arrived: list[int] = []
         self._held = {job.job_id: job for job in jobs.active()}
 
     # --- what has changed
 
     def submitted(self, job_ids: Sequence[int]) -> None:
-        """Take up jobs that are pending now."""
-        self._submit(self._jobs.pending_of(job_ids))
+        """Take up jobs that are pending now; those of a burst together, with the next pass or question."""
+        self._arrived += job_ids
         self.wake()
 
     def changed(self, job_id: int) -> None:
         """Look at a pending job anew: something of it was changed."""
+        self._take_up()
         for job in self._jobs.pending_of([job_id]):
             self._tell_fates(job)
             self._engine.update(job)
@@ -81,12 +83,14 @@ class Scheduler:
 
     def removed(self, job_id: int) -> None:
         """Drop a job that was pending and has ended."""
+        self._take_up()
         self._engine.remove(job_id)
         self._tell_end(job_id)
         self.wake()
 
     def ended(self, job_id: int) -> None:
         """Give back what a job held; if it is pending again, take it up."""
+        self._take_up()
         self._held.pop(job_id, None)
         fates = self._jobs.fates([job_id])
         if job_id in fates:
@@ -143,6 +147,7 @@ class Scheduler:
 
     def outlook(self, job_id: int) -> tuple[int | None, float | None]:
         """Return a job's priority and the start it is promised; None for what it has not."""
+        self._refresh()
         try:
             priority = sum(term.points for term in self._engine.terms(job_id))
         except KeyError:
@@ -240,8 +245,10 @@ class Scheduler:
     def _refresh(self) -> None:
         """Read everything anew if something has changed that the engine was not told of one by one."""
         if not self._is_stale:
+            self._take_up()
             return
         self._is_stale = False
+        self._arrived.clear()  # they are among what is read
         promises = dict(self._engine.snapshot(self._clock.now()).promises)
         with self._passes["read anew"].timed():
             self._engine.reset(replace(self._snapshot(), promises=promises))
@@ -266,10 +273,13 @@ class Scheduler:
             reservations=self._standing.reservations(now),
         )
 
-    def _submit(self, jobs: Iterable[PendingJob]) -> None:
-        for job in jobs:
-            self._tell_fates(job)
-            self._engine.submit(job)
+    def _take_up(self) -> None:
+        """Tell the engine of jobs that have arrived, but of none that it has already read."""
+        arrived, self._arrived = self._arrived, []
+        for job in self._jobs.pending_of(arrived) if arrived else ():
+            if not self._engine.is_pending(job.job_id):
+                self._tell_fates(job)
+                self._engine.submit(job)
 
     def _tell_fates(self, job: PendingJob) -> None:
         targets = {target for one in job.dependencies for target in one.targets}

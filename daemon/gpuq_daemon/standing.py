@@ -29,6 +29,7 @@ class Standing:
         self._database = database
         self._accounts = accounts
         self._jobs = jobs
+        self._rules: tuple[int, Rules] | None = None
 
     def tree(self) -> Tree:
         """Return the accounts and who belongs to them."""
@@ -36,6 +37,12 @@ class Standing:
 
     def rules(self) -> Rules:
         """Return the policy's settings: those of the configuration, and what operators decide at run time."""
+        version = self._accounts.version
+        if self._rules is None or self._rules[0] != version:
+            self._rules = version, self._read_rules()
+        return self._rules[1]
+
+    def _read_rules(self) -> Rules:
         table = self._config.scheduler
         return Rules(
             weights=_weights(table),

@@ -22,7 +22,8 @@ from gpuq_daemon.policy.snapshot import Hold, Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_changes import asked_of
 from gpuq_daemon.store.job_rows import Queued
-from gpuq_daemon.store.jobs import JobStore, Owner, Request
+from gpuq_daemon.store.jobs import JobStore, Owner, Request, as_job
+from gpuq_daemon.store.queued import QueueCounts
 from tests.support.values import a_spec
 
 ANN = Owner(user="ann", uid=1000)
@@ -266,8 +267,8 @@ def test_who_refuses_by_what_is_queued_queues_nothing(tmp_path: Path) -> None:
     async def course(store: JobStore) -> None:
         await store.add_all(a_request(array="0-2", qos="fast"), now=1.0)
 
-        def refuse(there: object) -> None:
-            assert there == (Queued("ann", "bio", "fast", 3),)
+        def refuse(there: QueueCounts) -> None:
+            assert (there.total(), there.by_owner()) == (3, [Queued("ann", "bio", "fast", 3)])
             raise UsageError("enough")
 
         with pytest.raises(UsageError, match="enough"):
@@ -306,32 +307,30 @@ _SPECS = st.builds(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_SPECS, min_size=1, max_size=5))
 def test_what_was_asked_for_can_be_asked_for_again(
     tmp_path_factory: pytest.TempPathFactory, specs: list[JobSpec]
 ) -> None:
     async def course(store: JobStore) -> None:
-        ids = [
-            (
-                await store.add_all(
-                    Request(
-                        spec=spec,
-                        owner=ANN,
-                        name=spec.name or "",
-                        partition="p",
-                        account="bio",
-                        qos="fast",
-                        sha256="0" * 64,
-                    ),
-                    now=1.0,
-                )
-            )[0]
+        asked = [
+            Request(
+                spec=spec,
+                owner=ANN,
+                name=spec.name or "",
+                partition="p",
+                account="bio",
+                qos="fast",
+                sha256="0" * 64,
+            )
             for spec in specs
         ]
+        ids = [(await store.add_all(request, now=1.0))[0] for request in asked]
 
         assert list(store.specs(ids).values()) == specs
         assert [job.gang.gpus for job in store.pending()] == [spec.gpus for spec in specs]
+        told = [as_job(request, job_id, 1.0) for request, job_id in zip(asked, ids, strict=True)]
+        assert told == store.jobs()
 
     with_store(tmp_path_factory.mktemp("s"), course)
 

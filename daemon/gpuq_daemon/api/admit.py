@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from functools import partial
 
 from gpuq.errors import ForbiddenError, UnavailableError, UsageError
@@ -16,8 +15,8 @@ from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.snapshot import QOS
-from gpuq_daemon.store.job_rows import Queued
 from gpuq_daemon.store.jobs import Owner, Request
+from gpuq_daemon.store.queued import QueueCounts
 
 _LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
@@ -35,7 +34,8 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
         known = ", ".join(desk.config.partition)
         raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
     name = spec.name if spec.name is not None else spec.script_name.removesuffix(".py")
-    await _check(desk, spec, name, partition)
+    sha256 = hashlib.sha256(spec.script.encode(errors="surrogatepass")).hexdigest()
+    await _check(desk, spec, name, partition, sha256)
     if spec.nice < 0 and not may_administer(who):
         raise ForbiddenError("Only an administrator may give a job a nice value below 0.")
     account, qos = account_for(desk.accounts.tree(), user, spec.account), spec.qos or QOS
@@ -47,7 +47,7 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
         partition=partition,
         account=account,
         qos=qos,
-        sha256=hashlib.sha256(spec.script.encode()).hexdigest(),
+        sha256=sha256,
         array=None if spec.array is None else array.parse(spec.array),
     )
 
@@ -61,7 +61,8 @@ def _partition(desk: Desk, spec: JobSpec) -> str:
     return next((name for name in (default, *desk.config.partition) if name in having), default)
 
 
-async def _check(desk: Desk, spec: JobSpec, name: str, partition: str) -> None:
+async def _check(desk: Desk, spec: JobSpec, name: str, partition: str, sha256: str) -> None:
+    most = desk.config.max_script_kib * 1024
     check = partial(
         refusal,
         spec,
@@ -69,10 +70,13 @@ async def _check(desk: Desk, spec: JobSpec, name: str, partition: str) -> None:
         partition=partition,
         nodes=desk.nodes(),
         gpu_kind=desk.gpu_kind(partition),
-        max_script_bytes=desk.config.max_script_kib * 1024,
+        max_script_bytes=most,
         now=desk.clock.now(),
+        sha256=sha256,
+        remembered=desk.remembered,
     )
-    refused = check() if len(spec.script) < _LONG_SCRIPT else await asyncio.to_thread(check)
+    is_quick = len(spec.script) < _LONG_SCRIPT or desk.remembered.knows(sha256, most)
+    refused = check() if is_quick else await asyncio.to_thread(check)
     if refused is not None:
         raise UsageError(refused)
 
@@ -101,7 +105,7 @@ def check_rules(desk: Desk, spec: JobSpec, owner: limits.Owner) -> None:
         raise UsageError(refused)
 
 
-def check_queue(desk: Desk, request: Request, queued: Sequence[Queued]) -> None:
+def check_queue(desk: Desk, request: Request, queued: QueueCounts) -> None:
     """Check that so many more may be queued, given those pending now.
 
     Raises:
@@ -109,14 +113,17 @@ def check_queue(desk: Desk, request: Request, queued: Sequence[Queued]) -> None:
         UnavailableError: the queue is full.
     """
     adding = 1 if request.array is None else len(request.array.indices)
-    waiting, most = sum(one.jobs for one in queued), desk.config.max_pending_jobs
+    waiting, most = queued.total(), desk.config.max_pending_jobs
     if waiting + adding > most:
         raise UnavailableError(
             f"The queue is full: {waiting} jobs wait, at most {most} may. Try again when some have started."
         )
     owner = limits.Owner(request.owner.user, request.account, request.qos)
-    counts = [(limits.Owner(one.user, one.account, one.qos), one.jobs) for one in queued]
-    refused = queue_refusal(owner, counts, desk.rules().limits, adding=adding)
+    rules = desk.rules().limits
+    if all(row.limit.queued_jobs is None for row in limits.rows_of(owner, rules)):
+        return
+    counts = [(limits.Owner(one.user, one.account, one.qos), one.jobs) for one in queued.by_owner()]
+    refused = queue_refusal(owner, counts, rules, adding=adding)
     if refused is not None:
         raise UsageError(refused)
 

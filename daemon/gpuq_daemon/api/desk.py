@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpuq.diagnosis import Diagnosis
 from gpuq.models import Cluster, PriorityTerm, Reason, Why
@@ -13,6 +13,7 @@ from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
+from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
@@ -32,6 +33,7 @@ class Desk:
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
     `outlook` is a job's priority and promised start;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
+    `remembered` is what admission need not judge again.
     """
 
     config: Config
@@ -60,6 +62,8 @@ class Desk:
     rules: Callable[[], Rules]
     outlook: Callable[[int], tuple[int | None, float | None]]
     diagnose: Callable[[], Diagnosis]
+
+    remembered: Remembered = field(default_factory=Remembered)
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

@@ -18,6 +18,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.peer import owner
 from gpuq_daemon.policy.admission import gang_of
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
+from gpuq_daemon.store.jobs import as_job
 
 _KNOWN = frozenset(field.name for field in fields(JobSpec))
 _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -28,10 +29,11 @@ async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) ->
     """Queue a job, or an array of which the first task is returned; it is durable when this is answered."""
     _refuse_unknown(await request.body())
     asked = await admitted(desk, owner(request), data)
-    ids = await desk.jobs.add_all(asked, now=desk.clock.now(), admit=partial(check_queue, desk, asked))
+    now = desk.clock.now()
+    ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked))
     desk.submitted(ids)
     desk.bell.ring()
-    return views.whole(desk, desk.jobs.job(ids[0]), is_new=True)
+    return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
 
 
 @post("/v1/jobs/test", status_code=200)

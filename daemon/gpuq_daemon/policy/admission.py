@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import isfinite
 
 from gpuq.errors import UsageError
@@ -15,6 +16,7 @@ from gpuq_daemon.policy import array, dependency, limits, reservation
 from gpuq_daemon.policy.capacity import never_fits
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.limits import Limits, Owner, Scope
+from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.reservation import Reservation
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import QOS, NodeView
@@ -39,18 +41,28 @@ def refusal(
     gpu_kind: str,
     max_script_bytes: int,
     now: float,
+    sha256: str = "",
+    remembered: Remembered | None = None,
 ) -> str | None:
-    """Return why the job cannot be queued whoever asks, in one sentence, or None if it can."""
+    """Return why the job cannot be queued whoever asks, in one sentence, or None if it can.
+
+    `sha256` is that of the script, for what is `remembered` of it; None begins anew.
+    """
+    known, gang = remembered or Remembered(), partial(gang_of, spec)
     return (
         _bad_numbers(spec)
         or _bad_extras(spec)
         or _bad_times(spec, now)
         or _bad_text(spec, name)
         or _bad_words(spec)
-        or _bad_script(spec, max_script_bytes)
-        or _bad_model(gang_of(spec), partition, nodes)
-        or never_fits(gang_of(spec), partition, [n for n in nodes if n.partition == partition], gpu_kind)
+        or known.script(sha256, max_script_bytes, lambda: _bad_script(spec, max_script_bytes))
+        or known.gang(partition, gang(), nodes, lambda: _never_fits(gang(), partition, nodes, gpu_kind))
     )
+
+
+def _never_fits(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind: str) -> str | None:
+    of_partition = [node for node in nodes if node.partition == partition]
+    return _bad_model(gang, partition, nodes) or never_fits(gang, partition, of_partition, gpu_kind)
 
 
 def rules_refusal(

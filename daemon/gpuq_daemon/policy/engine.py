@@ -199,6 +199,10 @@ class Engine:
         """
         return self._pending[job_id]
 
+    def is_pending(self, job_id: int) -> bool:
+        """Return whether a job waits."""
+        return job_id in self._pending
+
     def pending_ids(self) -> Iterable[int]:
         """Return the jobs that wait."""
         return self._pending.keys()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database as Tables
 
@@ -28,20 +29,33 @@ DEFAULT_QOS = "normal"
 class AccountStore:
     """What operators decided. Every change is checked and made in one transaction: one that is refused changes nothing.
 
-    Questions are answered from what is committed. Changes raise UsageError for what makes no sense and NotFoundError
+    Questions are answered from what is committed; what they are answered with is not to be changed, and `version` is
+    another one after each change. Changes raise UsageError for what makes no sense and NotFoundError
     for what is not there. Names come checked.
     """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._known: dict[str, Any] = {}
+        self.version = 0
+
+    def _remembered(self, what: str, read: Callable[[Ask], T]) -> T:
+        """Return what is read once after each change: it is asked for at every submit."""
+        if what not in self._known:
+            self._known[what] = read(self._db.rows)
+        return self._known[what]
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self.version += 1
 
     def tree(self) -> Tree:
         """Return the accounts and who belongs to them."""
-        return rows.read_tree(self._db.rows)
+        return self._remembered("tree", rows.read_tree)
 
     def qos(self) -> dict[str, Qos]:
         """Return every QOS by name."""
-        return rows.read_qos(self._db.rows)
+        return self._remembered("qos", rows.read_qos)
 
     def limits(self, period_s: float) -> Limits:
         """Return all limits; those in GPU-hours are for periods of `period_s`."""
@@ -49,11 +63,11 @@ class AccountStore:
 
     def limits_by_scope(self) -> dict[Scope, Limit]:
         """Return what each limited scope may have."""
-        return rows.read_limits(self._db.rows)
+        return self._remembered("limits", rows.read_limits)
 
     def reservations(self) -> tuple[Reservation, ...]:
         """Return the reservations by start; those that have ended go when the next one is made."""
-        return rows.read_reservations(self._db.rows)
+        return self._remembered("reservations", rows.read_reservations)
 
     def drains(self) -> dict[str, str]:
         """Return why each drained node was taken out."""
@@ -61,7 +75,7 @@ class AccountStore:
 
     def drained(self) -> tuple[Drain, ...]:
         """Return the drained nodes by name, with when and by whom."""
-        return rows.read_drains(self._db.rows)
+        return self._remembered("drains", rows.read_drains)
 
     def ledger(self) -> dict[tuple[str, str], Usage]:
         """Return what was charged so far by (account, user), of jobs that no longer run."""
@@ -319,7 +333,10 @@ class AccountStore:
         await self._change(change)
 
     async def _change(self, change: Callable[[Tables, Ask], T]) -> T:
-        return await self._db.write(lambda tables: change(tables, asking(tables)))
+        made = asyncio.ensure_future(self._db.write(lambda tables: change(tables, asking(tables))))
+        # Also when who asked has gone: what was remembered until the commit is out of date.
+        made.add_done_callback(lambda _: self._forget())
+        return await asyncio.shield(made)
 
 
 def charge(tables: Tables, account: str, user: str, used: Usage, half_life_s: float) -> None:

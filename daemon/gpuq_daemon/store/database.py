@@ -126,8 +126,8 @@ class Database:
             failure = UnavailableError(f"The state in {self.path} cannot be written: {error}. Nothing was changed.")
             failure.__cause__ = error
             answers = [(request, None, failure) for request in batch]
-        for request, answer, failed in answers:
-            request.loop.call_soon_threadsafe(_deliver, request.future, answer, failed)
+        for loop in {request.loop for request in batch}:
+            loop.call_soon_threadsafe(_deliver, [one for one in answers if one[0].loop is loop])
 
     def _attempt(self, request: _Request) -> tuple[Any, BaseException | None]:
         connection = self._writer.conn
@@ -150,13 +150,14 @@ def _name(write: Write) -> str:
     return getattr(function, "__qualname__", "?")
 
 
-def _deliver(future: asyncio.Future[Any], answer: Any, failed: BaseException | None) -> None:
-    if future.done():
-        return  # who asked has gone; what was written stands
-    if failed is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(failed)
+def _deliver(answers: list[tuple[_Request, Any, BaseException | None]]) -> None:
+    for request, answer, failed in answers:
+        if request.future.done():
+            continue  # who asked has gone; what was written stands
+        if failed is None:
+            request.future.set_result(answer)
+        else:
+            request.future.set_exception(failed)
 
 
 def _migrations(schema: str) -> Migrations:

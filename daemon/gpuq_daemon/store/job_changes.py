@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database as Tables
 
 from gpuq.errors import UsageError
-from gpuq.models import JobSpec, JobState
+from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.policy import dependency
 from gpuq_daemon.policy.array import Array
 from gpuq_daemon.policy.dependency import Dependency
@@ -88,7 +88,8 @@ def insert(tables: Tables, request: Request, now: float) -> range:
         {"sha256": request.sha256, "content": spec.script},
     )
     wanted = () if spec.dependency is None else dependency.parse(spec.dependency)
-    refuse_unknown(tables, wanted)
+    if wanted:
+        refuse_unknown(tables, wanted)
     row = {
         **asked_of(spec, name=request.name, partition=request.partition, account=request.account, qos=request.qos),
         "user": request.owner.user,
@@ -108,6 +109,45 @@ def insert(tables: Tables, request: Request, now: float) -> range:
         first = int(tables.execute(_INSERT, {**row, "waits_for": waits_for}).lastrowid or 0)
         return range(first, first + 1)
     return _insert_tasks(tables, row, wanted, request.array.indices)
+
+
+def as_job(request: Request, job_id: int, now: float) -> Job:
+    """Return the job, of an array the first task, that `insert` has queued under this id, without reading it back."""
+    spec, array = request.spec, request.array
+    return Job(
+        id=job_id,
+        name=request.name,
+        user=request.owner.user,
+        partition=request.partition,
+        state=JobState.PENDING,
+        workers=spec.workers,
+        gpus_per_worker=spec.gpus_per_worker,
+        gpus=spec.gpus,
+        gpu_kind="GPU",
+        script_name=spec.script_name,
+        script_sha256=request.sha256,
+        args=spec.args,
+        time_limit_s=spec.time_limit_s,
+        submitted_at=now,
+        account=request.account,
+        qos=request.qos,
+        gpu_type=spec.gpu_type,
+        nodes_wanted=spec.nodes,
+        exclusive=spec.exclusive,
+        layout=spec.layout,
+        cpus_per_worker=spec.cpus_per_worker,
+        memory_mib_per_worker=spec.memory_mib_per_worker,
+        nice=spec.nice,
+        hold="user" if spec.hold else None,
+        begin_at=spec.begin_at,
+        deadline=spec.deadline,
+        dependency=spec.dependency,
+        array_id=None if array is None else job_id,
+        array_index=None if array is None else array.indices[0],
+        throttle=None if array is None else array.throttle,
+        reservation=spec.reservation,
+        signal_s=spec.signal_s,
+    )
 
 
 def _insert_tasks(tables: Tables, row: dict[str, Any], wanted: Sequence[Dependency], indices: tuple[int, ...]) -> range:

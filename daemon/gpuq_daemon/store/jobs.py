@@ -14,11 +14,12 @@ from gpuq_daemon.policy.snapshot import Hold, Start
 from gpuq_daemon.store import attempts, holds, job_ends
 from gpuq_daemon.store.job_changes import Owner as Owner
 from gpuq_daemon.store.job_changes import Request as Request
+from gpuq_daemon.store.job_changes import as_job as as_job
 from gpuq_daemon.store.job_changes import insert, understood, update
 from gpuq_daemon.store.job_questions import JobQuestions
-from gpuq_daemon.store.job_rows import Queued
+from gpuq_daemon.store.queued import QueueCounts
 
-Admit = Callable[[Sequence[Queued]], None]
+Admit = Callable[[QueueCounts], None]
 
 
 class JobStore(JobQuestions):
@@ -27,8 +28,7 @@ class JobStore(JobQuestions):
     async def add_all(self, request: Request, *, now: float, admit: Admit | None = None) -> range:
         """Queue a job, or all tasks of an array, and return their ids: consecutive, the tasks by index.
 
-        `admit` gets the pending jobs by user, account and QOS, within the same transaction, and raises what
-        stands against more of them.
+        `admit` gets the counts of pending jobs, within the same transaction, and raises what stands against more.
 
         Raises:
             UsageError: the job depends on one that is not there. Nothing is queued.
@@ -36,7 +36,7 @@ class JobStore(JobQuestions):
 
         def write(tables: Tables) -> range:
             if admit is not None:
-                admit(_queued(tables))
+                admit(QueueCounts(tables))
             return insert(tables, request, now)
 
         return await self._db.write(write)
@@ -153,8 +153,3 @@ class JobStore(JobQuestions):
                 job_ends.finish, job_id=job_id, verdict=verdict, ended_at=ended_at, rate=rate, half_life_s=half_life_s
             )
         )
-
-
-def _queued(tables: Tables) -> tuple[Queued, ...]:
-    rows = tables.execute("SELECT user, account, qos, count(*) FROM jobs WHERE state = 'PENDING' GROUP BY 1, 2, 3")
-    return tuple(Queued(*row) for row in rows)

@@ -1,0 +1,23 @@
+"""How many jobs wait, as the tables keep count of them."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database as Tables
+
+from gpuq_daemon.store.job_rows import Queued
+
+
+class QueueCounts:
+    """The jobs that wait, within a transaction: what it has changed is counted."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def total(self) -> int:
+        """Return how many jobs wait."""
+        return self._tables.execute("SELECT coalesce(sum(jobs), 0) FROM queued").fetchone()[0]
+
+    def by_owner(self) -> list[Queued]:
+        """Return how many jobs of each user, account and QOS wait, of those that have any."""
+        rows = self._tables.execute("SELECT user, account, qos, jobs FROM queued WHERE jobs > 0")
+        return [Queued(*row) for row in rows]
