@@ -109,6 +109,14 @@ class AdminClient(Client):
         """Return how gpuqd has fared until now, and let it count anew."""
         return self._ask("DELETE", "/v1/diag")
 
+    def reload(self) -> list[Json]:
+        """Let gpuqd read its configuration again; return what differs (`diagnosis.ConfigChange`).
+
+        Raises:
+            UsageError: the file is wrong; nothing was changed.
+        """
+        return self._ask("POST", "/v1/config")["changes"]
+
 
 def _known(**values: object) -> Json:
     return {key: value for key, value in values.items() if value is not None}

@@ -82,3 +82,16 @@ class Diagnosis:
     slow: tuple[Spread, ...]
     routes: tuple[RouteSpread, ...]
     engines: tuple[EngineHealth, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChange:
+    """A setting that differs from what counted before a reload; None stands for a value that is not set.
+
+    `is_live`: it counts already; otherwise it waits for a restart.
+    """
+
+    key: str
+    old: str | None
+    new: str | None
+    is_live: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq_daemon.vitals import OTHER, Histogram, Histograms, Vitals
@@ -13,6 +13,7 @@ from gpuq_daemon.vitals import OTHER, Histogram, Histograms, Vitals
 DURATIONS = st.floats(min_value=1e-6, max_value=4000.0)
 
 
+@settings(deadline=None)
 @given(st.lists(DURATIONS, min_size=1), st.sampled_from([0.5, 0.99]))
 def test_percentiles_are_true_within_a_sixteenth(durations: list[float], q: float) -> None:
     histogram = Histogram()
@@ -29,6 +30,7 @@ def test_percentiles_are_true_within_a_sixteenth(durations: list[float], q: floa
     assert (spread.max_s, spread.last_s) == (max(durations), durations[-1])
 
 
+@settings(deadline=None)
 @given(st.lists(DURATIONS), st.integers(min_value=-19, max_value=11))
 def test_counts_up_to_a_power_of_two_are_exact(durations: list[float], power: int) -> None:
     histogram = Histogram()

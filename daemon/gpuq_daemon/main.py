@@ -9,6 +9,7 @@ import click
 
 from gpuq import __version__
 from gpuq.errors import GpuqError
+from gpuq.text import clean
 
 _OF_THE_EXTRA = frozenset({"uvloop", "msgspec", "litestar", "uvicorn", "sqlite_utils", "numpy", "google_crc32c"})
 _CONFIG = click.option(
@@ -37,7 +38,7 @@ def serve(config_file: Path) -> None:
     def ready() -> None:
         print(f"gpuqd {__version__} serves {config.cluster_name} at {config.socket_path}", flush=True)
 
-    uvloop.run(service.serve(config, ready=ready))
+    uvloop.run(service.serve(config, file=config_file.resolve(), ready=ready))
 
 
 @cli.command()
@@ -60,6 +61,32 @@ def stop(config_file: Path) -> None:
     from gpuq_daemon.config import load
 
     print("gpuqd has ended." if background.stop(load(config_file)) else "gpuqd was not running.")
+
+
+@cli.command()
+@_CONFIG
+def reload(config_file: Path) -> None:
+    """Let the daemon read its configuration again; print what has changed, and what needs a restart."""
+    from gpuq.client_admin import AdminClient
+    from gpuq_daemon.config import load
+
+    changes = AdminClient(str(load(config_file).socket_path)).reload()
+    for one in changes:
+        old, new = (clean(value) if value is not None else "(not set)" for value in (one["old"], one["new"]))
+        print(f"{clean(one['key'])}: {old} -> {new}{'' if one['is_live'] else '  (needs a restart)'}")
+    if not changes:
+        print("Nothing has changed.")
+
+
+@cli.command()
+@_CONFIG
+@click.option("--user", help="Run as this user, and serve only that one. [root]")
+def unit(config_file: Path, user: str | None) -> None:
+    """Print a systemd unit for this installation: into /etc/systemd/system/gpuqd.service with it."""
+    from gpuq_daemon.unit import unit as unit_text
+
+    gpuqd = Path(sys.executable).with_name("gpuqd")
+    print(unit_text(gpuqd, config_file.absolute(), user=user), end="")
 
 
 @cli.command()

@@ -45,7 +45,7 @@ class Scheduler:
         down: Callable[[], Mapping[str, str]],
         new_token: Callable[[], str],
         started: Callable[[int], None],
-        recalculate_every_s: float,
+        recalculate_every_s: Callable[[], float],
         vitals: Vitals | None = None,
     ) -> None:
         self._passes = (vitals or Vitals()).passes
@@ -188,7 +188,7 @@ class Scheduler:
                 self._is_stale = True
             await asyncio.sleep(_LEAST_PAUSE_S)  # a burst of changes is one pass
             try:
-                await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s))
+                await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s()))
             except TimeoutError:
                 continue
 
@@ -197,7 +197,7 @@ class Scheduler:
         self._woken.clear()
         self._refresh()
         now = self._clock.now()
-        if now - self._recalculated_at >= self._every_s:
+        if now - self._recalculated_at >= self._every_s():
             with self._passes["shares"].timed():
                 self._recalculate(now)
         self._engine.set_stopped(down=self._down(), placing=self._placing())

@@ -35,8 +35,10 @@ from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.ingest import Ingest
+from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
+from gpuq_daemon.reload import Reloader
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.accounts import AccountStore
@@ -68,8 +70,8 @@ def make_engines(config: Config) -> dict[str, Engine]:
     }
 
 
-async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(config: Config, *, file: Path | None = None, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; on SIGHUP read the configuration's `file` again.
 
     Jobs that run then go on, and so does an embedded engine that they need; the next gpuqd finds both. Without
     running jobs everything is stopped.
@@ -87,7 +89,7 @@ async def serve(config: Config, *, ready: Callable[[], None] = lambda: None) -> 
         database = Database(config.state / "state.db", "state", vitals=vitals)
         metrics = MetricsStore(config.state / "metrics.db", vitals=vitals)
         try:
-            await Service(config, database, metrics, make_engines(config), clock, vitals).run(ready)
+            await Service(config, database, metrics, make_engines(config), clock, vitals, file=file).run(ready)
         finally:
             metrics.close()
             database.close()
@@ -104,8 +106,14 @@ class Service:
         engines: Mapping[str, Engine],
         clock: Clock,
         vitals: Vitals,
+        *,
+        file: Path | None = None,
     ) -> None:
         self._config = config
+        self._database = database
+        self._notifier = Notifier(os.environ)
+        self._reloader = Reloader(config, file, applied=self._settings_changed)
+        self._gpu_types = {name: partition.gpu_type for name, partition in config.partition.items()}
         self._vitals = vitals
         self._clock = clock
         self._jobs = jobs = JobStore(database)
@@ -118,7 +126,7 @@ class Service:
         self._courses: dict[int, asyncio.Task[None]] = {}
         self._engines = Engines(
             engines,
-            {name: partition.gpu_type for name, partition in config.partition.items()},
+            self._gpu_types,
             changed=self._engines_changed,
         )
         self._scheduler = Scheduler(
@@ -130,7 +138,7 @@ class Service:
             down=self._engines.down,
             new_token=lambda: secrets.token_hex(8),
             started=self._look_after,
-            recalculate_every_s=config.scheduler.recalculate_every_s,
+            recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
             vitals=vitals,
         )
         dispatcher = Dispatcher(config, engines)
@@ -151,7 +159,7 @@ class Service:
             released=self._scheduler.ended,
             moved=self._scheduler.moved,
             rate_of=standing.rate_of,
-            half_life_s=config.scheduler.half_life_s,
+            half_life_s=lambda: config.scheduler.half_life_s,
         )
         self._desk = Desk(
             config=config,
@@ -180,13 +188,12 @@ class Service:
             rules=self._scheduler.rules,
             outlook=self._scheduler.outlook,
             diagnose=self._diagnose,
+            reload=self._reloader.reload,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Start everything, serve until asked to stop, and stop what no job needs."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        self._listen_to_signals(asyncio.get_running_loop())
         path = self._config.socket_path
         with contextlib.closing(listen(path)) as socket, _removed_at_end(path):
             if not await self._started_engines():
@@ -199,10 +206,17 @@ class Service:
                 api = tasks.create_task(server.serve(sockets=[socket]))
                 for attempt in self._jobs.active_attempts():
                     self._look_after(attempt.job_id)
-                endless = (self._scheduler.run(), self._engines.watch(), Pulse(self._vitals).run())
+                endless = (
+                    self._scheduler.run(),
+                    self._engines.watch(),
+                    Pulse(self._vitals).run(),
+                    self._notifier.keep(self._status, self._writer_answers),
+                )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
+                self._notifier.tell(READY=1, STATUS=self._status())
                 await self._stop.wait()
+                self._notifier.tell(STOPPING=1, STATUS="answers what is open, then ends; jobs go on")
                 await self._end(server, api, loops)
         await self._stop_engines()
 
@@ -231,6 +245,35 @@ class Service:
             logger.info("jobs go on without gpuqd, and so does their engine", extra={"job_ids": running})
         else:
             await self._engines.stop()
+
+    def _listen_to_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        if not os.isatty(0):  # in a terminal SIGHUP says that it is gone, and so should gpuqd be
+            loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_stop(self) -> None:
+        """Stop in order; asked a second time, wait for no request."""
+        if self._stop.is_set() and self._server is not None:
+            self._server.force_exit = True
+        self._stop.set()
+
+    def _asked_to_reload(self) -> None:
+        self._notifier.reloading()
+        self._reloader.reload_by_signal()
+        self._notifier.tell(READY=1, STATUS=self._status())
+
+    def _settings_changed(self) -> None:
+        self._gpu_types.update({name: partition.gpu_type for name, partition in self._config.partition.items()})
+        self._scheduler.rules_changed()
+        self._bell.ring()
+
+    def _status(self) -> str:
+        down = "".join(f"; {name}: {wrong}" for name, wrong in self._engines.down().items())
+        return f"{self._jobs.count_pending()} jobs pending, {len(self._jobs.active())} active{down}"
+
+    async def _writer_answers(self) -> None:
+        await self._database.write(lambda _: None)
 
     def _look_after(self, job_id: int) -> None:
         assert self._tasks is not None

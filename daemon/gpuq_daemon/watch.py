@@ -40,7 +40,7 @@ class Watch:
         released: Callable[[int], None],
         moved: Callable[[int], None],
         rate_of: Callable[[int], float],
-        half_life_s: float,
+        half_life_s: Callable[[], float],
     ) -> None:
         self._jobs = jobs
         self._dispatcher = dispatcher
@@ -174,7 +174,7 @@ class Watch:
             ending,
             ended_at=ended_at,
             rate=self._rate_of(attempt.job_id),
-            half_life_s=self._half_life_s,
+            half_life_s=self._half_life_s(),
         )
         logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
         self._ingest.forget(attempt)

@@ -122,6 +122,7 @@ def rig() -> Iterator[Rig]:
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
             outlook=lambda _: (None, None),
             diagnose=lambda: pytest.fail("nobody asks how gpuqd fares here"),
+            reload=tuple,
         )
         server, socket = make_server(make_app(desk)), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))

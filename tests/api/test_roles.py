@@ -35,6 +35,7 @@ CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/drains", {"node": "n", "reason": "x"}),
     ("DELETE", "/v1/drains/n", {}),
     ("DELETE", "/v1/diag", {}),
+    ("POST", "/v1/config", {}),
 ]
 
 

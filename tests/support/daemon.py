@@ -23,7 +23,7 @@ from gpuq_daemon.config import load
 from tests.support.plain_engine import PlainEngine
 logs.set_up()
 service.make_engines = lambda config: {"plain": PlainEngine(nodes=2, gpus_per_node=1)}
-asyncio.run(service.serve(load(Path(sys.argv[1]))))
+asyncio.run(service.serve(load(Path(sys.argv[1])), file=Path(sys.argv[1])))
 """
 
 

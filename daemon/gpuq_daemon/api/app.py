@@ -42,6 +42,7 @@ _ROUTES = (
     cluster.show_cluster,
     diag.show_diag,
     diag.reset_diag,
+    diag.reload_config,
     jobs.list_jobs,
     enqueue.enqueue,
     enqueue.test,

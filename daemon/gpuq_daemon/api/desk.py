@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpuq.diagnosis import Diagnosis
+from gpuq.diagnosis import ConfigChange, Diagnosis
 from gpuq.models import Cluster, PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -62,6 +62,7 @@ class Desk:
     rules: Callable[[], Rules]
     outlook: Callable[[int], tuple[int | None, float | None]]
     diagnose: Callable[[], Diagnosis]
+    reload: Callable[[], tuple[ConfigChange, ...]]
 
     remembered: Remembered = field(default_factory=Remembered)
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, delete, get
+from litestar import Request, delete, get, post
+from msgspec import Struct
 
-from gpuq.diagnosis import Diagnosis
+from gpuq.diagnosis import ConfigChange, Diagnosis
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.roles import administrator
+
+
+class Reloaded(Struct):
+    """What a reload has changed, and what waits for a restart, in the order of the configuration."""
+
+    changes: tuple[ConfigChange, ...]
 
 
 @get("/v1/diag")
@@ -24,3 +31,10 @@ async def reset_diag(request: Request[Any, Any, Any], desk: Desk) -> Diagnosis:
     found = desk.diagnose()
     desk.vitals.reset(desk.clock.now())
     return found
+
+
+@post("/v1/config", status_code=200)
+async def reload_config(request: Request[Any, Any, Any], desk: Desk) -> Reloaded:
+    """Read gpuqd's own configuration file again; a wrong one is refused and changes nothing."""
+    administrator(request)
+    return Reloaded(desk.reload())

@@ -1,0 +1,129 @@
+"""A changed configuration: what differs, what counts at once, what is refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from gpuq.errors import UsageError
+from gpuq_daemon.config import Config, load
+from gpuq_daemon.reload import Reloader, apply, differences
+
+BASE = """
+cluster_name = "x"
+state_dir = "/s"
+{top}
+[partition.a]
+engine = "embedded"
+{a}
+{more}
+"""
+
+
+def config(folder: Path, *, top: str = "", a: str = "", more: str = "") -> Config:
+    file = folder / "gpuqd.toml"
+    file.write_text(BASE.format(top=top, a=a, more=more))
+    return load(file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "key", "old", "new", "is_live"),
+    [
+        ({"top": "kill_wait_s = 5.5"}, "kill_wait_s", "2.0", "5.5", True),
+        ({"top": 'default_partition = "a"'}, "default_partition", None, "a", True),
+        ({"more": "[scheduler]\nhalf_life_d = 14"}, "scheduler.half_life_d", "7.0", "14.0", True),
+        ({"more": "[scheduler.weights]\nage = 5"}, "scheduler.weights.age", "1000", "5", True),
+        (
+            {"more": "[scheduler.billing.gpu_types]\na100 = 2.0"},
+            "scheduler.billing.gpu_types",
+            "{}",
+            "{'a100': 2.0}",
+            True,
+        ),
+        ({"a": "priority = 3"}, "partition.a.priority", "0", "3", True),
+        ({"a": 'gpu_type = "a100"'}, "partition.a.gpu_type", None, "a100", True),
+        ({"a": "nodes = 4"}, "partition.a.nodes", "2", "4", False),
+        ({"top": 'socket = "/x.sock"'}, "socket", None, "/x.sock", False),
+        ({"more": '[partition.b]\nengine = "embedded"\npriority = 9'}, "partition.b", None, "embedded", False),
+    ],
+)
+def test_each_difference_is_named_and_only_what_may_is_live(
+    tmp_path: Path, changed: dict[str, str], key: str, old: str | None, new: str | None, is_live: bool
+) -> None:
+    before, after = config(tmp_path), config(tmp_path, **changed)
+
+    [found] = differences(before, after)
+
+    assert (found.key, found.old, found.new, found.is_live) == (key, old, new, is_live)
+    apply(before, after)
+    assert (differences(before, after) == ()) is is_live  # what waits for a restart is told at every reload
+    assert all(not change.is_live for change in differences(before, after))
+
+
+def test_a_partition_that_goes_is_one_difference_and_stays_until_a_restart(tmp_path: Path) -> None:
+    before = config(tmp_path, more='[partition.b]\nengine = "embedded"\npriority = 1')
+    after = config(tmp_path)
+
+    found = apply(before, after)
+
+    assert [(one.key, one.old, one.new, one.is_live) for one in found] == [("partition.b", "embedded", None, False)]
+    assert before.partition["b"].priority == 1
+
+
+def test_a_change_leaves_the_defaults_of_others_alone(tmp_path: Path) -> None:
+    running = config(tmp_path)
+
+    apply(running, config(tmp_path, a="priority = 3", more="[scheduler.weights]\nage = 5"))
+
+    assert running.scheduler.weights.age == 5
+    assert config(tmp_path).scheduler.weights.age == 1000
+    assert config(tmp_path).partition["a"].priority == 0
+
+
+def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+    running, applied = config(tmp_path), list[str]()
+    reloader = Reloader(running, tmp_path / "gpuqd.toml", applied=lambda: applied.append("x"))
+    (tmp_path / "gpuqd.toml").write_text(BASE.format(top="kill_wait_s = 9", a="priorty = 3", more=""))
+
+    with pytest.raises(UsageError, match="priorty"):
+        reloader.reload()
+
+    assert (running.kill_wait_s, applied) == (2.0, [])
+
+
+def test_a_signal_finds_out_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    running = config(tmp_path)
+    reloader = Reloader(running, tmp_path / "gpuqd.toml", applied=lambda: None)
+
+    with caplog.at_level(logging.INFO):
+        (tmp_path / "gpuqd.toml").write_text("state_dir = 1")
+        reloader.reload_by_signal()
+        config(tmp_path, a="priority = 1\nnodes = 5")
+        reloader.reload_by_signal()
+
+    assert [record.message for record in caplog.records] == [
+        "reload refused",
+        "setting waits for a restart",
+        "setting changed",
+        "reloaded",
+    ]
+
+
+def test_the_rest_is_told_only_of_what_counts(tmp_path: Path) -> None:
+    applied = list[str]()
+    reloader = Reloader(config(tmp_path), tmp_path / "gpuqd.toml", applied=lambda: applied.append("x"))
+
+    config(tmp_path, a="nodes = 4")
+    reloader.reload()
+    assert applied == []
+
+    config(tmp_path, a="nodes = 4\npriority = 1")
+    reloader.reload()
+    assert applied == ["x"]
+
+
+def test_without_a_file_there_is_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not started from a file"):
+        Reloader(config(tmp_path), None, applied=lambda: None).reload()
