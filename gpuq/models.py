@@ -21,6 +21,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TIMEOUT = "TIMEOUT"
+    DEADLINE = "DEADLINE"
 
     @property
     def is_final(self) -> bool:
@@ -33,7 +34,7 @@ class JobState(StrEnum):
         return self in (JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLETING)
 
 
-FINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT})
+FINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.DEADLINE})
 
 
 class Reason(StrEnum):
@@ -83,7 +84,8 @@ class JobSpec:
     `args` are the words after `--`; the job's `main_fun(args, ctx)` gets `[script_name, *args]`, as TFoS
     hands on `sys.argv`. `time_limit_s` None means no limit. `account`, `qos` and `partition` None mean the user's or
     the cluster's default. `nodes` is the exact number of nodes; `exclusive` takes whole ones; `layout` is "pack" or
-    "spread". `nice` is taken off the priority. `begin_at` is the earliest start, `deadline` the latest end.
+    "spread". `nice` is taken off the priority. `begin_at` is the earliest start, `deadline` the latest end: a
+    job that cannot meet it is dropped, one that runs then is ended.
     `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script gets SIGUSR1 so many
     seconds before its time limit.
     """
@@ -150,7 +152,7 @@ class Job:
     """A job as everybody sees it.
 
     `exit_code` is 0 for COMPLETED, the failed rank's own for FAILED (128 + N for a signal N), 143 for
-    CANCELLED, 124 for TIMEOUT. `error` is one sentence; `error_tail` the last lines of the rank that failed
+    CANCELLED, 124 for TIMEOUT and DEADLINE. `reason` is why it waits, DeadLine too for DEADLINE. `error` is one sentence; `error_tail` the last lines of the rank that failed
     first. `gpu_kind` says what a slot is ("virtual GPU" where there is none).
     `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
     task) and its own `array_index`. `start_at` is the start it is promised, if it is.

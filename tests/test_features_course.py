@@ -111,12 +111,20 @@ def test_the_top_job_goes_before_an_earlier_one(gpuqd: Gpuqd) -> None:
 def test_a_job_begins_at_its_time_and_a_missed_deadline_ends_it(gpuqd: Gpuqd) -> None:
     begin = time.time() + 1.5
     later = gpuqd.enqueue(QUICK, begin_at=begin)
-    late = gpuqd.enqueue(QUICK, hold=True, deadline=time.time() + 1.0)
+    held = gpuqd.enqueue(QUICK, hold=True, deadline=time.time() + 1.0)
+    running = gpuqd.enqueue(ENDLESS, deadline=time.time() + 3.0)
+    after = gpuqd.enqueue(QUICK, dependency=f"afternotok:{running}")
     reason(gpuqd, later, "BeginTime")
 
     assert gpuqd.ended(later, timeout_s=60)["started_at"] >= begin
-    gpuqd.client.release(late)
-    assert gpuqd.ended(late)["state"] == "CANCELLED"
+    for job_id, says in {held: "could not start in time to end by", running: "was ended at its deadline"}.items():
+        job, why = gpuqd.ended(job_id), gpuqd.client.why(job_id)
+        assert (job["state"], job["reason"], job["exit_code"]) == ("DEADLINE", "DeadLine", 124)
+        assert why["reason"] == "DeadLine"
+        assert says in why["text"]
+        with pytest.raises(UsageError, match="could not end by its deadline"):
+            gpuqd.client.requeue(job_id)
+    assert gpuqd.ended(after)["state"] == "COMPLETED"
 
 
 def test_a_pending_job_is_told_its_terms_and_a_test_its_start(gpuqd: Gpuqd) -> None:

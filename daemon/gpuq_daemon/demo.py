@@ -26,7 +26,7 @@ _TAG = "test_accuracy"
 _STOP_S = 60.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_S = 1200.0
-_FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
+_FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE")
 
 
 class DemoError(GpuqError):

@@ -225,8 +225,11 @@ class Scheduler:
 
     async def _expire(self, job_id: int) -> None:
         logger.info("missed its deadline", extra={"job_id": job_id})
-        await self._jobs.intend(job_id, Intent.CANCEL, now=self._clock.now())
-        self.removed(job_id)
+        await self._jobs.intend(job_id, Intent.DEADLINE, now=self._clock.now())
+        if self._jobs.pending_of([job_id]):
+            self.changed(job_id)  # its deadline was moved meanwhile
+        else:
+            self.removed(job_id)
         self._bell.ring()
 
     def _recalculate(self, now: float) -> None:

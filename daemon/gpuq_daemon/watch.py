@@ -127,9 +127,10 @@ class Watch:
                 self._moved(job_id)
         if self._is_to_be_warned(attempt):
             await self._warn(attempt)
-        if attempt.intent is None and attempt.outcome is None and self._is_overdue(attempt):
-            logger.info("time limit reached", extra={"job_id": job_id})
-            await self._jobs.intend(job_id, Intent.TIMEOUT, now=self._clock.now())
+        over = self._overdue(attempt) if attempt.intent is None and attempt.outcome is None else None
+        if over is not None:
+            logger.info("its time is over", extra={"job_id": job_id, "why": over.value})
+            await self._jobs.intend(job_id, over, now=self._clock.now())
             self._bell.ring()
             attempt = self._jobs.active_attempt(job_id)
         if attempt.intent is not None:
@@ -148,10 +149,12 @@ class Watch:
         told = await asyncio.to_thread(self._engines[attempt.partition].warn, attempt.token, pids)
         logger.info("warned of the time limit", extra={"job_id": attempt.job_id, "processes": told})
 
-    def _is_overdue(self, attempt: ActiveAttempt) -> bool:
-        if attempt.time_limit_s is None:
-            return False
-        return self._clock.now() >= attempt.started_at + attempt.time_limit_s
+    def _overdue(self, attempt: ActiveAttempt) -> Intent | None:
+        """Return which of its times is over: its limit, or its deadline where it has no limit that ends before."""
+        now = self._clock.now()
+        if attempt.time_limit_s is not None and now >= attempt.started_at + attempt.time_limit_s:
+            return Intent.TIMEOUT
+        return Intent.DEADLINE if attempt.deadline is not None and now >= attempt.deadline else None
 
     async def _clear_away(self, attempt: ActiveAttempt) -> None:
         """Return when it is proven that nothing of the attempt is left: only then its GPUs may be handed on."""

@@ -116,6 +116,29 @@ def test_the_first_intent_stands_and_none_comes_after_the_outcome(tmp_path: Path
     with_store(tmp_path, course)
 
 
+def test_a_job_that_missed_its_deadline_says_so_and_one_whose_deadline_was_moved_waits(tmp_path: Path) -> None:
+    async def course(store: JobStore) -> None:
+        late, moved = await queued(store, deadline=50.0, time_limit_s=10), await queued(store, deadline=500.0)
+        ran = await started(store)
+
+        for job_id in (late, moved, ran):
+            await store.intend(job_id, Intent.DEADLINE, now=41.0)
+        await store.driver_ended(ran)
+        await store.finish(ran, verdict(Intent.DEADLINE, None, DriverEnd(signal=15)), ended_at=42.0)
+
+        ends = {job_id: (job.state, job.exit_code, job.error) for job_id in (late, ran) for job in [store.job(job_id)]}
+        assert ends[late] == (JobState.DEADLINE, 124, "could not start in time to end by its deadline")
+        assert ends[ran] == (JobState.DEADLINE, 124, "ran into its deadline")
+        assert store.job(moved).state is JobState.PENDING
+
+    with_store(tmp_path, course)
+    with sqlite3.connect(tmp_path / "state.db") as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        for column, table in (("state", "jobs"), ("intent", "attempts")):
+            with pytest.raises(sqlite3.IntegrityError):
+                file.execute(f"UPDATE {table} SET {column} = 'nonsense'")
+
+
 def test_a_report_read_twice_counts_once(tmp_path: Path) -> None:
     async def course(store: JobStore) -> None:
         job_id = await started(store)

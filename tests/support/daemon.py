@@ -61,7 +61,13 @@ class Gpuqd:
         deadline = time.monotonic() + timeout_s
         while True:
             job = self.client.wait(job_id, timeout_s=min(30.0, max(0.1, deadline - time.monotonic())))
-            if job["ended_at"] is not None and job["state"] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"):
+            if job["ended_at"] is not None and job["state"] in (
+                "COMPLETED",
+                "FAILED",
+                "CANCELLED",
+                "TIMEOUT",
+                "DEADLINE",
+            ):
                 return job
             if time.monotonic() > deadline:
                 said = (self.folder / "gpuqd.log").read_text()[-4000:]

@@ -200,7 +200,9 @@ def _changed(desk: Desk, job_id: int, index: int | None) -> Job:
 
 
 def _check_still_allowed(desk: Desk, job: Job) -> None:
-    """Check that an ended job's account, QOS and reservation are still there for it."""
+    """Check that an ended job's account, QOS and reservation are still there for it, and that it could end in time."""
     if job.state.is_final:
+        if job.deadline is not None and job.deadline - (job.time_limit_s or 0) < desk.clock.now():
+            raise UsageError(f"Job {job.id} cannot run again: it could not end by its deadline.")
         account = account_for(desk.accounts.tree(), job.user, job.account)
         check_rules(desk, desk.jobs.specs([job.id])[job.id], limits.Owner(job.user, account, job.qos))

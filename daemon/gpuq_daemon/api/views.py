@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpuq.models import Job, JobState, Why
+from gpuq.models import Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.policy.reasons import clock
 
 
 def whole(desk: Desk, job: Job, *, is_new: bool = False) -> Job:
@@ -25,11 +26,21 @@ def whole(desk: Desk, job: Job, *, is_new: bool = False) -> Job:
         start_at=start_at,
         log_uri=place.folder.as_uri() if place else None,
         checkpoint_uri=place.checkpoints.as_uri() if place else None,
-        reason=desk.reason(job.id) if is_judged else None,
+        reason=_reason(desk, job) if not is_new else None,
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
         progress=desk.metrics.progress(job.id) if job.attempt else None,
     )
+
+
+def _reason(desk: Desk, job: Job) -> Reason | None:
+    match job.state:
+        case JobState.PENDING:
+            return desk.reason(job.id)
+        case JobState.DEADLINE:
+            return Reason.DEADLINE
+        case _:
+            return None
 
 
 def why(desk: Desk, job: Job) -> Why:
@@ -43,7 +54,7 @@ def why(desk: Desk, job: Job) -> Why:
     return Why(
         job_id=job.id,
         state=job.state,
-        reason=None,
+        reason=_reason(desk, job),
         text=_course(job),
         needs_gpus=job.gpus,
         free_gpus=sum(node.free_gpus for node in nodes),
@@ -70,6 +81,9 @@ def _course(job: Job) -> str:
             return f"was cancelled after {_ran_s(job):.0f} s." if job.attempt else "was cancelled before it started."
         case JobState.TIMEOUT:
             return f"was ended at its time limit of {job.time_limit_s} s."
+        case JobState.DEADLINE:
+            by = clock(job.deadline or 0.0)
+            return f"was ended at its deadline, {by}." if job.attempt else f"could not start in time to end by {by}."
 
 
 def _ran_s(job: Job) -> float:

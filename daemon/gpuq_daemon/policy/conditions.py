@@ -26,10 +26,10 @@ def unmet(job: PendingJob, facts: Facts, *, is_alone: bool) -> Reason | None:
 
     `is_alone`: no earlier job of the same user and name is pending or active.
     """
+    if is_late(job, facts.now):
+        return Reason.DEADLINE  # held or not: it is dropped
     if job.hold is not None:
         return Reason.HELD_BY_ADMIN if job.hold is Hold.ADMIN else Reason.HELD_BY_USER
-    if is_late(job, facts.now):
-        return Reason.DEADLINE
     if job.dependencies:
         stands = [standing(one, facts.fates, is_alone=is_alone) for one in job.dependencies]
         if Standing.NEVER in stands:

@@ -9,6 +9,7 @@ from gpuq.models import FINAL_STATES, JobState, Rank
 
 CANCELLED_EXIT = 143  # 128 + SIGTERM
 TIMEOUT_EXIT = 124  # as timeout(1)
+DEADLINE_EXIT = TIMEOUT_EXIT
 _SIGNALLED = 128
 
 
@@ -20,12 +21,14 @@ class Event(StrEnum):
     CANCEL_REQUESTED = "cancel requested"
     LIMIT_REACHED = "limit reached"
     REQUEUE_REQUESTED = "requeue requested"
+    DEADLINE_PASSED = "deadline passed"
     TRAINING_ENDED = "training ended"
     DRIVER_ENDED = "driver ended"
     GONE_COMPLETED = "gone, completed"
     GONE_FAILED = "gone, failed"
     GONE_CANCELLED = "gone, cancelled"
     GONE_TIMEOUT = "gone, timed out"
+    GONE_DEADLINE = "gone, past its deadline"
     GONE_REQUEUED = "gone, to run again"
 
 
@@ -51,28 +54,33 @@ _S, _E, _A = JobState, Event, Action
 TRANSITIONS: dict[tuple[JobState, Event], Step] = {
     (_S.PENDING, _E.PLANNED): Step(_S.CONFIGURING, (_A.LAUNCH,)),
     (_S.PENDING, _E.CANCEL_REQUESTED): Step(_S.CANCELLED),
+    (_S.PENDING, _E.DEADLINE_PASSED): Step(_S.DEADLINE),
     (_S.CONFIGURING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
     (_S.CONFIGURING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.CONFIGURING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
     (_S.CONFIGURING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.CONFIGURING, _E.DEADLINE_PASSED): Step(_S.COMPLETING, (_A.END,)),
     (_S.CONFIGURING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.CONFIGURING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.RUNNING, _E.FUNCTION_BEGAN): Step(_S.RUNNING),
     (_S.RUNNING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.RUNNING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
     (_S.RUNNING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.RUNNING, _E.DEADLINE_PASSED): Step(_S.COMPLETING, (_A.END,)),
     (_S.RUNNING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.RUNNING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.COMPLETING, _E.FUNCTION_BEGAN): Step(_S.COMPLETING),
     (_S.COMPLETING, _E.CANCEL_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
     (_S.COMPLETING, _E.LIMIT_REACHED): Step(_S.COMPLETING, (_A.END,)),
     (_S.COMPLETING, _E.REQUEUE_REQUESTED): Step(_S.COMPLETING, (_A.END,)),
+    (_S.COMPLETING, _E.DEADLINE_PASSED): Step(_S.COMPLETING, (_A.END,)),
     (_S.COMPLETING, _E.TRAINING_ENDED): Step(_S.COMPLETING),
     (_S.COMPLETING, _E.DRIVER_ENDED): Step(_S.COMPLETING, (_A.RECLAIM,)),
     (_S.COMPLETING, _E.GONE_COMPLETED): Step(_S.COMPLETED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_FAILED): Step(_S.FAILED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_CANCELLED): Step(_S.CANCELLED, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_TIMEOUT): Step(_S.TIMEOUT, (_A.RELEASE,)),
+    (_S.COMPLETING, _E.GONE_DEADLINE): Step(_S.DEADLINE, (_A.RELEASE,)),
     (_S.COMPLETING, _E.GONE_REQUEUED): Step(_S.PENDING, (_A.RELEASE,)),
     **{(state, _E.REQUEUE_REQUESTED): Step(_S.PENDING) for state in FINAL_STATES},
 }
@@ -96,6 +104,7 @@ class Intent(StrEnum):
     CANCEL = "cancel"
     TIMEOUT = "timeout"
     REQUEUE = "requeue"
+    DEADLINE = "deadline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +168,8 @@ def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd) -> V
             return Verdict(event=Event.GONE_CANCELLED, exit_code=CANCELLED_EXIT)
         case Intent.TIMEOUT:
             return Verdict(event=Event.GONE_TIMEOUT, exit_code=TIMEOUT_EXIT, error="reached its time limit")
+        case Intent.DEADLINE:
+            return Verdict(event=Event.GONE_DEADLINE, exit_code=DEADLINE_EXIT, error="ran into its deadline")
         case Intent.REQUEUE:
             return Verdict(event=Event.GONE_REQUEUED, exit_code=CANCELLED_EXIT)
         case None:

@@ -35,6 +35,7 @@ class ActiveAttempt:
     args: tuple[str, ...]
     started_at: float
     time_limit_s: int | None
+    deadline: float | None
     application_id: str | None
     shim: str | None
     intent: Intent | None
@@ -51,7 +52,7 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
     rows = database.rows(
         f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
                    j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
-                   j.time_limit_s, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
+                   j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index,
                    (SELECT json_group_array(l.node) FROM allocations l
                     WHERE l.job_id = a.job_id AND l.attempt = a.number) AS nodes

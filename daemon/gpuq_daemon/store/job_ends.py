@@ -9,7 +9,7 @@ from sqlite_utils import Database as Tables
 from gpuq.errors import UsageError
 from gpuq.models import JobState
 from gpuq_daemon.policy import usage
-from gpuq_daemon.policy.lifecycle import CANCELLED_EXIT, Action, Event, Intent, Verdict
+from gpuq_daemon.policy.lifecycle import CANCELLED_EXIT, DEADLINE_EXIT, Action, Event, Intent, Verdict
 from gpuq_daemon.policy.usage import Charge
 from gpuq_daemon.store.accounts import charge
 from gpuq_daemon.store.job_states import advance, state_of
@@ -19,21 +19,41 @@ _EVENTS = {
     Intent.CANCEL: Event.CANCEL_REQUESTED,
     Intent.TIMEOUT: Event.LIMIT_REACHED,
     Intent.REQUEUE: Event.REQUEUE_REQUESTED,
+    Intent.DEADLINE: Event.DEADLINE_PASSED,
+}
+_UNSTARTED = {
+    Intent.CANCEL: (CANCELLED_EXIT, None),
+    Intent.DEADLINE: (DEADLINE_EXIT, "could not start in time to end by its deadline"),
 }
 
 
 def intend(tables: Tables, job_id: int, intent: Intent, now: float) -> tuple[Action, ...]:
     """Note that gpuqd ends the job; return what has to be done. A job that has ended is left alone."""
-    if state_of(tables, job_id).is_final:
+    state = state_of(tables, job_id)
+    if state.is_final or (
+        intent is Intent.DEADLINE and state is JobState.PENDING and not _is_late(tables, job_id, now)
+    ):
         return ()
     _note_intent(tables, job_id, intent)
     made = advance(tables, job_id, _EVENTS[intent])
     if made.state.is_final:
+        exit_code, error = _UNSTARTED[intent]
         tables.execute(
-            "UPDATE jobs SET ended_at = :now, exit_code = :exit_code WHERE id = :job_id",
-            {"job_id": job_id, "now": now, "exit_code": CANCELLED_EXIT},
+            "UPDATE jobs SET ended_at = :now, exit_code = :exit_code, error = :error WHERE id = :job_id",
+            {"job_id": job_id, "now": now, "exit_code": exit_code, "error": error},
         )
     return made.actions
+
+
+def _is_late(tables: Tables, job_id: int, now: float) -> bool:
+    """Return whether a pending job still cannot meet its deadline: that may have been changed since it was seen."""
+    return (
+        tables.execute(
+            "SELECT 1 FROM jobs WHERE id = :id AND deadline - coalesce(time_limit_s, 0) < :now",
+            {"id": job_id, "now": now},
+        ).fetchone()
+        is not None
+    )
 
 
 def requeue(tables: Tables, job_id: int, *, is_held: bool) -> tuple[Action, ...]:

@@ -22,7 +22,7 @@ PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout"""
 ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
   j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker, a.started_at,
-  a.started_at + j.time_limit_s AS until, l.node, l.gpus"""
+  coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus"""
 
 _FATES = {
     JobState.CONFIGURING: Fate.STARTED,
@@ -32,6 +32,7 @@ _FATES = {
     JobState.FAILED: Fate.FAILED,
     JobState.CANCELLED: Fate.FAILED,
     JobState.TIMEOUT: Fate.FAILED,
+    JobState.DEADLINE: Fate.FAILED,
 }
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--nice", help="Taken off the priority. [0]")
 @click.option("--hold", "-H", flag_value="yes", default=None, help="Queue it held, until `gpuq release`.")
 @click.option("--begin", "-b", help="Not before: now+1hour, 16:00, 2026-12-01T10:00.")
-@click.option("--deadline", help="Drop it if it cannot end by then.")
+@click.option("--deadline", help="Drop it if it cannot end by then, end it then.")
 @click.option("--dependency", "-d", help="After others: afterok:12:13,singleton; after*, see below.")
 @click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")
 @click.option("--reservation", help="Run in this reservation.")

@@ -23,7 +23,7 @@ def command(everything: bool, user: str | None, mine: bool, words: tuple[str, ..
 
     \b
     ST: PD pending, CF configuring, R running, CG completing, CD completed,
-        F failed, CA cancelled, TO timeout.
+        F failed, CA cancelled, TO timeout, DL deadline.
     TIME: how long a pending job has waited, and any other has run; - if it never did.
     A running job shows its newest loss, the step, and v (falls) or ^ (rises).
     """

@@ -22,8 +22,9 @@ SHORT_STATES = {
     "FAILED": "F",
     "CANCELLED": "CA",
     "TIMEOUT": "TO",
+    "DEADLINE": "DL",
 }
-FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"})
+FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE"})
 _WIDEST_ERROR = 100  # cells, also where nothing else is cut: `gpuq show` has the whole
 _HEADER = ("JOB", "NAME", "USER", "ST", "GPU", "TIME", "WHY / PROGRESS")
 
@@ -107,7 +108,7 @@ def comment(job: Json, cluster: Json, *, mark: str = "…") -> str:
             return ": ".join(part for part in (code, error) if part)
         case "TIMEOUT":
             return error or "time limit reached"
-        case "CANCELLED":
+        case "CANCELLED" | "DEADLINE":
             return error
         case _:
             return "  ".join(part for part in (progress(job), ", ".join(job["nodes"])) if part)

@@ -20,6 +20,7 @@ STATE_CODES = {
     JobState.FAILED: ("F", Tone.BAD),
     JobState.CANCELLED: ("CA", Tone.DIM),
     JobState.TIMEOUT: ("TO", Tone.BAD),
+    JobState.DEADLINE: ("DL", Tone.BAD),
 }
 """State to its code of at most two letters. Source: Slurm, squeue, "JOB STATE CODES"."""
 
@@ -107,7 +108,7 @@ def note(job: Job, free: Mapping[str, int] | None = None, *, width: int = 1000) 
     if job.state is JobState.CONFIGURING:
         up = sum(rank.state == "RUNNING" for rank in job.ranks)
         return f"starting, {up} of {job.workers} ranks run"
-    if job.state in (JobState.FAILED, JobState.TIMEOUT):
+    if job.state in (JobState.FAILED, JobState.TIMEOUT, JobState.DEADLINE):
         return job.error or f"exit {_or_unknown(job.exit_code)}"
     if job.progress is not None:
         return progress(job.progress)
