@@ -152,8 +152,9 @@ class Job:
     """A job as everybody sees it.
 
     `exit_code` is 0 for COMPLETED, the failed rank's own for FAILED (128 + N for a signal N), 143 for
-    CANCELLED, 124 for TIMEOUT and DEADLINE. `reason` is why it waits, DeadLine too for DEADLINE. `error` is one sentence; `error_tail` the last lines of the rank that failed
-    first. `gpu_kind` says what a slot is ("virtual GPU" where there is none).
+    CANCELLED, 124 for TIMEOUT and DEADLINE. `reason` is why it waits, DeadLine too for DEADLINE. `error` is one
+    sentence; `error_tail` the last lines of the rank that failed first. `gpu_kind` says what a
+    slot is ("virtual GPU" where there is none).
     `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
     task) and its own `array_index`. `start_at` is the start it is promised, if it is.
     `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.

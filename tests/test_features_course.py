@@ -96,6 +96,24 @@ def test_a_requeued_job_runs_again_and_a_crash_between_changes_nothing() -> None
         assert gpuqd.client.job(job)["state"] == "PENDING"
 
 
+def test_a_restart_breaks_no_promise() -> None:
+    with plain_gpuqd() as gpuqd:
+        first = gpuqd.enqueue(ENDLESS, workers=2, time_limit_s=600)
+        gpuqd.reaches(first, "RUNNING")
+        promised = gpuqd.enqueue(QUICK, workers=2, nice=50, time_limit_s=60)
+        until(lambda: gpuqd.client.job(promised)["start_at"] is not None, timeout_s=15, what="a promise")
+        before = gpuqd.client.job(promised)["start_at"]
+        better = gpuqd.enqueue(QUICK, workers=2, time_limit_s=60)
+        until(lambda: gpuqd.client.job(better)["start_at"] is not None, timeout_s=15, what="a later promise")
+        assert gpuqd.client.job(better)["start_at"] >= before + 60
+        gpuqd.kill()
+
+        gpuqd.start()
+
+        assert gpuqd.client.job(promised)["start_at"] == before
+        assert gpuqd.client.job(better)["start_at"] >= before + 60
+
+
 def test_the_top_job_goes_before_an_earlier_one(gpuqd: Gpuqd) -> None:
     first = gpuqd.enqueue(ENDLESS, workers=2)
     gpuqd.reaches(first, "RUNNING")

@@ -20,6 +20,7 @@ from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Snapshot
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.vitals import Vitals
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Scheduler:
         *,
         jobs: JobStore,
         standing: Standing,
+        promises: PromiseStore,
         clock: Clock,
         bell: Bell,
         nodes: Callable[[], tuple[NodeView, ...]],
@@ -51,6 +53,7 @@ class Scheduler:
         self._passes = (vitals or Vitals()).passes
         self._jobs = jobs
         self._standing = standing
+        self._promises = promises
         self._clock = clock
         self._bell = bell
         self._nodes = nodes
@@ -59,7 +62,7 @@ class Scheduler:
         self._started = started
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
-        self._engine = Engine(self._snapshot())
+        self._engine = Engine(replace(self._snapshot(), promises=promises.promises()))
         self._recalculated_at = self._clock.now()
         self._is_stale = False
         self._is_planned = False
@@ -204,6 +207,7 @@ class Scheduler:
         with self._passes["plan"].timed():
             decided = self._engine.plan(now)
         self._is_planned = True
+        await self._promises.keep(decided.promises)
         for job_id in decided.expired:
             await self._expire(job_id)
         if not decided.starts:

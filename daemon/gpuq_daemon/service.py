@@ -45,6 +45,7 @@ from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
@@ -132,6 +133,7 @@ class Service:
         self._scheduler = Scheduler(
             jobs=jobs,
             standing=standing,
+            promises=PromiseStore(database),
             clock=clock,
             bell=self._bell,
             nodes=self._engines.views,
