@@ -12,7 +12,7 @@ import os
 import socket
 import time
 
-from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
 if TYPE_CHECKING:
@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 else:
     Json = dict
 
-_ERRORS = {400: UsageError, 413: UsageError, 404: NotFoundError, 403: ForbiddenError}
+_ERRORS = {400: UsageError, 413: UsageError, 404: NotFoundError, 403: ForbiddenError, 507: FullError}
 _MAX_HEAD = 64 * 1024
 _BACKLOG_PAUSE_S = 0.02
+_ASK_AGAIN_S = 45.0  # a gpuqd with an engine of its own takes up to half a minute to be back
+_ASK_AGAIN_PAUSE_S = 0.1
+
+
+class UnansweredError(UnavailableError):
+    """Nobody listens: nothing was asked."""
+
+
+class BrokenOffError(UnavailableError):
+    """The connection broke before the answer: whether what was asked is done is not known."""
 
 
 def default_socket() -> str:
@@ -58,9 +68,32 @@ class Client:
         """Return one job (`models.Job`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}")
 
-    def enqueue(self, spec: Json) -> Json:
-        """Queue a `models.JobSpec` and return its job; it is durable when this returns."""
-        return self._ask("POST", "/v1/jobs", body=spec)
+    def enqueue(self, spec: Json, *, key: str | None = None) -> Json:
+        """Queue a `models.JobSpec` and return its job; it is durable when this returns.
+
+        Where the connection breaks before the answer, it is asked again, under the same `key`, so that one job comes
+        of it. Give a key to ask again yourself; it is remembered for a day.
+
+        Raises:
+            UnavailableError: gpuqd does not answer; where it may have queued the job, the sentence says so.
+        """
+        headers = f"Idempotency-Key: {os.urandom(16).hex() if key is None else key}\r\n"
+        deadline = None
+        while True:
+            try:
+                return self._ask("POST", "/v1/jobs", body=spec, headers=headers)
+            except BrokenOffError:
+                if deadline is None:
+                    deadline = time.monotonic() + _ASK_AGAIN_S
+            except UnansweredError:
+                if deadline is None:
+                    raise  # it was never asked
+            if time.monotonic() >= deadline:
+                raise UnavailableError(
+                    "gpuqd broke off before its answer and has not answered since; `gpuq queue` shows "
+                    "whether the job is queued once it is back."
+                )
+            time.sleep(_ASK_AGAIN_PAUSE_S)
 
     def why(self, job_id: int) -> Json:
         """Return why the job is where it is (`models.Why`)."""
@@ -155,12 +188,14 @@ class Client:
         """Return `{"at", "half_life_s", "is_open", "shares": [sharing.ShareRow]}`, of `account` and all below it."""
         return self._ask("GET", "/v1/shares", {"account": account})
 
-    def _ask(self, method: str, path: str, params: Json | None = None, body: Json | None = None) -> Any:
+    def _ask(
+        self, method: str, path: str, params: Json | None = None, body: Json | None = None, headers: str = ""
+    ) -> Any:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         query = "&".join(f"{k}={quote(str(v))}" for k, v in (params or {}).items() if v is not None)
         head = (
             f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"Content-Type: application/json\r\n{headers}Content-Length: {len(content)}\r\n\r\n"
         )
         status, answer = self._exchange(head.encode() + content)
         if status >= 400:
@@ -179,7 +214,7 @@ class Client:
             try:
                 _connect(connection, self.path, time.monotonic() + self.timeout_s)
             except (FileNotFoundError, ConnectionRefusedError) as error:
-                raise UnavailableError(
+                raise UnansweredError(
                     f"gpuqd does not answer at {self.path}: start it with `gpuqd start --config FILE`, "
                     "or set GPUQ_SOCKET to its socket."
                 ) from error
@@ -220,9 +255,9 @@ def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]
             length = _content_length(stream)
             answer = stream.read() if length is None else stream.read(length)
         except ConnectionResetError as error:
-            raise UnavailableError("gpuqd closed the connection; try again.") from error
+            raise BrokenOffError("gpuqd closed the connection; try again.") from error
     if len(head) < 2 or not head[1].isdigit() or (length is not None and len(answer) < length):
-        raise UnavailableError("gpuqd closed the connection before its answer was whole; try again.")
+        raise BrokenOffError("gpuqd closed the connection before its answer was whole; try again.")
     return int(head[1]), answer
 
 

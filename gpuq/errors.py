@@ -31,3 +31,7 @@ class UnavailableError(GpuqError):
     """gpuqd, or something it needs, does not answer."""
 
     exit_code = 5
+
+
+class FullError(UnavailableError):
+    """There is no room where gpuqd keeps its state: nothing was changed, and it may be asked again."""

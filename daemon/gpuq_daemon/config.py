@@ -86,6 +86,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kill_wait_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
     max_script_kib: Annotated[int, Meta(ge=1, le=16 * 1024)] = 1024
     max_pending_jobs: Annotated[int, Meta(ge=1)] = 100_000
+    min_free_mib: Annotated[int, Meta(ge=0)] = 64
+    allow_network_state: bool = False
     scheduler: SchedulerTable = SchedulerTable()
 
     @property

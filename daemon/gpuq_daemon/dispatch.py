@@ -22,6 +22,7 @@ from gpuq_daemon.config import Config
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
 from gpuq_daemon.processes import ProcessId, is_alive, send_signal
+from gpuq_daemon.shim import NO_ROOM
 from gpuq_daemon.store.attempts import ActiveAttempt
 
 logger = logging.getLogger(__name__)
@@ -137,8 +138,12 @@ class Dispatcher:
             file = os.open(place.claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return False
-        with os.fdopen(file, "w") as claim:
-            claim.write(f"{_NEVER}\n")
+        try:
+            os.write(file, f"{_NEVER}\n".encode())
+        except OSError:
+            pass  # no room for the word: a claim that is empty names nobody either
+        finally:
+            os.close(file)
         return True
 
 
@@ -162,6 +167,8 @@ def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _CLAIM_WAIT_S
     while not place.claim.exists():
         if started.poll() is not None and not place.claim.exists():
+            if started.returncode == NO_ROOM:
+                raise OSError(errno.ENOSPC, "there is no room to start the attempt", str(place.folder))
             raise LaunchError(f"its shim ended with {started.returncode} before it began")
         if time.monotonic() > deadline:
             started.kill()

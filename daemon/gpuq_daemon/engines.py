@@ -85,20 +85,25 @@ class Engines:
         """Look at every engine again and again, and start what has fallen over."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            for name, engine in self._engines.items():
-                wrong = await asyncio.to_thread(engine.health)
-                if wrong is not None:
-                    wrong = await self._repair(name, engine, wrong)
-                if wrong != self._down.get(name):
-                    self._note(name, wrong)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look at every engine once."""
+        for name, engine in self._engines.items():
+            wrong = await asyncio.to_thread(engine.health)
+            if wrong is not None:
+                wrong = await self._repair(name, engine, wrong)
+            if wrong != self._down.get(name):
+                self._note(name, wrong)
 
     async def _repair(self, name: str, engine: Engine, wrong: str) -> str | None:
-        logger.warning("the engine is not well; starting it again", extra={"partition": name, "why": wrong})
+        if name not in self._down:  # it may last: once is enough
+            logger.warning("the engine is not well; starting it again", extra={"partition": name, "why": wrong})
         try:
             await asyncio.to_thread(engine.start)
             await self._look_at_nodes(engine)
             return await asyncio.to_thread(engine.health)
-        except EngineError as error:
+        except (EngineError, OSError) as error:  # OSError: a full disk, say
             return str(error)
 
     def _note(self, name: str, wrong: str | None) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from gpuq.errors import FullError, UnavailableError
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.collectors.reports import read_reports
@@ -43,6 +44,7 @@ class Ingest:
         self._metrics = metrics
         self._place = place
         self._followers: dict[tuple[int, int], EventFileFollower] = {}
+        self._behind: dict[tuple[int, int], UnavailableError] = {}
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
         """Read what the attempt has written since the last look; return whether there was anything."""
@@ -55,21 +57,41 @@ class Ingest:
         )
         if reported.offset > attempt.reports_offset:
             await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt.partition))
-        try:
-            has_points = await asyncio.to_thread(self._points, attempt)
-        except Exception:  # whatever is wrong with points must not hold up the job's end, and with it its GPUs
-            logger.exception("points were not taken in", extra={"job_id": attempt.job_id})
-            has_points = False
+        has_points = await self._take_points(attempt)
         return has_points or reported.offset > attempt.reports_offset
 
+    async def _take_points(self, attempt: ActiveAttempt) -> bool:
+        """Whatever is wrong with points must not hold up the job's end, and with it its GPUs."""
+        key = (attempt.job_id, attempt.number)
+        try:
+            has_points = await asyncio.to_thread(self._points, attempt)
+        except UnavailableError as error:
+            if key not in self._behind or str(error) != str(self._behind[key]):
+                logger.warning("points were not taken in", extra={"job_id": attempt.job_id, "error": str(error)})
+            self._behind[key] = error
+        except Exception:
+            logger.exception("points were not taken in", extra={"job_id": attempt.job_id})
+        else:
+            self._behind.pop(key, None)
+            return has_points
+        return False
+
     async def drain(self, attempt: ActiveAttempt) -> None:
-        """Take in everything up to the ends of the files; for an attempt that writes no more."""
+        """Take in everything up to the ends of the files; for an attempt that writes no more.
+
+        Raises:
+            FullError: there is no room for it now. Nothing is started without room, so that the GPUs may wait for it.
+        """
         while await self.take_in(self._jobs.active_attempt(attempt.job_id)):
             pass
+        behind = self._behind.get((attempt.job_id, attempt.number))
+        if isinstance(behind, FullError):
+            raise behind
 
     def forget(self, attempt: ActiveAttempt) -> None:
         """Close what was kept open for the attempt."""
         self._followers.pop((attempt.job_id, attempt.number), None)
+        self._behind.pop((attempt.job_id, attempt.number), None)
 
     def _on_known_nodes(self, reported: Reported, partition: str) -> Reported:
         """Return the report without nodes that are none: what a job says must not make GPUs seem free."""

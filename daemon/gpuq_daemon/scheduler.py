@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
+from gpuq.errors import UnavailableError
 from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 30.0
 _LEAST_PAUSE_S = 0.05
+_RETRY_S = 1.0
 
 
 class Scheduler:
@@ -183,12 +185,20 @@ class Scheduler:
 
     async def run(self) -> None:
         """Make a pass whenever woken, for ever."""
+        told = ""
         while True:
             try:
                 await self.pass_once()
-            except Exception:
-                logger.exception("the scheduling pass failed; the next one begins anew")
+                told = ""
+            except Exception as error:
+                if not isinstance(error, UnavailableError):
+                    logger.exception("the scheduling pass failed; the next one begins anew")
+                elif str(error) != told:  # a full disk, say: it passes, and may last
+                    logger.warning("a scheduling pass has to wait", extra={"error": str(error)})
+                told = str(error)
                 self._is_stale = True
+                await asyncio.sleep(_RETRY_S)
+                self.wake()
             await asyncio.sleep(_LEAST_PAUSE_S)  # a burst of changes is one pass
             try:
                 await asyncio.wait_for(self._woken.wait(), min(_LONGEST_PAUSE_S, self._every_s()))
@@ -198,6 +208,8 @@ class Scheduler:
     async def pass_once(self) -> None:
         """Plan once, commit the starts, and hand each on to be launched."""
         self._woken.clear()
+        if self._is_stale:
+            self._catch_up()
         self._refresh()
         now = self._clock.now()
         if now - self._recalculated_at >= self._every_s():
@@ -226,6 +238,13 @@ class Scheduler:
         if len(began) < len(decided.starts):
             self._is_stale = True  # some were cancelled while the plan was made
         self.wake()  # the others' reasons are to be found with these starts in place
+
+    def _catch_up(self) -> None:
+        """Hand on starts that were committed, but of which a pass that failed has told nobody."""
+        for job in self._jobs.active():
+            if job.job_id not in self._held:
+                self._held[job.job_id] = job
+                self._started(job.job_id)
 
     async def _expire(self, job_id: int) -> None:
         logger.info("missed its deadline", extra={"job_id": job_id})

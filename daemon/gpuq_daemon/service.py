@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -16,11 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 from gpuq import __version__
 from gpuq.diagnosis import Diagnosis
-from gpuq.errors import UsageError
+from gpuq.errors import UnavailableError
 from gpuq.models import Cluster
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
@@ -40,7 +38,9 @@ from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.reload import Reloader
 from gpuq_daemon.scheduler import Scheduler
+from gpuq_daemon.space import shortage
 from gpuq_daemon.standing import Standing
+from gpuq_daemon.state_folder import held
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
@@ -52,6 +52,7 @@ from gpuq_daemon.watch import Watch
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_SPACE_EVERY_S = 2.0
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
@@ -83,8 +84,7 @@ async def serve(config: Config, *, file: Path | None = None, ready: Callable[[],
     """
     os.umask(0o077)
     _allow_many_files()
-    _make_private(config.state)
-    with _locked(config.state / "gpuqd.lock"):
+    with held(config):
         clock = WallClock()
         vitals = Vitals(clock.now())
         database = Database(config.state / "state.db", "state", vitals=vitals)
@@ -137,7 +137,7 @@ class Service:
             clock=clock,
             bell=self._bell,
             nodes=self._engines.views,
-            down=self._engines.down,
+            down=self._down,
             new_token=lambda: secrets.token_hex(8),
             started=self._look_after,
             recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
@@ -213,6 +213,7 @@ class Service:
                     self._engines.watch(),
                     Pulse(self._vitals).run(),
                     self._notifier.keep(self._status, self._writer_answers),
+                    self._watch_space(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
@@ -284,14 +285,37 @@ class Service:
     async def _course(self, job_id: int) -> None:
         """Run the attempt's course; an error of our own is logged and the course taken up again."""
         try:
+            told = ""
             while True:
                 try:
                     return await self._watch.run(job_id)
+                except (UnavailableError, OSError) as error:  # a full disk, say: it passes, and may last
+                    if str(error) != told:
+                        logger.warning("a course has to wait", extra={"job_id": job_id, "error": str(error)})
+                    told = str(error)
                 except Exception:
                     logger.exception("a course broke off; it is taken up again", extra={"job_id": job_id})
                 await asyncio.sleep(_RETRY_S)
         finally:
             del self._courses[job_id]
+
+    def _down(self) -> Mapping[str, str]:
+        """Return the partitions that start nothing now, with the reason: a dead engine, or no room on the disk."""
+        short = shortage(self._config.state, self._config.min_free_mib)
+        return self._engines.down() if short is None else dict.fromkeys(self._config.partition, short)
+
+    async def _watch_space(self) -> None:
+        """Look again and again whether there is room, and let the scheduler know when that changes."""
+        before = None
+        while True:
+            short = shortage(self._config.state, self._config.min_free_mib)
+            if (short is None) != (before is None):
+                said = "there is room again" if short is None else "nothing is queued or started"
+                logger.warning(said, extra={"why": short})
+                self._scheduler.wake()
+                self._bell.ring()
+            before = short
+            await asyncio.sleep(_SPACE_EVERY_S)
 
     def _engines_changed(self) -> None:
         self._scheduler.rules_changed()
@@ -312,7 +336,7 @@ class Service:
         taken = Counter[str]()
         for job in active:
             taken.update(job.gpus_by_node)
-        down = self._engines.down()
+        down = self._down()
         nodes = tuple(
             replace(
                 node,
@@ -343,42 +367,7 @@ def _removed_at_end(path: Path) -> Generator[None]:
                 path.unlink()
 
 
-def _make_private(folder: Path) -> None:
-    """Make the state folder; one that is there must be this user's own, and closed to others' changes."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        there = folder.stat()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Cannot use the state folder {str(folder)!a}: {error}.") from error
-    if there.st_uid != os.getuid() or there.st_mode & 0o022:
-        raise UsageError(f"Others can write to the state folder {folder}: name one of gpuqd's own.")
-
-
 def _allow_many_files() -> None:
     """Raise the limit on open files as far as this process may: every waiting client holds one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold the state for this process alone; the kernel lets go when it ends, however it ends."""
-    file: TextIO
-    try:
-        file = path.open("a+")
-    except OSError as error:
-        raise UsageError(f"Cannot lock the state with {path}: {error.strerror}.") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            pid = file.read(32).strip() or "unknown"
-            raise UsageError(
-                f"Another gpuqd (pid {pid}) uses the state in {path.parent}: "
-                "stop it, or give this one a state_dir of its own."
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield

@@ -4,6 +4,7 @@ Run as `python -I -S shim.py launch.json` in a session of its own, with nothing 
 that it starts in milliseconds and outlives the daemon. Next to launch.json it makes:
 
 - `claim`: "pid start_time boot_id", before anything is started; where it exists already, nothing is started (exit 3).
+  Where there is no room for it, or for what has to be written later, nothing is started either (exit 4).
 - `exit.json`: `{"exit_code", "signal", "ended_at"}` once nothing of the attempt is left below the shim. Of
   `exit_code` and `signal` one is null, as the command ended by itself or by a signal; 127 is "not started".
 
@@ -16,6 +17,7 @@ Source: prctl(2) PR_SET_CHILD_SUBREAPER; the shims of containerd and slurmstepd.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -24,9 +26,13 @@ import time
 
 PR_SET_CHILD_SUBREAPER = 36
 ALREADY_CLAIMED = 3
+NO_ROOM = 4
 _NOT_STARTED = 127
 _DEFAULT_GRACE_S = 2.0
 _TERMINATIONS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_RESERVED = 4096  # bytes, a block: more than any end takes
+_ROOM_PAUSE_S = 1.0
 _WATCHED = (*_TERMINATIONS, signal.SIGCHLD)
 
 
@@ -36,14 +42,26 @@ def main(path: str) -> int:
     folder = os.path.dirname(os.path.abspath(path))
     with open(path, encoding="utf-8") as stream:
         launch = json.load(stream)
-    if not claim(folder):
+    if os.path.exists(os.path.join(folder, "claim")):
         return ALREADY_CLAIMED
-    become_subreaper()
     output = os.path.join(folder, launch.get("output", "driver.log"))
-    pid = start(launch["argv"], launch["env"], launch["cwd"], output)
+    draft = os.path.join(folder, f".exit.{os.getpid()}")
+    try:
+        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _write_synced(draft, " " * _RESERVED)
+        if not claim(folder):
+            os.unlink(draft)
+            return ALREADY_CLAIMED
+    except OSError as error:
+        _take_away(draft)
+        if error.errno in _FULL:
+            return NO_ROOM
+        raise
+    become_subreaper()
+    pid = start(launch["argv"], launch["env"], launch["cwd"], log)
     code, number = (_NOT_STARTED, None) if pid is None else lead(pid, launch.get("grace_s", _DEFAULT_GRACE_S))
     ended = {"exit_code": code, "signal": number, "ended_at": time.time()}
-    write_whole(os.path.join(folder, "exit.json"), json.dumps(ended) + "\n")
+    write_whole(os.path.join(folder, "exit.json"), json.dumps(ended) + "\n", draft)
     return 0
 
 
@@ -53,13 +71,13 @@ def claim(folder: str) -> bool:
     draft = os.path.join(folder, f".claim.{pid}")
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
-    _write_synced(draft, f"{pid} {_stat_fields(pid)[19]} {boot}\n")
     try:
+        _write_synced(draft, f"{pid} {_stat_fields(pid)[19]} {boot}\n")
         os.link(draft, os.path.join(folder, "claim"))  # unlike a rename, this fails where the name exists
     except FileExistsError:
         return False
     finally:
-        os.unlink(draft)
+        _take_away(draft)
     _sync_folder(folder)
     return True
 
@@ -70,9 +88,8 @@ def become_subreaper() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
 
 
-def start(argv: list[str], env: dict[str, str], cwd: str, output: str) -> int | None:
-    """Start the command in its own process group; return its pid, or None with the reason in `output`."""
-    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def start(argv: list[str], env: dict[str, str], cwd: str, log: int) -> int | None:
+    """Start the command in its own process group; return its pid, or None with the reason in `log`."""
     try:
         os.chdir(cwd)
         return os.posix_spawn(
@@ -139,11 +156,20 @@ def kill_tree(number: int) -> None:
             continue
 
 
-def write_whole(path: str, text: str) -> None:
-    """Write a file that readers see complete or not at all, also after a power cut."""
-    draft = f"{path}.draft"
-    _write_synced(draft, text)
-    os.replace(draft, path)
+def write_whole(path: str, text: str, draft: str) -> None:
+    """Write a file that readers see complete or not at all, also after a power cut.
+
+    `draft` is a file that has the room for it already, so that a disk that is full by now does not matter.
+    """
+    while True:
+        try:
+            _write_synced(draft, text)
+            os.replace(draft, path)
+            break
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+        time.sleep(_ROOM_PAUSE_S)
     _sync_folder(os.path.dirname(path))
 
 
@@ -170,12 +196,24 @@ def _stat_fields(pid: int) -> list[str]:
 
 
 def _write_synced(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """Write a file in the place of what it held: the room that it has is not given back before."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, text.encode())
+        data = text.encode()
+        written = 0
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+        os.ftruncate(descriptor, len(data))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _take_away(path: str) -> None:
+    try:  # noqa: SIM105 - contextlib would cost start-up time
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def _sync_folder(folder: str) -> None:

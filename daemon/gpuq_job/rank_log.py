@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 _TAIL_BYTES = 64 * 1024
 _MAX_LINE = 1000
@@ -19,20 +21,42 @@ def printed_to(path: Path) -> Generator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     _flush()
-    before = os.dup(1), os.dup(2)
+    before, streams = (os.dup(1), os.dup(2)), (sys.stdout, sys.stderr)
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
-        for stream in (sys.stdout, sys.stderr):
+        for stream in streams:  # who has kept one of them goes on with it
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        sys.stdout, sys.stderr = _printing_to(1), _printing_to(2)
         yield
     finally:
         _flush()
+        sys.stdout, sys.stderr = streams
         for saved, number in zip(before, (1, 2), strict=True):
             os.dup2(saved, number)
             os.close(saved)
         os.close(log)
+
+
+class _Lenient(io.FileIO):
+    """A file whose disk may be full: what has no room is dropped, for no training shall end over its own log."""
+
+    def write(self, data: Any) -> int:
+        """Write what there is room for and say that it was all."""
+        size = len(data)
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return size
+
+
+def _printing_to(number: int) -> io.TextIOWrapper:
+    raw = _Lenient(number, "w", closefd=False)
+    buffered = io.BufferedWriter(raw)
+    return io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def tail(path: Path, lines: int = 20) -> list[str]:

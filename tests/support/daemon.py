@@ -116,12 +116,15 @@ def short_folder() -> Generator[Path]:
 
 
 @contextlib.contextmanager
-def plain_gpuqd() -> Generator[Gpuqd]:
-    """Give a running gpuqd with two nodes of one GPU and no Spark."""
-    with short_folder() as folder:
+def plain_gpuqd(*, more: str = "", within: Path | None = None) -> Generator[Gpuqd]:
+    """Give a running gpuqd with two nodes of one GPU and no Spark; `more` lines for its configuration.
+
+    Its state is in a folder of its own, or in the folder `within`.
+    """
+    with contextlib.nullcontext(within) if within is not None else short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
-            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n{more}'
             '[partition.plain]\nengine = "embedded"\n'
         )
         with _ended(Gpuqd(folder, config, [sys.executable, "-c", _PLAIN, str(config)])) as daemon:

@@ -12,25 +12,30 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+import gpuq_job
 from gpuq.models import Node
 from gpuq_daemon.backends.base import Attempt, Command
 from gpuq_daemon.backends.leftovers import warn_marked
 from gpuq_daemon.processes import marked, send_signal
 
 _DRIVER = """
-import importlib.util, json, os, sys, time
+import importlib.util, os, pathlib, sys
 folder, script, workers, args = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
 
+sys.path.append(os.environ["GPUQ_JOB_PATH"])
+from gpuq_job.rank_log import printed_to
+from gpuq_job.reports import Reports
+reports = Reports(os.path.join(folder, "reports.jsonl"))
+
 def report(**said):
-    with open(os.path.join(folder, "reports.jsonl"), "a") as file:
-        file.write(json.dumps({"t": time.time(), **said}) + chr(10))
+    reports.add(said)
 
 report(kind="application", application_id="plain-" + os.environ["GPUQ_ATTEMPT"], driver_pid=os.getpid())
 for rank in range(workers):
     report(kind="rank", rank=rank, role="chief" if rank == 0 else "worker", host="127.0.0.1", state="RUNNING",
            pid=os.getpid(), node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)])
-log = open(os.path.join(folder, "logs", "rank-0.log"), "a", buffering=1)
-sys.stdout = log
+printed = printed_to(pathlib.Path(folder, "logs", "rank-0.log"))
+printed.__enter__()
 os.environ["GPUQ_LOG_DIR"] = os.path.join(folder, "events", "rank-0")
 os.makedirs(os.environ["GPUQ_LOG_DIR"], exist_ok=True)
 spec = importlib.util.spec_from_file_location("job", script)
@@ -86,7 +91,11 @@ class PlainEngine:
         words = (str(attempt.folder), str(attempt.script), str(attempt.workers), *attempt.args)
         return Command(
             argv=(sys.executable, "-I", "-S", "-c", _DRIVER, *words),
-            env={"GPUQ_ATTEMPT": attempt.token, "PATH": os.environ["PATH"]},
+            env={
+                "GPUQ_ATTEMPT": attempt.token,
+                "PATH": os.environ["PATH"],
+                "GPUQ_JOB_PATH": str(Path(gpuq_job.__file__).parent.parent),
+            },
             cwd=Path(attempt.folder),
         )
 

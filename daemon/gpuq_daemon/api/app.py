@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
-from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq_daemon.api import (
     accounts,
     changes,
@@ -35,6 +35,7 @@ _STATUS: dict[type[GpuqError], int] = {
     UsageError: 400,
     ForbiddenError: 403,
     NotFoundError: 404,
+    FullError: 507,
     UnavailableError: 503,
     checkpoints.DamagedCheckpointError: 422,
 }
@@ -151,4 +152,5 @@ _TITLES = {
     422: "Cannot be read",
     500: "Internal error",
     503: "Unavailable",
+    507: "Insufficient storage",
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, post
+from litestar.params import Parameter
 
 from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, Why
@@ -15,9 +16,11 @@ from gpuq.text import clean, fit
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import admitted, check_queue
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.keys import KEY, key_of
 from gpuq_daemon.api.peer import owner
 from gpuq_daemon.policy.admission import gang_of
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
+from gpuq_daemon.space import refuse_if_short
 from gpuq_daemon.store.jobs import as_job
 
 _KNOWN = frozenset(field.name for field in fields(JobSpec))
@@ -25,15 +28,36 @@ _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @post("/v1/jobs")
-async def enqueue(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Job:
-    """Queue a job, or an array of which the first task is returned; it is durable when this is answered."""
+async def enqueue(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    data: JobSpec,
+    idempotency_key: Annotated[
+        str | None,
+        Parameter(
+            header="Idempotency-Key", pattern=KEY, description="A request that is sent again queues no second job."
+        ),
+    ] = None,
+) -> Job:
+    """Queue a job, or an array of which the first task is returned; it is durable when this is answered.
+
+    Sent again with the same `Idempotency-Key` within a day, it returns the job that was queued then, as it is now.
+    """
     _refuse_unknown(await request.body())
-    asked = await admitted(desk, owner(request), data)
-    now = desk.clock.now()
-    ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked))
-    desk.submitted(ids)
-    desk.bell.ring()
-    return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
+    who = owner(request)
+    key = key_of(who, idempotency_key, data)
+    if key is None or (before := desk.jobs.queued_with(key)) is None:
+        refuse_if_short(desk.config.state, desk.config.min_free_mib)
+        asked = await admitted(desk, who, data)
+        now = desk.clock.now()
+        ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked), key=key)
+        if ids:
+            desk.submitted(ids)
+            desk.bell.ring()
+            return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
+        before = None if key is None else desk.jobs.queued_with(key)  # the same request was quicker on another way
+    assert before is not None
+    return views.whole(desk, desk.jobs.job(before))
 
 
 @post("/v1/jobs/test", status_code=200)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -16,12 +18,15 @@ from typing import Any, Literal, TypeVar
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
-from gpuq.errors import UnavailableError
-from gpuq_daemon.store.opening import readable
+from gpuq.errors import FullError, UnavailableError
+from gpuq_daemon.store.opening import complaint, readable, told
 from gpuq_daemon.vitals import Vitals
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Write = Callable[[sqlite_utils.Database], Any]
+LOCK_WAIT_S = 20.0  # for another program that keeps the file locked
 _MOST_IN_A_COMMIT = 512
 
 
@@ -55,6 +60,7 @@ class Database:
             self._writer = self._open()
             _migrations(schema).apply(self._writer)
             self._reader = self._open()
+        self._failure: UnavailableError | None = None
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"write {path.name}", daemon=True)
         self._thread.start()
@@ -62,8 +68,11 @@ class Database:
     async def write(self, write: Callable[[sqlite_utils.Database], T]) -> T:
         """Run `write` in a transaction and return its answer once that is durable.
 
+        `write` may be run again where others that were to be committed with it were in its way.
+
         Raises:
-            UnavailableError: the transaction could not be committed (a full disk, say); nothing of it stands.
+            FullError: there is no room for it; nothing of it stands.
+            UnavailableError: the transaction could not be committed; nothing of it stands.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -71,8 +80,12 @@ class Database:
         return await future
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return what is committed as dictionaries; for the event loop's thread, and short questions."""
-        with self._queries.timed() as timed:
+        """Return what is committed as dictionaries; for the event loop's thread, and short questions.
+
+        Raises:
+            UnavailableError: the file cannot be read.
+        """
+        with told(self.path), self._queries.timed() as timed:
             cursor = self._reader.execute(sql, params or {})
             names = [column[0] for column in cursor.description]
             found = [dict(zip(names, row, strict=True)) for row in cursor]
@@ -80,8 +93,13 @@ class Database:
         return found
 
     def tuples(self, sql: str, params: dict[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
-        """Go through what is committed, one row at a time; for answers of very many rows."""
-        yield from self._reader.execute(sql, params or {})
+        """Go through what is committed, one row at a time; for answers of very many rows.
+
+        Raises:
+            UnavailableError: the file cannot be read.
+        """
+        with told(self.path):
+            yield from self._reader.execute(sql, params or {})
 
     def close(self) -> None:
         """Commit what is queued, then close the file."""
@@ -91,7 +109,7 @@ class Database:
         self._writer.close()
 
     def _open(self) -> sqlite_utils.Database:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT_S)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -115,28 +133,54 @@ class Database:
                 return
 
     def _commit(self, batch: list[_Request]) -> None:
+        """Commit writes together; what one of them has no room for must not keep the others from being written."""
+        answers = self._together(batch)
+        if answers is None and len(batch) > 1 and isinstance(self._failure, FullError):
+            for request in batch:
+                self._commit([request])
+            return
+        if answers is None:
+            answers = [(request, None, self._failure) for request in batch]
+        for loop in {request.loop for request in batch}:
+            with contextlib.suppress(RuntimeError):  # the loop of who asked is closed
+                loop.call_soon_threadsafe(_deliver, [one for one in answers if one[0].loop is loop])
+
+    def _together(self, batch: list[_Request]) -> list[tuple[_Request, Any, BaseException | None]] | None:
+        """Return the answers of writes once they are durable; None, with `_failure`, if nothing of them stands."""
         connection = self._writer.conn
         try:
             connection.execute("BEGIN IMMEDIATE")
             answers = [(request, *self._attempt(request)) for request in batch]
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            self._failure = complaint(self.path, error) or UnavailableError(
+                f"The state in {self.path} cannot be written: {error}. Nothing was changed."
+            )
+            self._failure.__cause__ = error
+            self._roll_back()
+            return None
+        return answers
+
+    def _roll_back(self) -> None:
+        """Leave the transaction, by a new connection if need be: SQLite may have left it already, or be unable to."""
+        connection = self._writer.conn
+        try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            failure = UnavailableError(f"The state in {self.path} cannot be written: {error}. Nothing was changed.")
-            failure.__cause__ = error
-            answers = [(request, None, failure) for request in batch]
-        for loop in {request.loop for request in batch}:
-            loop.call_soon_threadsafe(_deliver, [one for one in answers if one[0].loop is loop])
+        except sqlite3.Error:
+            logger.exception("the database is opened anew", extra={"path": str(self.path)})
+            with contextlib.suppress(sqlite3.Error):  # not even that: the next write tries again
+                self._writer = self._open()
+                connection.close()
 
     def _attempt(self, request: _Request) -> tuple[Any, BaseException | None]:
         connection = self._writer.conn
         connection.execute("SAVEPOINT write")
         try:
             answer = request.write(self._writer)
-        except sqlite3.OperationalError:
-            raise  # the file, not the question: the whole batch fails
         except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or _is_of_the_file(self.path, error):
+                raise  # the file, not the question: the whole batch fails
             connection.execute("ROLLBACK TO write")
             connection.execute("RELEASE write")
             return None, error
@@ -148,6 +192,10 @@ def _name(write: Write) -> str:
     """Return what a write is called: its function's name, also of one with arguments bound."""
     function = write.func if isinstance(write, partial) else write
     return getattr(function, "__qualname__", "?")
+
+
+def _is_of_the_file(path: Path, error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and complaint(path, error) is not None
 
 
 def _deliver(answers: list[tuple[_Request, Any, BaseException | None]]) -> None:

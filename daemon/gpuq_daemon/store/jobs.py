@@ -18,6 +18,7 @@ from gpuq_daemon.store.job_changes import as_job as as_job
 from gpuq_daemon.store.job_changes import insert, understood, update
 from gpuq_daemon.store.job_questions import JobQuestions
 from gpuq_daemon.store.queued import QueueCounts
+from gpuq_daemon.store.request_keys import RequestKey, job_of_key, queued_before, remember
 
 Admit = Callable[[QueueCounts], None]
 
@@ -25,21 +26,37 @@ Admit = Callable[[QueueCounts], None]
 class JobStore(JobQuestions):
     """The queue. Questions are answered from what is committed; changes are durable when they return."""
 
-    async def add_all(self, request: Request, *, now: float, admit: Admit | None = None) -> range:
+    async def add_all(
+        self, request: Request, *, now: float, admit: Admit | None = None, key: RequestKey | None = None
+    ) -> range:
         """Queue a job, or all tasks of an array, and return their ids: consecutive, the tasks by index.
 
         `admit` gets the counts of pending jobs, within the same transaction, and raises what stands against more.
+        With a `key` that has queued before, nothing is queued and no id returned.
 
         Raises:
-            UsageError: the job depends on one that is not there. Nothing is queued.
+            UsageError: the job depends on one that is not there, or the key is another request's. Nothing is queued.
         """
 
         def write(tables: Tables) -> range:
+            if key is not None and queued_before(tables, key) is not None:
+                return range(0)
             if admit is not None:
                 admit(QueueCounts(tables))
-            return insert(tables, request, now)
+            ids = insert(tables, request, now)
+            if key is not None:
+                remember(tables, key, ids[0], now)
+            return ids
 
         return await self._db.write(write)
+
+    def queued_with(self, key: RequestKey) -> int | None:
+        """Return the job, of an array the first, that a request with this key has queued; None if it is new.
+
+        Raises:
+            UsageError: the key was given to another request.
+        """
+        return job_of_key(self._db, key)
 
     async def start(
         self, starts: Sequence[tuple[Start, str]], *, now: float, gpus_of: Mapping[str, int] | None = None

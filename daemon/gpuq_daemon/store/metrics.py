@@ -15,7 +15,7 @@ from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
-from gpuq_daemon.store.opening import readable
+from gpuq_daemon.store.opening import readable, told
 from gpuq_daemon.vitals import Vitals
 
 MAX_HISTOGRAMS = 200
@@ -34,6 +34,7 @@ class MetricsStore:
         """Open `path`, made if missing, and bring its tables up to date."""
         measured = vitals or Vitals()
         self._commits, self._queries = measured.commits["metrics.db"], measured.queries["metrics.db"]
+        self._path = path
         with readable(path):
             self._writer, self._writing = _open(path), Lock()
             _migrate(self._writer)
@@ -51,6 +52,10 @@ class MetricsStore:
 
         Returns False, with nothing changed, if the files do not stand where the batch begins: it is stored
         already, or another reader was quicker. Begin anew from `positions`.
+
+        Raises:
+            FullError: there is no room for it; nothing of it is stored.
+            UnavailableError: the file cannot be written.
         """
         with self._transaction() as db:
             if not rows.continues(db, batch):
@@ -160,19 +165,20 @@ class MetricsStore:
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._writing, self._commits.timed():
+        with self._writing, told(self._path), self._commits.timed():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # a full disk ends it by itself
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     @contextmanager
     def _snapshot(self) -> Generator[sqlite3.Connection]:
         """Let several questions see the same state of the file."""
-        with self._reading, self._queries.timed():
+        with self._reading, told(self._path), self._queries.timed():
             self._reader.execute("BEGIN")
             try:
                 yield self._reader
