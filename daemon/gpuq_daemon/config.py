@@ -88,6 +88,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_pending_jobs: Annotated[int, Meta(ge=1)] = 100_000
     min_free_mib: Annotated[int, Meta(ge=0)] = 64
     allow_network_state: bool = False
+    log_format: Literal["auto", "text", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     scheduler: SchedulerTable = SchedulerTable()
 
     @property

@@ -33,7 +33,7 @@ def serve(config_file: Path) -> None:
     from gpuq_daemon.config import load
 
     config = load(config_file)
-    logs.set_up()
+    logs.set_up(config.log_format, config.log_level)
 
     def ready() -> None:
         print(f"gpuqd {__version__} serves {config.cluster_name} at {config.socket_path}", flush=True)

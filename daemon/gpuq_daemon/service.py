@@ -20,6 +20,7 @@ from gpuq import __version__
 from gpuq.diagnosis import Diagnosis
 from gpuq.errors import UnavailableError
 from gpuq.models import Cluster
+from gpuq_daemon import logs
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.server import Server, listen, make_server
@@ -267,6 +268,7 @@ class Service:
         self._notifier.tell(READY=1, STATUS=self._status())
 
     def _settings_changed(self) -> None:
+        logs.set_level(self._config.log_level)
         self._gpu_types.update({name: partition.gpu_type for name, partition in self._config.partition.items()})
         self._scheduler.rules_changed()
         self._bell.ring()
