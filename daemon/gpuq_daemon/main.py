@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def reload(config_file: Path) -> None:
         print(f"{clean(one['key'])}: {old} -> {new}{'' if one['is_live'] else '  (needs a restart)'}")
     if not changes:
         print("Nothing has changed.")
+
+
+@cli.command()
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings.")
+def check(config_file: Path, as_json: bool) -> None:
+    """Say whether configuration and machine can run the daemon, and what to do; exit code 1 if not."""
+    from gpuq_daemon import check as checks
+
+    found = checks.check(config_file, os.environ)
+    print(checks.as_json(found) if as_json else "\n".join(checks.lines(found)))
+    sys.exit(any(one.level is checks.Level.FAIL for one in found))
 
 
 @cli.command()
