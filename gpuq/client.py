@@ -16,7 +16,10 @@ from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, Una
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import IO, Any
+
+    from gpuq.stream import Stream
 
     Json = dict[str, Any]  # the API's border: JSON as it came
 else:
@@ -62,7 +65,41 @@ class Client:
 
     def jobs(self, *, everything: bool = False, user: str | None = None) -> list[Json]:
         """Return jobs by id (`models.Job`): those not ended, or `everything` that is kept."""
-        return self._ask("GET", "/v1/jobs", {"all": "true" if everything else None, "user": user})["jobs"]
+        return self.job_list(everything=everything, user=user)["jobs"]
+
+    def job_list(
+        self,
+        *,
+        everything: bool = False,
+        user: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Json:
+        """Return `{"jobs", "seq", "is_whole", "removed", "next_cursor"}`.
+
+        With the `seq` of an earlier answer as `since`, only what changed (all again if `is_whole`); with `limit`
+        a page by id, and with its `next_cursor` as `cursor` the next.
+        """
+        params = {"all": "true" if everything else None, "user": user, "since": since, "limit": limit, "cursor": cursor}
+        return self._ask("GET", "/v1/jobs", params)
+
+    def stream(
+        self, *, job_ids: Sequence[int] = (), user: str | None = None, last: str | None = None, heartbeat_s: float = 15
+    ) -> Stream:
+        """Open the stream of changes, of some jobs or one user's only, after the event with the id `last`.
+
+        Raises:
+            UnavailableError: gpuqd does not answer.
+        """
+        from gpuq.stream import Stream
+
+        params: list[tuple[str, object]] = [("job", job_id) for job_id in job_ids]
+        params += [("user", user)] if user is not None else []
+        target = f"/v1/events?{_query([*params, ('heartbeat_s', heartbeat_s)])}"
+        head = {"Accept": "text/event-stream"} if last is None else {"Last-Event-ID": last}
+        connection = self._connected(timeout_s=2 * heartbeat_s + 5)
+        return Stream(connection, target, head)
 
     def job(self, job_id: int) -> Json:
         """Return one job (`models.Job`)."""
@@ -192,14 +229,14 @@ class Client:
         self, method: str, path: str, params: Json | None = None, body: Json | None = None, headers: str = ""
     ) -> Any:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        query = "&".join(f"{k}={quote(str(v))}" for k, v in (params or {}).items() if v is not None)
+        query = _query([(k, v) for k, v in (params or {}).items() if v is not None])
         head = (
             f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\n{headers}Content-Length: {len(content)}\r\n\r\n"
         )
         status, answer = self._exchange(head.encode() + content)
         if status >= 400:
-            raise _error(status, answer)
+            raise error_of(status, answer)
         try:
             return json.loads(answer)
         except ValueError as error:
@@ -208,29 +245,38 @@ class Client:
             ) from error
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        with self._connected(timeout_s=self.timeout_s) as connection:
+            try:
+                return _read_answer(connection, request)
+            except TimeoutError as error:
+                raise self._silent(self.timeout_s) from error
+
+    def _connected(self, *, timeout_s: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(self.timeout_s)
-            try:
-                _connect(connection, self.path, time.monotonic() + self.timeout_s)
-            except (FileNotFoundError, ConnectionRefusedError) as error:
-                raise UnansweredError(
-                    f"gpuqd does not answer at {self.path}: start it with `gpuqd start --config FILE`, "
-                    "or set GPUQ_SOCKET to its socket."
-                ) from error
-            except PermissionError as error:
-                raise ForbiddenError(
-                    f"You may not talk to the gpuqd at {self.path}: it serves another user."
-                ) from error
-            except OSError as error:
-                raise UnavailableError(f"Cannot reach gpuqd at {self.path}: {error.strerror or error}.") from error
-            return _read_answer(connection, request)
-        except TimeoutError as error:
-            raise UnavailableError(
-                f"gpuqd at {self.path} did not answer within {self.timeout_s:g} s; try again."
-            ) from error
-        finally:
+            connection.settimeout(timeout_s)
+            _connect(connection, self.path, time.monotonic() + timeout_s)
+        except BaseException as error:
             connection.close()
+            raise self._unreachable(error, timeout_s) from error
+        return connection
+
+    def _unreachable(self, error: BaseException, timeout_s: float) -> BaseException:
+        if isinstance(error, TimeoutError):
+            return self._silent(timeout_s)
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            return UnansweredError(
+                f"gpuqd does not answer at {self.path}: start it with `gpuqd start --config FILE`, "
+                "or set GPUQ_SOCKET to its socket."
+            )
+        if isinstance(error, PermissionError):
+            return ForbiddenError(f"You may not talk to the gpuqd at {self.path}: it serves another user.")
+        if isinstance(error, OSError):
+            return UnavailableError(f"Cannot reach gpuqd at {self.path}: {error.strerror or error}.")
+        return error
+
+    def _silent(self, timeout_s: float) -> UnavailableError:
+        return UnavailableError(f"gpuqd at {self.path} did not answer within {timeout_s:g} s; try again.")
 
 
 def _connect(connection: socket.socket, path: str, deadline: float) -> None:
@@ -271,7 +317,11 @@ def _content_length(stream: IO[bytes]) -> int | None:
     return length
 
 
-def _error(status: int, answer: bytes) -> GpuqError:
+def _query(params: list[tuple[str, object]]) -> str:
+    return "&".join(f"{name}={quote(str(value))}" for name, value in params)
+
+
+def error_of(status: int, answer: bytes) -> GpuqError:
     """Return the error that a problem document (RFC 9457) stands for."""
     try:
         detail = json.loads(answer)["detail"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 
 class Bell:
     """Wakes everyone who waits, as often as it is rung. Silent for ever once closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[Sequence[int]], None] = lambda _: None) -> None:
+        """`heard` is told at each ring which jobs have changed."""
+        self._heard = heard
         self._waiting: asyncio.Event = asyncio.Event()
         self.is_closed = False
 
-    def ring(self) -> None:
-        """Wake everyone who waits now."""
+    def ring(self, *job_ids: int) -> None:
+        """Wake everyone who waits now: these jobs have changed, come or gone."""
+        self._heard(job_ids)
         waiting, self._waiting = self._waiting, asyncio.Event()
         waiting.set()
 

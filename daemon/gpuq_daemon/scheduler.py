@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -50,6 +50,8 @@ class Scheduler:
         new_token: Callable[[], str],
         started: Callable[[int], None],
         recalculate_every_s: Callable[[], float],
+        passed: Callable[[], None],
+        recalculated: Callable[[float], None],
         vitals: Vitals | None = None,
     ) -> None:
         self._passes = (vitals or Vitals()).passes
@@ -62,6 +64,8 @@ class Scheduler:
         self._down = down
         self._new_token = new_token
         self._started = started
+        self._passed = passed
+        self._recalculated = recalculated
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
         self._engine = Engine(replace(self._snapshot(), promises=promises.promises()))
@@ -160,6 +164,13 @@ class Scheduler:
         promise = self._engine.promise(job_id)
         return priority, promise.start_at if promise is not None and isfinite(promise.start_at) else None
 
+    def waiting(self) -> Iterator[tuple[int, Reason, float | None]]:
+        """Go through the pending jobs with their reason and the start they are promised, None without one."""
+        self._plan_if_changed()
+        for job_id, reason in self._engine.reasons():
+            promise = self._engine.promise(job_id)
+            yield job_id, reason, promise.start_at if promise is not None and isfinite(promise.start_at) else None
+
     def test_start(self, job: PendingJob, gpu_kind: str) -> Why:
         """Return what would become of a job if it were queued now; nothing is."""
         there = self.snapshot()
@@ -219,6 +230,7 @@ class Scheduler:
         with self._passes["plan"].timed():
             decided = self._engine.plan(now)
         self._is_planned = True
+        self._passed()
         await self._promises.keep(decided.promises)
         for job_id in decided.expired:
             await self._expire(job_id)
@@ -234,7 +246,7 @@ class Scheduler:
             self._tell_array(job.job_id)
             logger.info("planned", extra={"job_id": job.job_id})
             self._started(job.job_id)
-        self._bell.ring()
+        self._bell.ring(*began)
         if len(began) < len(decided.starts):
             self._is_stale = True  # some were cancelled while the plan was made
         self.wake()  # the others' reasons are to be found with these starts in place
@@ -253,12 +265,13 @@ class Scheduler:
             self.changed(job_id)  # its deadline was moved meanwhile
         else:
             self.removed(job_id)
-        self._bell.ring()
+        self._bell.ring(job_id)
 
     def _recalculate(self, now: float) -> None:
         self._recalculated_at = now
         shares = self._standing.shares(now)
         self._engine.recalculate(shares, self._standing.used_gpu_s(now))
+        self._recalculated(now)
 
     def _plan_if_changed(self) -> None:
         """Make a pass in thought only, so that what is asked about is judged as of now."""

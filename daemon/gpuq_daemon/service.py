@@ -11,6 +11,7 @@ import resource
 import secrets
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.server import Server, listen, make_server
 from gpuq_daemon.api.timing import timed
+from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.bell import Bell
@@ -33,6 +35,7 @@ from gpuq_daemon.config import Config
 from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
+from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
@@ -121,7 +124,8 @@ class Service:
         self._jobs = jobs = JobStore(database)
         accounts = AccountStore(database)
         standing = Standing(config, database, accounts, jobs)
-        self._bell = Bell()
+        self._feed = Feed(Sources(lambda: self._desk), epoch=secrets.token_hex(4), ticks=time.monotonic)
+        self._bell = Bell(self._feed.jobs)
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._server: Server | None = None
@@ -142,6 +146,8 @@ class Service:
             new_token=lambda: secrets.token_hex(8),
             started=self._look_after,
             recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
+            passed=self._feed.passed,
+            recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
         dispatcher = Dispatcher(config, engines)
@@ -169,6 +175,7 @@ class Service:
             clock=clock,
             vitals=vitals,
             bell=self._bell,
+            feed=self._feed,
             jobs=jobs,
             metrics=metrics,
             cluster=self._cluster,
@@ -180,7 +187,7 @@ class Service:
             wake=self._scheduler.wake,
             nudge=self._watch.nudge,
             accounts=accounts,
-            rules_changed=self._scheduler.rules_changed,
+            rules_changed=self._rules_changed,
             shares=self._scheduler.shares,
             rates=standing.rates,
             submitted=self._scheduler.submitted,
@@ -192,6 +199,7 @@ class Service:
             outlook=self._scheduler.outlook,
             diagnose=self._diagnose,
             reload=self._reloader.reload,
+            waiting=self._scheduler.waiting,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -211,6 +219,7 @@ class Service:
                     self._look_after(attempt.job_id)
                 endless = (
                     self._scheduler.run(),
+                    self._feed.run(),
                     self._engines.watch(),
                     Pulse(self._vitals).run(),
                     self._notifier.keep(self._status, self._writer_answers),
@@ -238,6 +247,7 @@ class Service:
 
     async def _end(self, server: Server, api: asyncio.Task[None], loops: list[asyncio.Task[None]]) -> None:
         self._bell.close()
+        self._feed.close()  # open streams would hold up the server's end
         server.should_exit = True
         await api
         for task in (*loops, *self._courses.values()):
@@ -321,6 +331,7 @@ class Service:
 
     def _engines_changed(self) -> None:
         self._scheduler.rules_changed()
+        self._feed.moved()
         self._bell.ring()
 
     def _diagnose(self) -> Diagnosis:
@@ -332,6 +343,11 @@ class Service:
             nodes={name: sum(n.partition == name for n in self._engines.nodes()) for name in self._config.partition},
             down=self._engines.down(),
         )
+
+    def _rules_changed(self) -> None:
+        self._scheduler.rules_changed()
+        self._feed.moved()
+        self._feed.happened("rules", {"drains": self._desk.accounts.drained()})
 
     def _cluster(self) -> Cluster:
         active = self._jobs.active()

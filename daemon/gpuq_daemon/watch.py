@@ -122,7 +122,7 @@ class Watch:
         """Take in what is new, and end the attempt if its time is up or somebody wants it."""
         attempt = self._jobs.active_attempt(job_id)
         if await self._ingest.take_in(attempt):
-            self._bell.ring()
+            self._bell.ring(job_id)
             if attempt.state is JobState.CONFIGURING:
                 self._moved(job_id)
         if self._is_to_be_warned(attempt):
@@ -131,7 +131,7 @@ class Watch:
         if over is not None:
             logger.info("its time is over", extra={"job_id": job_id, "why": over.value})
             await self._jobs.intend(job_id, over, now=self._clock.now())
-            self._bell.ring()
+            self._bell.ring(job_id)
             attempt = self._jobs.active_attempt(job_id)
         if attempt.intent is not None:
             self._dispatcher.end(shim)
@@ -159,7 +159,7 @@ class Watch:
     async def _clear_away(self, attempt: ActiveAttempt) -> None:
         """Return when it is proven that nothing of the attempt is left: only then its GPUs may be handed on."""
         await self._jobs.driver_ended(attempt.job_id)
-        self._bell.ring()
+        self._bell.ring(attempt.job_id)
         engine = self._engines[attempt.partition]
         looks = 0
         while left := await asyncio.to_thread(engine.reclaim, attempt.token, attempt.application_id):
@@ -181,6 +181,6 @@ class Watch:
         )
         logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
         self._ingest.forget(attempt)
-        self._bell.ring()
+        self._bell.ring(attempt.job_id)
         self._warned.discard((attempt.job_id, attempt.number))
         self._released(attempt.job_id)

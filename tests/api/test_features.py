@@ -20,9 +20,11 @@ from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.server import listen, make_server
+from gpuq_daemon.api.views import Sources
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import WallClock
 from gpuq_daemon.config import Config, EmbeddedPartition
+from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules
@@ -96,6 +98,7 @@ def rig() -> Iterator[Rig]:
             vitals=Vitals(),
             clock=WallClock(),
             bell=Bell(),
+            feed=Feed(Sources(lambda: desk), epoch="e", ticks=time.monotonic),
             jobs=jobs,
             metrics=metrics,
             cluster=lambda: Cluster(name="x", version="0", engine_ok=True),
@@ -123,6 +126,7 @@ def rig() -> Iterator[Rig]:
             outlook=lambda _: (None, None),
             diagnose=lambda: pytest.fail("nobody asks how gpuqd fares here"),
             reload=tuple,
+            waiting=tuple,
         )
         server, socket = make_server(make_app(desk)), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))

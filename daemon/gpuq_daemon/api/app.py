@@ -19,12 +19,14 @@ from gpuq_daemon.api import (
     cluster,
     diag,
     enqueue,
+    events,
     jobs,
     limits,
     logs,
     reservations,
     series,
     shares,
+    telemetry,
 )
 from gpuq_daemon.api.desk import Desk
 
@@ -44,6 +46,7 @@ _ROUTES = (
     diag.show_diag,
     diag.reset_diag,
     diag.reload_config,
+    events.stream_events,
     jobs.list_jobs,
     enqueue.enqueue,
     enqueue.test,
@@ -84,6 +87,9 @@ _ROUTES = (
     reservations.list_drains,
     reservations.drain,
     reservations.resume,
+    telemetry.healthz,
+    telemetry.readyz,
+    telemetry.metrics,
 )
 
 

@@ -37,13 +37,14 @@ Index = Annotated[int | None, Parameter(ge=0, description="This task of the arra
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
 async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """End the job. One that has ended stays as it is."""
-    for job in _meant(desk, owner(request), job_id, index):
+    jobs = _meant(desk, owner(request), job_id, index)
+    for job in jobs:
         if await desk.jobs.intend(job.id, Intent.CANCEL, now=desk.clock.now()):
             desk.nudge(job.id)
         elif not job.state.is_final:
             desk.removed(job.id)
     desk.wake()
-    return _changed(desk, job_id, index)
+    return _changed(desk, jobs, job_id, index)
 
 
 @post("/v1/jobs/{job_id:int}/hold", status_code=200)
@@ -94,7 +95,7 @@ async def requeue(
             desk.nudge(job.id)
         else:
             desk.submitted([job.id])
-    return _changed(desk, job_id, index)
+    return _changed(desk, jobs, job_id, index)
 
 
 @patch("/v1/jobs/{job_id:int}")
@@ -121,6 +122,7 @@ async def update(
         asked[number] = seen[spec]
     await desk.jobs.update(asked, throttle=throttle)
     if throttle is not None:
+        desk.bell.ring(*desk.jobs.tasks(throttle[0]).values())
         desk.rules_changed()  # it is a limit of all its tasks, of those that run too
     return _told(desk, jobs, job_id, index)
 
@@ -191,11 +193,11 @@ def _told(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
     """Tell the scheduler of changed jobs, and return what was named."""
     for job in jobs:
         desk.changed(job.id)
-    return _changed(desk, job_id, index)
+    return _changed(desk, jobs, job_id, index)
 
 
-def _changed(desk: Desk, job_id: int, index: int | None) -> Job:
-    desk.bell.ring()
+def _changed(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
+    desk.bell.ring(*(job.id for job in jobs))
     return views.whole(desk, desk.jobs.job(_task(desk, job_id, index)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
@@ -10,6 +10,7 @@ from gpuq.models import Cluster, PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
+from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
@@ -31,7 +32,8 @@ class Desk:
     `rates` are the billing units that running jobs hold now, by (account, user).
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
-    `outlook` is a job's priority and promised start;
+    `outlook` is a job's priority and promised start,
+    `waiting` all pending jobs with their reason and promised start;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     `remembered` is what admission need not judge again.
     """
@@ -40,6 +42,7 @@ class Desk:
     clock: Clock
     vitals: Vitals
     bell: Bell
+    feed: Feed
     jobs: JobStore
     metrics: MetricsStore
     cluster: Callable[[], Cluster]
@@ -63,6 +66,7 @@ class Desk:
     outlook: Callable[[int], tuple[int | None, float | None]]
     diagnose: Callable[[], Diagnosis]
     reload: Callable[[], tuple[ConfigChange, ...]]
+    waiting: Callable[[], Iterable[tuple[int, Reason, float | None]]]
 
     remembered: Remembered = field(default_factory=Remembered)
 

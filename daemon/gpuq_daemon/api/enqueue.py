@@ -53,7 +53,7 @@ async def enqueue(
         ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked), key=key)
         if ids:
             desk.submitted(ids)
-            desk.bell.ring()
+            desk.bell.ring(*ids)
             return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
         before = None if key is None else desk.jobs.queued_with(key)  # the same request was quicker on another way
     assert before is not None

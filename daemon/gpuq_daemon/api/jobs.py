@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.models import Job, PriorityTerm, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.peer import owner
+from gpuq_daemon.api.visible import may_see
+from gpuq_daemon.feed.position import parse_position
+from gpuq_daemon.store.jobs import Owner
 
 JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
 _LONGEST_WAIT_S = 60.0
+_MOST_ROWS = 10_000
 
 
 class Jobs(Struct):
-    """Jobs by id."""
+    """Jobs by id.
+
+    `seq` is where the events stood: give it as `since`, or to `/v1/events` as `Last-Event-ID`, for what changes
+    from then on. `is_whole` False: these are only the jobs that changed since, and `removed` those that are not in
+    the list any more (or never were). `next_cursor` is there if more follow.
+    """
 
     jobs: list[Job]
+    seq: str
+    is_whole: bool = True
+    removed: list[int] = []
+    next_cursor: str | None = None
 
 
 @get("/v1/jobs")
 async def list_jobs(
+    request: Request[Any, Any, Any],
     desk: Desk,
     everything: Annotated[bool, Parameter(query="all", description="Jobs that have ended too.")] = False,
-    user: str | None = None,
+    user: Annotated[str | None, Parameter(max_length=64, description="Only this user's.")] = None,
+    since: Annotated[str | None, Parameter(max_length=64, description="Only what changed since this `seq`.")] = None,
+    limit: Annotated[int | None, Parameter(ge=1, le=10_000, description="At most so many, the oldest first.")] = None,
+    cursor: Annotated[
+        str | None, Parameter(pattern="^[0-9]{1,18}$", description="The `next_cursor` of the answer before.")
+    ] = None,
 ) -> Jobs:
-    """Return the jobs that have not ended, or all that are kept."""
-    return Jobs([views.whole(desk, job) for job in desk.jobs.jobs(everything=everything, user=user)])
+    """Return the jobs that have not ended, or all that are kept; without a limit the newest 10 000."""
+    who = owner(request)
+    if since is not None:
+        await desk.feed.warm_up()
+        changed = _changed_since(desk, since)
+        if changed is not None:
+            return _only(desk, who, changed, everything=everything, user=user)
+    seq = str(desk.feed.position)
+    if limit is None and cursor is None:
+        found = desk.jobs.jobs(everything=everything, user=user)
+        return Jobs(_seen(desk, who, found), seq)
+    most = _MOST_ROWS if limit is None else limit
+    found = desk.jobs.jobs_after(int(cursor or 0), everything=everything, user=user, limit=most)
+    more = str(found[-1].id) if len(found) == most else None
+    return Jobs(_seen(desk, who, found), seq, next_cursor=more)
+
+
+def _changed_since(desk: Desk, since: str) -> set[int] | None:
+    seen = parse_position(since)
+    return None if seen is None else desk.feed.changed_since(seen)
+
+
+def _only(desk: Desk, who: Owner, changed: set[int], *, everything: bool, user: str | None) -> Jobs:
+    """Return what a list that was had before lacks."""
+    seq = str(desk.feed.position)
+    rows = [job for job in desk.jobs.jobs_of(changed) if everything or not job.state.is_final]
+    seen = _seen(desk, who, [job for job in rows if user is None or job.user == user])
+    return Jobs(seen, seq, is_whole=False, removed=sorted(changed - {job.id for job in seen}))
+
+
+def _seen(desk: Desk, who: Owner, jobs: list[Job]) -> list[Job]:
+    return [views.whole(desk, job) for job in jobs if may_see(desk, who, job.user)]
 
 
 @get("/v1/jobs/{job_id:int}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from gpuq.models import Job, JobState, Reason, Why
+from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.reasons import clock
 
@@ -41,6 +42,30 @@ def _reason(desk: Desk, job: Job) -> Reason | None:
             return Reason.DEADLINE
         case _:
             return None
+
+
+class Sources:
+    """What the feed tells of: jobs as everybody sees them."""
+
+    def __init__(self, desk: Callable[[], Desk]) -> None:
+        self._desk = desk
+
+    def jobs(self, job_ids: Sequence[int]) -> list[Job]:
+        """Return those of the jobs that there are."""
+        desk = self._desk()
+        return [whole(desk, job) for job in desk.jobs.jobs_of(job_ids)]
+
+    def live_ids(self) -> Sequence[int]:
+        """Return the jobs that have not ended."""
+        return self._desk().jobs.live_ids()
+
+    def waiting(self) -> Iterable[tuple[int, Reason, float | None]]:
+        """Return pending jobs with their reason and promised start."""
+        return self._desk().waiting()
+
+    def cluster(self) -> Cluster:
+        """Return the daemon and its nodes."""
+        return self._desk().cluster()
 
 
 def why(desk: Desk, job: Job) -> Why:

@@ -58,10 +58,27 @@ class JobQuestions:
 
     def jobs(self, *, everything: bool = False, user: str | None = None, limit: int = 10_000) -> list[Job]:
         """Return jobs by id, those not ended or `everything`; of too many, the newest `limit`."""
-        where = "1" if everything else f"j.state IN {_NOT_ENDED}"
-        if user is not None:
-            where += " AND j.user = :user"
-        return self._jobs(where, {"user": user}, limit)
+        return self._jobs(_listed(everything=everything, user=user), {"user": user}, limit)
+
+    def jobs_after(self, job_id: int, *, everything: bool = False, user: str | None = None, limit: int) -> list[Job]:
+        """Return the `limit` jobs that come next after an id, by id."""
+        where = f"{_listed(everything=everything, user=user)} AND j.id > :after"
+        ids = self._db.rows(
+            f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id LIMIT :limit",
+            {"user": user, "after": job_id, "limit": limit},
+        )
+        return self.jobs_of(row["id"] for row in ids)
+
+    def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
+        """Return those of the jobs that there are, by id."""
+        return self._jobs("j.id IN (SELECT value FROM json_each(:ids))", _ids(job_ids), limit=1_000_000)
+
+    def live_ids(self, user: str | None = None) -> list[int]:
+        """Return the jobs that have not ended, by id."""
+        where = _listed(everything=False, user=user)
+        return [
+            row["id"] for row in self._db.rows(f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id", {"user": user})
+        ]
 
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
@@ -83,6 +100,15 @@ class JobQuestions:
     def count_pending(self) -> int:
         """Return how many jobs wait."""
         return self._db.rows("SELECT count(*) AS n FROM jobs WHERE state = 'PENDING'")[0]["n"]
+
+    def counts_by_state(self) -> list[tuple[str, str, int]]:
+        """Return how many jobs have not ended, by partition and state."""
+        return list(
+            self._db.tuples(
+                f"""SELECT partition, state, count(*) FROM jobs WHERE state IN {_NOT_ENDED}
+                    GROUP BY partition, state ORDER BY partition, state"""
+            )
+        )
 
     def active(self) -> tuple[ActiveJob, ...]:
         """Return what holds GPUs, by id, with the nodes that hold it."""
@@ -190,6 +216,12 @@ class JobQuestions:
         for row in self._db.rows(_OF_CURRENT.format(table="ranks", order="rank"), ids):
             ranks[row["job_id"]].append(rank_of(row))
         return [job_of(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
+
+
+def _listed(*, everything: bool, user: str | None) -> str:
+    """Return what a list of jobs is asked for with."""
+    where = "1" if everything else f"j.state IN {_NOT_ENDED}"
+    return where if user is None else f"{where} AND j.user = :user"
 
 
 def _ids(job_ids: Iterable[int]) -> dict[str, str]:

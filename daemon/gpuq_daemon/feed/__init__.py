@@ -1,0 +1,1 @@
+"""What has changed, as numbered events that any number of streams read."""

@@ -1,0 +1,197 @@
+"""The stream of changes, over a real socket from a real gpuqd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gpuq.errors import UnavailableError
+from gpuq.stream import Stream
+from tests.support.asking import got
+from tests.support.daemon import Gpuqd, plain_gpuqd, until
+
+_QUICK = "def main_fun(args, ctx):\n    pass\n"
+_LONG = "def main_fun(args, ctx):\n    import time\n    time.sleep(60)\n"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Gpuqd]:
+    with plain_gpuqd() as running:
+        yield running
+
+
+Heard = tuple[str | None, str, Any]  # id, event, data
+
+
+def events(stream: Stream) -> Iterator[Heard]:
+    """Yield what comes until gpuqd ends the stream."""
+    try:
+        for kind, data in stream:
+            yield stream.last, kind, data
+    except UnavailableError:
+        return
+
+
+def _has(data: Any, fields: dict[str, object]) -> bool:
+    return all(data[name] == value for name, value in fields.items() if name in data) and fields.keys() <= set(data)
+
+
+def first(stream: Stream, event: str, **fields: object) -> Any:
+    """Return the data of the first event of this kind with these fields; "" is a sign of life."""
+    silence = 0
+    for _, kind, data in events(stream):
+        silence += kind == ""
+        assert silence < 3, f"neither {event} {fields} nor anything else comes"
+        if kind == event and (not fields or _has(data, fields)):
+            return data
+    raise AssertionError(f"the stream ended without {event} {fields}")
+
+
+def test_a_jobs_whole_life_is_told_by_what_changes(daemon: Gpuqd) -> None:
+    with daemon.client.stream() as stream:
+        first(stream, "ready")
+        job_id = daemon.enqueue(_QUICK)
+        whole = first(stream, "job", id=job_id)
+        assert whole["script_name"] == "job.py", "of a job not told of before, everything is"
+        last = first(stream, "job", id=job_id, state="COMPLETED")
+        assert last["exit_code"] == 0
+        assert "script_name" not in last
+
+
+def test_nodes_are_told_as_they_fill(daemon: Gpuqd) -> None:
+    with daemon.client.stream() as stream:
+        first(stream, "ready")
+        job_id = daemon.enqueue(_LONG)
+        node = first(stream, "node", job_ids=[job_id])
+        assert node["free_gpus"] == 0
+        daemon.client.cancel(job_id)
+        first(stream, "node", name=node["name"], free_gpus=1)
+
+
+def test_a_stream_goes_on_where_it_was(daemon: Gpuqd) -> None:
+    with daemon.client.stream() as stream:
+        first(stream, "ready")
+        last = stream.last
+        job_id = daemon.enqueue(_QUICK)
+        daemon.ended(job_id)
+        heard = list[Heard]()
+        for number, kind, data in events(stream):
+            heard.append((number, kind, data))
+            if kind == "job" and data.get("state") == "COMPLETED":
+                break
+
+    with daemon.client.stream(last=last) as again:
+        assert [found for found, _ in zip(events(again), heard, strict=False)] == heard
+
+
+@pytest.mark.parametrize("last", ["0123abcd-4", "nonsense", "-", "0-99999999999999999"])
+def test_a_stream_that_cannot_go_on_begins_anew(daemon: Gpuqd, last: str) -> None:
+    job_id = daemon.enqueue(_LONG)
+    with daemon.client.stream(last=last) as stream:
+        heard = events(stream)
+        reset = next(heard)[2]
+        assert f"{reset['epoch']}-{reset['number']}" == daemon.client.job_list()["seq"]
+        assert [next(heard)[1] for _ in range(3)] == ["cluster", "jobs", "ready"]
+    daemon.client.cancel(job_id)
+    daemon.ended(job_id)
+
+
+def test_a_stream_of_one_job_has_nothing_of_others_but_signs_of_life(daemon: Gpuqd) -> None:
+    mine, other = daemon.enqueue(_LONG), daemon.enqueue(_QUICK)
+    daemon.ended(other)
+    daemon.reaches(mine, "RUNNING")
+    with daemon.client.stream(job_ids=[mine], heartbeat_s=1) as stream:
+        ready = first(stream, "ready")
+        assert ready == {"jobs": 1}
+        daemon.ended(daemon.enqueue(_QUICK))
+        first(stream, "")
+        daemon.client.cancel(mine)
+        for _, kind, data in events(stream):
+            assert kind in ("job", "")
+            assert data is None or data["id"] == mine
+            if data is not None and data.get("state") == "CANCELLED":
+                break
+
+
+def test_a_stream_of_a_user_without_jobs_has_none(daemon: Gpuqd) -> None:
+    with daemon.client.stream(user="nobody-here") as stream:
+        ready = first(stream, "ready")
+        assert ready == {"jobs": 0}
+
+
+def test_a_list_since_has_only_what_changed_and_what_left(daemon: Gpuqd) -> None:
+    stays, goes = daemon.enqueue(_LONG), daemon.enqueue(_LONG)
+    daemon.reaches(goes, "RUNNING")
+    daemon.reaches(stays, "RUNNING")
+    whole = daemon.client.job_list(since=daemon.client.job_list()["seq"])
+
+    daemon.client.cancel(goes)
+    daemon.ended(goes)
+    waits = daemon.enqueue(_QUICK, hold=True)
+    changed = daemon.client.job_list(since=whole["seq"])
+
+    assert {job["id"] for job in whole["jobs"]} >= {stays, goes}
+    assert not changed["is_whole"]
+    assert changed["removed"] == [goes]
+    assert [job["id"] for job in changed["jobs"]] == [waits]
+    nothing = daemon.client.job_list(since=changed["seq"])
+    assert (nothing["jobs"], nothing["removed"], nothing["seq"]) == ([], [], changed["seq"])
+    assert daemon.client.job_list(since="0-0")["is_whole"]
+    for job_id in (stays, waits):
+        daemon.client.cancel(job_id)
+        daemon.ended(job_id)
+
+
+def test_pages_hold_every_job_once_whatever_changes_meanwhile(daemon: Gpuqd) -> None:
+    before = [daemon.enqueue(_QUICK, hold=True) for _ in range(5)]
+    first = daemon.client.job_list(limit=2)
+    daemon.client.cancel(before[0])
+    late = daemon.enqueue(_QUICK, hold=True)
+    seen, cursor = [job["id"] for job in first["jobs"]], first["next_cursor"]
+    while cursor is not None:
+        page = daemon.client.job_list(limit=2, cursor=cursor)
+        assert len(page["jobs"]) <= 2
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+    assert seen == [*before, late]
+    for job_id in seen:
+        daemon.client.cancel(job_id)
+
+
+def test_a_client_that_does_not_read_holds_nothing_up_and_begins_anew(daemon: Gpuqd) -> None:
+    text = "x" * 4000
+    with daemon.client.stream() as slow:
+        first(slow, "ready")
+        held = [
+            daemon.enqueue(_QUICK, hold=True, args=[text] * 8)["id"]
+            if False
+            else daemon.enqueue(_QUICK, hold=True, args=[text] * 8)
+            for _ in range(200)
+        ]  # fmt: skip - 6 MB of rows: more than is kept
+        daemon.client.job_list(since=daemon.client.job_list()["seq"])
+        reset = first(slow, "reset")
+        assert reset["why"] == "behind"
+        first(slow, "ready", jobs=200)
+    for job_id in held:
+        daemon.client.cancel(job_id)
+
+
+def test_streams_end_with_the_daemon_and_another_epoch_begins_anew() -> None:
+    with plain_gpuqd() as daemon:
+        with daemon.client.stream() as stream:
+            first(stream, "ready")
+            last = stream.last
+            assert daemon.stop() == 0
+            assert [kind for _, kind, _ in events(stream)] == []
+        daemon.start()
+        with daemon.client.stream(last=last) as again:
+            assert next(events(again))[1] == "reset"
+
+
+def test_a_stream_that_is_left_is_forgotten(daemon: Gpuqd) -> None:
+    for _ in range(3):
+        with daemon.client.stream() as stream:
+            first(stream, "ready")
+    until(lambda: "gpuq_event_streams 0\n" in got(daemon, "/metrics")[1], timeout_s=10, what="no stream")
