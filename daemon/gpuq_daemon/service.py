@@ -322,8 +322,9 @@ class Service:
         while True:
             short = shortage(self._config.state, self._config.min_free_mib)
             if (short is None) != (before is None):
-                said = "there is room again" if short is None else "nothing is queued or started"
-                logger.warning(said, extra={"why": short})
+                logger.warning(
+                    "there is room again" if short is None else "nothing is queued or started", extra={"why": short}
+                )
                 self._scheduler.wake()
                 self._bell.ring()
             before = short
