@@ -18,10 +18,11 @@ from pathlib import Path
 from gpuq.errors import GpuqError
 from gpuq.text import clean
 from gpuq_daemon.backends import gpus, java, memory
-from gpuq_daemon.config import EmbeddedPartition, load
+from gpuq_daemon.config import Config, EmbeddedPartition, load
+from gpuq_daemon.state_folder import network_type
 
 _MIB = 1024 * 1024
-_LEAST_FREE_MIB, _GOOD_FREE_MIB = 256, 4096
+_GOOD_FREE_MIB = 4096
 _LEAST_FILES = 8192
 _TIMEOUT_S = 60.0
 # What works together; those that a test holds equal to the extra `job`.
@@ -72,7 +73,7 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     found = [_ok("configuration", f"{file}: {', '.join(config.partition)}"), check_java(environment)]
     pythons = sorted({partition.python or sys.executable for partition in config.partition.values()})
     found += [check_packages(python, environment) for python in pythons]
-    found += check_state(config.state)
+    found += check_state(config)
     found += [check_socket(config.socket_path), check_scratch(config.scratch)]
     for name, partition in config.partition.items():
         found += check_partition(name, partition, is_running=_listens(config.socket_path))
@@ -82,7 +83,8 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
 def lines(found: tuple[Finding, ...]) -> list[str]:
     """Return one line a finding: `warn  clock: not synchronised -> switch NTP on`."""
     return [
-        f"{one.level:<4}  {one.name}: {clean(one.text)}{f' -> {clean(one.fix)}' if one.fix else ''}" for one in found
+        f"{one.level:<4}  {one.name}: {clean(one.text.rstrip('.'))}{f' -> {clean(one.fix)}' if one.fix else ''}"
+        for one in found
     ]
 
 
@@ -132,8 +134,9 @@ def judge_packages(python: str, versions: Mapping[str, str | None]) -> Finding:
     return _ok("packages", f"{python} has all that jobs need, in versions that work together")
 
 
-def check_state(folder: Path) -> Iterator[Finding]:
-    """Yield whether the state folder is gpuqd's own, and has room."""
+def check_state(config: Config) -> Iterator[Finding]:
+    """Yield whether the state folder is gpuqd's own, on a disk of this machine, and has room."""
+    folder = config.state
     nearest = next(one for one in (folder, *folder.parents) if one.exists())
     if not folder.is_dir():
         if folder.exists() or not os.access(nearest, os.W_OK):
@@ -150,13 +153,17 @@ def check_state(folder: Path) -> Iterator[Finding]:
             yield _fail("state_dir", f"others can write to {folder}", f"chmod 700 {folder}")
         else:
             yield _ok("state_dir", f"{folder} is gpuqd's own")
-    yield judge_space(nearest, shutil.disk_usage(nearest).free // _MIB)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        network = network_type(mounts, nearest.stat().st_dev)
+    if network is not None and not config.allow_network_state:
+        yield _fail("state_dir", f"{folder} is on a network file system ({network})", "name a folder on a local disk")
+    yield judge_space(nearest, shutil.disk_usage(nearest).free // _MIB, least_mib=config.min_free_mib)
 
 
-def judge_space(folder: Path, free_mib: int) -> Finding:
+def judge_space(folder: Path, free_mib: int, *, least_mib: int) -> Finding:
     """Return whether there is room for databases, logs, event files and checkpoints."""
     text, fix = f"{free_mib} MiB free at {folder}", "free some, or set state_dir to a larger disk"
-    if free_mib < _LEAST_FREE_MIB:
+    if free_mib < least_mib:
         return _fail("disk", text, fix)
     return _warn("disk", text, fix) if free_mib < _GOOD_FREE_MIB else _ok("disk", text)
 
