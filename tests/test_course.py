@@ -150,7 +150,7 @@ def test_a_job_outlives_a_killed_gpuqd_and_its_end_is_found() -> None:
         waiting = gpuqd.enqueue(QUICK, workers=2)
         gpuqd.kill()
         pid = running["driver_pid"]
-        exit_file = gpuqd.folder / "jobs" / str(short) / "1" / "exit.json"
+        exit_file = gpuqd.folder / "attempts" / str(short) / "1" / "exit.json"
         until(exit_file.exists, timeout_s=30, what="the end of the short job")
         assert is_alive(pid)
 

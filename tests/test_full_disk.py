@@ -31,7 +31,7 @@ def test_running_jobs_go_on_and_service_resumes_by_itself(tmp_path: Path) -> Non
                 gpuqd.enqueue(QUICK)
             until(lambda: "MiB left" in gpuqd.client.why(waiting)["text"], timeout_s=10, what="the reason")
             go.touch()
-            until((disk / "jobs" / str(running["id"]) / "1" / "exit.json").exists, timeout_s=20, what="the end")
+            until((disk / "attempts" / str(running["id"]) / "1" / "exit.json").exists, timeout_s=20, what="the end")
             ended_at = time.time()
             with pytest.raises(FullError):
                 gpuqd.enqueue(QUICK)

@@ -11,7 +11,11 @@ import pytest
 
 from tests.support.daemon import Gpuqd, is_alive, plain_gpuqd, until
 
-FOLDER = "import os, sys, time, subprocess\nfolder = os.getcwd()\n"
+FOLDER = (
+    "import os, sys, time, subprocess\n"
+    "folder = os.getcwd()\n"
+    "control = folder.replace('/jobs/', '/attempts/')\n"  # within reach only of a job of gpuqd's own user
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +47,9 @@ def report(line: str) -> str:
         "os.remove(folder + '/reports.jsonl'); os.symlink('/etc/passwd', folder + '/reports.jsonl')",
         "os.remove(folder + '/reports.jsonl'); os.mkdir(folder + '/reports.jsonl')",
         "os.remove(folder + '/reports.jsonl'); os.mkfifo(folder + '/reports.jsonl')",
-        "os.mkdir(folder + '/exit.json')",
-        "os.remove(folder + '/claim')",
-        "open(folder + '/claim', 'w').write('1 1 x')",
+        "os.mkdir(control + '/exit.json')",
+        "os.remove(control + '/claim')",
+        "open(control + '/claim', 'w').write('1 1 x')",
         report('{"kind": "rank", "t": 1.0, "rank": 500000, "role": "x", "host": "h", "state": "RUNNING"}'),
         report('{"kind": "rank", "t": 1.0, "rank": -3, "role": "x", "host": "h", "state": "RUNNING"}'),
         report('{"kind": "application", "application_id": "x", "driver_pid": 1180591620717411303424}'),

@@ -33,7 +33,7 @@ def start(config: Config, config_file: Path) -> int:
     log = config.state / "gpuqd.log"
     try:
         config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_private) as output:
             begin = output.tell()
             daemon = subprocess.Popen(
                 [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config_file)],
@@ -84,6 +84,10 @@ def _await(daemon: subprocess.Popen[bytes], client: Client, log: Path, begin: in
         if time.monotonic() > deadline:
             raise StartError(f"gpuqd did not serve within {_START_S:.0f} s: the machine is too busy; see {log}.")
         time.sleep(0.1)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _holder(lock: Path) -> int | None:

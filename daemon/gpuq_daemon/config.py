@@ -74,6 +74,38 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.half_life_d * 86_400
 
 
+Limit = Annotated[int, Meta(ge=0, le=2**62)] | Literal["unlimited"]
+
+
+class LimitsTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Resource limits of every process of a job, hard and soft; one that is not named is as gpuqd has it.
+
+    Source: setrlimit(2). Sizes are in bytes, `cpu` is in seconds; `nproc` counts all processes of the user.
+    """
+
+    nofile: Limit | None = None
+    nproc: Limit | None = None
+    core: Limit | None = 0
+    memlock: Limit | None = None
+    stack: Limit | None = None
+    fsize: Limit | None = None
+    cpu: Limit | None = None
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """The limits that are set; -1 is none."""
+        named = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: -1 if value == "unlimited" else value for name, value in named.items() if value is not None}
+
+
+class OwnersTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose jobs are run. `run_as_gpuqd` is for a gpuqd that is not root: it then runs everybody's jobs as itself."""
+
+    allow_root_jobs: bool = False
+    min_uid: Annotated[int, Meta(ge=1)] = 1000
+    run_as_gpuqd: bool = False
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given."""
 
@@ -82,6 +114,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cluster_name: str = "gpuq"
     socket: str | None = None
     scratch_dir: str | None = None
+    jobs_dir: str | None = None
     default_partition: str | None = None
     kill_wait_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
     max_script_kib: Annotated[int, Meta(ge=1, le=16 * 1024)] = 1024
@@ -91,6 +124,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     scheduler: SchedulerTable = SchedulerTable()
+    owners: OwnersTable = OwnersTable()
+    limits: LimitsTable = LimitsTable()
 
     @property
     def state(self) -> Path:
@@ -104,8 +139,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def scratch(self) -> Path:
-        """Where attempts have their short-lived files; short, since sockets are made in it."""
-        return Path(self.scratch_dir) if self.scratch_dir else Path("/tmp") / f"gpuq-{os.getuid()}"
+        """Where attempts have their short-lived files; short, since sockets are made in it.
+
+        Root's is not in /tmp, where others could have made the folder before.
+        """
+        if self.scratch_dir:
+            return Path(self.scratch_dir)
+        return self.state / "s" if os.getuid() == 0 else Path("/tmp") / f"gpuq-{os.getuid()}"
+
+    @property
+    def jobs(self) -> Path:
+        """Where jobs have what is theirs: scripts, logs, event files, checkpoints."""
+        return Path(self.jobs_dir) if self.jobs_dir else self.state / "jobs"
 
     @property
     def first_partition(self) -> str:

@@ -189,6 +189,7 @@ def _gpuqd(folder: Path, master_port: int | None) -> Generator[Client]:
     port = "" if master_port is None else f"master_port = {master_port}\n"
     config.write_text(
         f'cluster_name = "demo"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n\n'
+        "[owners]\nallow_root_jobs = true\n\n"
         f'[partition.demo]\nengine = "embedded"\nnodes = 2\ngpus_per_node = 1\n{port}'
     )
     print(f"gpuq {gpuq.__version__}: starting gpuqd and a Spark of its own in {folder}", flush=True)

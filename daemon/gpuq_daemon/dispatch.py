@@ -11,19 +11,22 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from gpuq.errors import GpuqError
-from gpuq_daemon.backends.base import Attempt, Engine
+from gpuq_daemon import folders, owners
+from gpuq_daemon.backends.base import Attempt, Command, Engine
 from gpuq_daemon.config import Config
+from gpuq_daemon.owners import UnixUser
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
 from gpuq_daemon.processes import ProcessId, is_alive, send_signal
 from gpuq_daemon.shim import NO_ROOM
 from gpuq_daemon.store.attempts import ActiveAttempt
+from gpuq_daemon.store.jobs import Owner
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,16 @@ class LaunchError(GpuqError):
 class Dispatcher:
     """Starts and ends the shims of attempts. Methods may block; call them off the event loop."""
 
-    def __init__(self, config: Config, engines: Mapping[str, Engine]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        engines: Mapping[str, Engine],
+        refused: Callable[[Owner, str], str | None] = lambda owner, partition: None,
+    ) -> None:
+        """`refused` says why a user's jobs must not be run in a partition, or None."""
         self._config = config
         self._engines = engines
+        self._refused = refused
 
     def ensure_started(self, attempt: ActiveAttempt) -> ProcessId | None:
         """Return the attempt's living shim, started now if it never was; None if it has been and is gone.
@@ -73,7 +83,7 @@ class Dispatcher:
 
     def driver_end(self, attempt: ActiveAttempt) -> DriverEnd:
         """Return how the driver ended; all unknown if the shim was killed before it could say."""
-        text = _read(self.place(attempt).folder / "exit.json")
+        text = _read(self.place(attempt).control / "exit.json")
         try:
             return DriverEnd() if text is None else msgspec.json.decode(text, type=DriverEnd)
         except msgspec.DecodeError:
@@ -85,7 +95,25 @@ class Dispatcher:
         return place_of(self._config, attempt.job_id, attempt.number, attempt.token)
 
     def _start(self, attempt: ActiveAttempt, place: Place) -> None:
-        _make_folders(place)
+        """Start a shim; prepare the attempt unless an earlier gpuqd has, whose own shim may be about to begin."""
+        owner = self._owner(attempt)
+        launch = place.control / "launch.json"
+        if not _is_whole(launch):
+            self._prepare(attempt, place, owner, launch)
+        started = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SHIM), str(launch)],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=place.control,
+            env={},
+        )
+        _await_claim(place, started)
+
+    def _prepare(self, attempt: ActiveAttempt, place: Place, owner: UnixUser | None, launch: Path) -> None:
+        """Make what the attempt needs; `launch`, last, says that all of it is there."""
+        folders.make(place, is_shared=os.geteuid() == 0)
         script = place.folder / "script" / attempt.script_name
         script.write_text(attempt.script, encoding="utf-8")
         command = self._engines[attempt.partition].command(
@@ -101,39 +129,46 @@ class Dispatcher:
                 script=script,
                 args=attempt.args,
                 checkpoints=place.checkpoints,
-                nodes=attempt.nodes,
+                gpus_by_node=attempt.gpus_by_node,
+                owner=owner,
                 array_id=attempt.array_id,
                 array_index=attempt.array_index,
             )
         )
-        launch = place.folder / "launch.json"
-        launch.write_text(
-            json.dumps(
-                {
-                    "argv": command.argv,
-                    "env": command.env,
-                    "cwd": str(command.cwd),
-                    "grace_s": self._config.kill_wait_s,
-                }
-            )
-        )
-        started = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SHIM), str(launch)],
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=place.folder,
-            env={},
-        )
-        _await_claim(place, started)
+        place.folder.joinpath(*place.log(None)).touch(mode=0o600)  # so that the command's output has a place for sure
+        if owner is not None:
+            folders.hand_over(place, owner)
+        draft = launch.with_name("launch.json.draft")
+        draft.write_text(json.dumps(self._launch(command, place, owner)))
+        draft.replace(launch)
+
+    def _owner(self, attempt: ActiveAttempt) -> UnixUser | None:
+        """Return whom the attempt is run as, None for the user that gpuqd runs as.
+
+        Raises:
+            LaunchError: it must not be run, or not any more.
+        """
+        refused = self._refused(Owner(user=attempt.user, uid=attempt.uid), attempt.partition)
+        if refused is not None:
+            raise LaunchError(refused)
+        return owners.lookup(attempt.uid) if os.geteuid() == 0 else None
+
+    def _launch(self, command: Command, place: Place, owner: UnixUser | None) -> dict[str, object]:
+        """Return what the shim is to do."""
+        as_whom = None if owner is None else {"uid": owner.uid, "gid": owner.gid, "groups": owner.groups()}
+        return {
+            "argv": command.argv,
+            "env": command.env,
+            "cwd": str(command.cwd),
+            "output": str(place.folder.joinpath(*place.log(None))),
+            "grace_s": self._config.kill_wait_s,
+            "owner": as_whom,
+            "limits": self._config.limits.by_name,
+        }
 
     def _forbid(self, place: Place) -> bool:
         """Claim the attempt so that nothing ever runs it; False if a shim was quicker."""
-        try:
-            place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except FileExistsError:
-            return True  # somebody has put a file there: nothing can be started in it
+        place.control.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             file = os.open(place.claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -147,19 +182,13 @@ class Dispatcher:
         return True
 
 
-def _make_folders(place: Place) -> None:
-    """Make the attempt's folders, for its owner alone."""
-    for folder in (
-        place.folder / "logs",
-        place.folder / "script",
-        place.events,
-        place.checkpoints,
-        place.scratch,
-    ):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root = place.scratch.parent.lstat()
-    if root.st_uid != os.getuid() or root.st_mode & 0o022 or not stat.S_ISDIR(root.st_mode):
-        raise LaunchError(f"others can write to {place.scratch.parent}: set scratch_dir to a folder of gpuqd's own")
+def _is_whole(launch: Path) -> bool:
+    """Whether the file is there and can be read; a power cut may have left it empty."""
+    try:
+        json.loads(launch.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
@@ -193,7 +222,7 @@ def _living(claim: str) -> ProcessId | None:
 
 
 def _read(path: Path) -> str | None:
-    """Return the start of a small file, None if there is no such plain file. The job's owner can put anything there."""
+    """Return the start of a small file of gpuqd's own, None if there is no such plain file."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gpuq.errors import FullError, UnavailableError
+from gpuq.models import Rank
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.collectors.reports import read_reports
@@ -36,10 +37,13 @@ class Ingest:
         nodes: Callable[[], tuple[NodeView, ...]],
         clock: Clock,
         vitals: Vitals,
+        placed: Callable[[ActiveAttempt], tuple[str, ...] | None],
     ) -> None:
+        """`placed` are the nodes of an attempt's ranks where its engine has decided them."""
         self._clock = clock
         self._vitals = vitals
         self._jobs = jobs
+        self._placed = placed
         self._nodes = nodes
         self._metrics = metrics
         self._place = place
@@ -56,7 +60,7 @@ class Ingest:
             read_reports, self._place(attempt).reports, attempt.reports_offset, attempt.workers
         )
         if reported.offset > attempt.reports_offset:
-            await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt.partition))
+            await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt))
         has_points = await self._take_points(attempt)
         return has_points or reported.offset > attempt.reports_offset
 
@@ -93,10 +97,17 @@ class Ingest:
         self._followers.pop((attempt.job_id, attempt.number), None)
         self._behind.pop((attempt.job_id, attempt.number), None)
 
-    def _on_known_nodes(self, reported: Reported, partition: str) -> Reported:
-        """Return the report without nodes that are none: what a job says must not make GPUs seem free."""
-        known = {node.name for node in self._nodes() if node.partition == partition}
-        ranks = tuple(rank if rank.node in known else replace(rank, node=None) for rank in reported.ranks)
+    def _on_known_nodes(self, reported: Reported, attempt: ActiveAttempt) -> Reported:
+        """Return the report with nodes as the engine knows them: what a job says must not make GPUs seem free."""
+        placed = self._placed(attempt)
+        known = {node.name for node in self._nodes() if node.partition == attempt.partition}
+
+        def node_of(rank: Rank) -> str | None:
+            if placed is not None:
+                return placed[rank.rank] if rank.rank < len(placed) else None
+            return rank.node if rank.node in known else None
+
+        ranks = tuple(replace(rank, node=node_of(rank)) for rank in reported.ranks)
         return replace(reported, ranks=ranks)
 
     def _points(self, attempt: ActiveAttempt) -> bool:

@@ -10,16 +10,21 @@ from gpuq_daemon.config import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the files of an attempt are."""
+    """Where the files of an attempt are.
+
+    `folder` and `scratch` belong to the job's owner, and so is all that is in them not to be trusted; `control` is
+    gpuqd's own.
+    """
 
     job: Path
     folder: Path
     scratch: Path
+    control: Path
 
     @property
     def claim(self) -> Path:
         """Made once, by the shim that runs the attempt."""
-        return self.folder / "claim"
+        return self.control / "claim"
 
     @property
     def reports(self) -> Path:
@@ -36,12 +41,17 @@ class Place:
         """Event files, a folder for each rank."""
         return self.folder / "events"
 
-    def log(self, rank: int | None) -> Path:
-        """Return the log of a rank, or of the driver for None."""
-        return self.folder / "driver.log" if rank is None else self.folder / "logs" / f"rank-{rank}.log"
+    def log(self, rank: int | None) -> tuple[str, ...]:
+        """Return where in the folder the log of a rank is, or of the driver for None."""
+        return ("driver.log",) if rank is None else ("logs", f"rank-{rank}.log")
 
 
 def place_of(config: Config, job_id: int, number: int, token: str = "") -> Place:
     """Return where the attempt's files are, whether they exist or not."""
-    job = config.state / "jobs" / str(job_id)
-    return Place(job=job, folder=job / str(number), scratch=config.scratch / token)
+    job = config.jobs / str(job_id)
+    return Place(
+        job=job,
+        folder=job / str(number),
+        scratch=config.scratch / token,
+        control=config.state / "attempts" / str(job_id) / str(number),
+    )

@@ -9,13 +9,15 @@ Source: proc(5), pidfd_open(2).
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "GPUQ_ATTEMPT"
 _PROC = Path("/proc")
+_UIDS = re.compile(rb"^Uid:\t(\d+)\t(\d+)\t(\d+)", re.MULTILINE)
 _MAX_ENVIRON = 4 * 1024 * 1024  # words and environment together have 2 MiB by default
 
 
@@ -85,42 +87,49 @@ def send_signal(process: ProcessId, number: int) -> bool:
     return True
 
 
-def marked(token: str, *, marker: str = MARKER) -> tuple[ProcessId, ...]:
-    """Return this user's living processes whose environment holds `<marker>=<token>`, by pid."""
+def marked(token: str, *, marker: str = MARKER, uid: int | None = None) -> tuple[ProcessId, ...]:
+    """Return the living processes of a user whose environment holds `<marker>=<token>`, by pid.
+
+    `uid` None is the user that this process runs as. Others' processes never count, whatever they have in their
+    environment: nobody can have a neighbour's process ended, or keep a neighbour's attempt from being proven gone.
+    """
     words = f"{marker}={token}".encode()
-    return tuple(_identified(pid for pid in _own_pids() if words in _environment(pid)))
+    return tuple(_such(uid, lambda pid: words in _environment(pid)))
 
 
-def strays(log_folder: Path | None, work_folders: Collection[Path]) -> tuple[ProcessId, ...]:
-    """Return this user's processes that stand in a work folder or write their output into a log folder.
+def strays(log_folder: Path | None, work_folders: Collection[Path], *, uid: int | None = None) -> tuple[ProcessId, ...]:
+    """Return a user's processes that stand in a work folder or write their output into a log folder.
 
     A process may have emptied its environment; where it stands and what it writes to it has inherited all the same. One
     with a terminal is somebody who looks around, and is left alone.
     """
-    return tuple(_identified(pid for pid in _own_pids() if _strays(pid, log_folder, work_folders)))
+    return tuple(_such(uid, lambda pid: _strays(pid, log_folder, work_folders)))
 
 
 def descendants(pids: Collection[int]) -> tuple[ProcessId, ...]:
     """Return the living children of these processes, their children and so on; without `pids` themselves."""
-    children: dict[int, list[int]] = {}
+    children: dict[int, list[tuple[int, int]]] = {}
     for pid in _pids():
         stat = _stat(pid)
         if stat is not None:
-            children.setdefault(stat.parent, []).append(pid)
-    found: dict[int, None] = {}
+            children.setdefault(stat.parent, []).append((pid, stat.start_time))
+    found: dict[int, int] = {}
     waiting = list(pids)
     while waiting:
-        for child in children.get(waiting.pop(), ()):
+        for child, start_time in children.get(waiting.pop(), ()):
             if child not in found and child not in pids:
-                found[child] = None
+                found[child] = start_time
                 waiting.append(child)
-    return tuple(_identified(iter(found)))
+    known = [(identify(pid), start_time) for pid, start_time in found.items()]
+    return tuple(one for one, start_time in known if one is not None and one.start_time == start_time)
 
 
-def _identified(pids: Iterator[int]) -> Iterator[ProcessId]:
-    for pid in pids:
+def _such(uid: int | None, is_meant: Callable[[int], bool]) -> Iterator[ProcessId]:
+    """Give a user's processes that are meant; who they are is read before and after they are looked at."""
+    wanted = os.geteuid() if uid is None else uid
+    for pid in _pids():
         process = identify(pid)
-        if process is not None:
+        if process is not None and wanted in _users(pid) and is_meant(pid) and is_alive(process):
             yield process
 
 
@@ -128,14 +137,15 @@ def _pids() -> list[int]:
     return sorted(int(name) for name in os.listdir(_PROC) if name.isdecimal())
 
 
-def _own_pids() -> Iterator[int]:
-    user = os.geteuid()
-    for pid in _pids():
-        try:
-            if os.stat(_PROC / str(pid)).st_uid == user:
-                yield pid
-        except OSError:
-            continue
+def _users(pid: int) -> frozenset[int]:
+    """Return the real, effective and saved uid of a process: one that runs a set-uid program has several."""
+    try:
+        with open(_PROC / str(pid) / "status", "rb") as stream:
+            text = stream.read(4096)
+    except OSError:
+        return frozenset()
+    found = _UIDS.search(text)
+    return frozenset(map(int, found.groups())) if found is not None else frozenset()
 
 
 def _strays(pid: int, log_folder: Path | None, work_folders: Collection[Path]) -> bool:

@@ -41,6 +41,7 @@ from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.reload import Reloader
+from gpuq_daemon.running_as import RunningAs
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.space import shortage
 from gpuq_daemon.standing import Standing
@@ -150,7 +151,8 @@ class Service:
             recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
-        dispatcher = Dispatcher(config, engines)
+        running_as = RunningAs(config, engines)
+        dispatcher = Dispatcher(config, engines, running_as.refusal)
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
@@ -161,6 +163,7 @@ class Service:
                 nodes=self._engines.views,
                 clock=clock,
                 vitals=vitals,
+                placed=lambda attempt: engines[attempt.partition].placed(attempt.token),
             ),
             engines=engines,
             clock=clock,
@@ -200,6 +203,7 @@ class Service:
             diagnose=self._diagnose,
             reload=self._reloader.reload,
             waiting=self._scheduler.waiting,
+            refused_owner=running_as.refusal,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:

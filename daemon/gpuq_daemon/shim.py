@@ -1,17 +1,22 @@
 """Leads one attempt of a job: starts its command once, ends all that descends from it, writes how it ended.
 
 Run as `python -I -S shim.py launch.json` in a session of its own, with nothing but the standard library, so
-that it starts in milliseconds and outlives the daemon. Next to launch.json it makes:
+that it starts in milliseconds and outlives the daemon. Where gpuqd is root the shim is root, as slurmstepd is: the
+job's owner can neither kill it nor change what it says. Only the command is the owner's. Next to launch.json, in a
+folder that is gpuqd's alone, it makes:
 
 - `claim`: "pid start_time boot_id", before anything is started; where it exists already, nothing is started (exit 3).
   Where there is no room for it, or for what has to be written later, nothing is started either (exit 4).
-- `exit.json`: `{"exit_code", "signal", "ended_at"}` once nothing of the attempt is left below the shim. Of
-  `exit_code` and `signal` one is null, as the command ended by itself or by a signal; 127 is "not started".
+- `exit.json`: `{"exit_code", "signal", "ended_at", "error"}` once nothing of the attempt is left below the shim. Of
+  `exit_code` and `signal` one is null, as the command ended by itself or by a signal; 127 with an `error` is
+  "not started".
 
-launch.json: `{"argv": [...], "env": {...}, "cwd": "...", "output": "driver.log", "grace_s": 2.0}`; a relative
-`output` is next to it. On SIGTERM all that the command started gets SIGTERM, and SIGKILL after `grace_s`.
+launch.json: `{"argv": [...], "env": {...}, "cwd": "...", "output": "driver.log", "grace_s": 2.0, "owner": null,
+"limits": {}}`; a relative `output` is next to it. `owner` is `{"uid", "gid", "groups"}` or null for the user that the
+shim runs as; `limits` are resource limits by name ("nofile"), -1 being none. On SIGTERM all that the command started
+gets SIGTERM, and SIGKILL after `grace_s`.
 
-Source: prctl(2) PR_SET_CHILD_SUBREAPER; the shims of containerd and slurmstepd.
+Source: prctl(2) PR_SET_CHILD_SUBREAPER, credentials(7); the shims of containerd and slurmstepd.
 """
 
 from __future__ import annotations
@@ -20,15 +25,18 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 import time
+from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
 ALREADY_CLAIMED = 3
 NO_ROOM = 4
 _NOT_STARTED = 127
 _DEFAULT_GRACE_S = 2.0
+_LONGEST_ERROR = 500
 _TERMINATIONS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _RESERVED = 4096  # bytes, a block: more than any end takes
@@ -47,7 +55,6 @@ def main(path: str) -> int:
     output = os.path.join(folder, launch.get("output", "driver.log"))
     draft = os.path.join(folder, f".exit.{os.getpid()}")
     try:
-        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         _write_synced(draft, " " * _RESERVED)
         if not claim(folder):
             os.unlink(draft)
@@ -58,9 +65,9 @@ def main(path: str) -> int:
             return NO_ROOM
         raise
     become_subreaper()
-    pid = start(launch["argv"], launch["env"], launch["cwd"], log)
-    code, number = (_NOT_STARTED, None) if pid is None else lead(pid, launch.get("grace_s", _DEFAULT_GRACE_S))
-    ended = {"exit_code": code, "signal": number, "ended_at": time.time()}
+    pid, problem = start(launch, output)
+    code, number = lead(pid, launch.get("grace_s", _DEFAULT_GRACE_S))
+    ended = {"exit_code": code, "signal": number, "ended_at": time.time(), "error": _said(problem)}
     write_whole(os.path.join(folder, "exit.json"), json.dumps(ended) + "\n", draft)
     return 0
 
@@ -88,28 +95,74 @@ def become_subreaper() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
 
 
-def start(argv: list[str], env: dict[str, str], cwd: str, log: int) -> int | None:
-    """Start the command in its own process group; return its pid, or None with the reason in `log`."""
+def start(launch: dict[str, Any], output: str) -> tuple[int, int]:
+    """Start the command in its own process group as the attempt's owner; return its pid, and a pipe.
+
+    If it cannot be started, the process ends with 127 and the reason is in the pipe, and in `output` if there is one.
+    """
+    problem, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        return pid, problem
     try:
-        os.chdir(cwd)
-        return os.posix_spawn(
-            argv[0],
-            argv,
-            env,
-            file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-            ),
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=(*_WATCHED, signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores the last two
-        )
+        _become_command(launch, output)
+    except Exception as error:
+        text = getattr(error, "strerror", None) or str(error)
+        os.write(write_end, f"cannot start {launch['argv'][0]}: {text}"[:_LONGEST_ERROR].encode(errors="replace"))
+    finally:
+        os._exit(_NOT_STARTED)  # whatever happens, this copy of the shim must not go on as one
+
+
+def _become_command(launch: dict[str, Any], output: str) -> None:
+    os.setpgid(0, 0)
+    os.umask(0o077)
+    become(launch.get("owner"), launch.get("limits") or {})
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log = os.open(output, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)  # the folder is the owner's, who may race us
+    os.chdir(launch["cwd"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for number in (*_WATCHED, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the last two
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        os.execve(launch["argv"][0], launch["argv"], launch["env"])
     except OSError as error:
-        os.write(log, f"Cannot start {argv[0]}: {error.strerror}.\n".encode(errors="replace"))
+        os.write(log, f"Cannot start {launch['argv'][0]}: {error.strerror}.\n".encode(errors="replace"))
+        raise
+
+
+def _said(problem: int) -> str | None:
+    """Return what the pipe holds, without waiting: whoever could still write to it has ended."""
+    try:
+        return os.read(problem, _LONGEST_ERROR).decode(errors="replace") or None
+    except BlockingIOError:
         return None
     finally:
-        os.close(log)
+        os.close(problem)
+
+
+def become(owner: dict[str, Any] | None, limits: dict[str, int]) -> None:
+    """Take on the limits, then the user and groups of `owner` for good.
+
+    Without an owner this stays who it is, and a limit is no higher than what it may have.
+    """
+    for name, value in limits.items():
+        number = getattr(resource, f"RLIMIT_{name.upper()}")
+        _, most = resource.getrlimit(number)
+        is_more = most != resource.RLIM_INFINITY and (value == resource.RLIM_INFINITY or value > most)
+        value = most if owner is None and is_more else value
+        resource.setrlimit(number, (value, value))
+    if owner is None:
+        return
+    uid, gid = owner["uid"], owner["gid"]
+    os.setgroups(owner["groups"])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid):
+        raise PermissionError("the kernel did not change the user")
 
 
 def lead(pid: int, grace_s: float) -> tuple[int | None, int | None]:
@@ -148,12 +201,19 @@ def reap(pid: int) -> tuple[int | None, bool]:
 
 
 def kill_tree(number: int) -> None:
-    """Send a signal to every living descendant."""
-    for pid in _descendants(os.getpid()):
+    """Send a signal to every living descendant, and to no process that has got the pid of one meanwhile."""
+    for pid, start_time in _descendants(os.getpid()):
         try:
-            os.kill(pid, number)
-        except ProcessLookupError:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
             continue
+        try:
+            if _stat_fields(pid)[19] == start_time:  # from here on the descriptor cannot mean another process
+                signal.pidfd_send_signal(descriptor, number)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def write_whole(path: str, text: str, draft: str) -> None:
@@ -173,20 +233,22 @@ def write_whole(path: str, text: str, draft: str) -> None:
     _sync_folder(os.path.dirname(path))
 
 
-def _descendants(root: int) -> list[int]:
-    children: dict[int, list[int]] = {}
+def _descendants(root: int) -> list[tuple[int, str]]:
+    """Return pid and start time of all that descends from a process."""
+    children: dict[int, list[tuple[int, str]]] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
-                children.setdefault(int(_stat_fields(int(name))[1]), []).append(int(name))
+                fields = _stat_fields(int(name))
             except OSError:
                 continue
-    found: list[int] = []
+            children.setdefault(int(fields[1]), []).append((int(name), fields[19]))
+    found: list[tuple[int, str]] = []
     waiting = [root]
     while waiting:
         below = children.get(waiting.pop(), [])
         found += below
-        waiting += below
+        waiting += [pid for pid, _ in below]
     return found
 
 

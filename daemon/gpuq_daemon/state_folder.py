@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TextIO
@@ -36,7 +37,11 @@ def held(config: Config) -> Generator[None]:
 
 
 def make_private(folder: Path) -> None:
-    """Make the state folder; one that is there must be this user's own, and closed to others' changes."""
+    """Make the state folder; one that is there must be this user's own, and closed to others' changes.
+
+    As root it is opened for passing through, since others' jobs and the socket may be below it; what is gpuqd's own
+    in it is made under a umask that closes it to all others.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         there = folder.stat()
@@ -44,6 +49,10 @@ def make_private(folder: Path) -> None:
         raise UsageError(f"Cannot use the state folder {str(folder)!a}: {error}.") from error
     if there.st_uid != os.getuid() or there.st_mode & 0o022:
         raise UsageError(f"Others can write to the state folder {folder}: name one of gpuqd's own.")
+    if os.geteuid() == 0:
+        folder.chmod(stat.S_IMODE(there.st_mode) | 0o111)
+        for own in (*folder.glob("*.db*"), *folder.glob("gpuqd.lo*")):
+            own.chmod(0o600)
 
 
 def refuse_network(config: Config) -> None:

@@ -110,6 +110,7 @@ def rig() -> Iterator[Rig]:
             gpu_kinds=lambda: {"p": "GPU", "q": "GPU"},
             reason=lambda _: Reason.PRIORITY,
             explain=lambda _, __: pytest.fail("nobody asks why here"),
+            refused_owner=lambda owner, partition: None,
             place=lambda job_id, number: place_of(config, job_id, number),
             wake=lambda: None,
             nudge=lambda job_id: told.append(("nudge", job_id)),

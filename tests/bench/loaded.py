@@ -39,7 +39,7 @@ def folder_of_a_daemon() -> Generator[Path]:
     with short_folder() as folder:
         (folder / "gpuqd.toml").write_text(
             f'cluster_name = "bench"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\nmax_pending_jobs = 1000000\n'
-            '[partition.plain]\nengine = "embedded"\n'
+            '[owners]\nallow_root_jobs = true\n[partition.plain]\nengine = "embedded"\n'
         )
         yield folder
 

@@ -35,7 +35,7 @@ def queued(run_gpuq: Run, script: Path, *words: str) -> int:
 
 def token_of(gpuqd: Gpuqd, job_id: int) -> str:
     """Return what marks the attempt's processes."""
-    launch = gpuqd.folder / "jobs" / str(job_id) / "1" / "launch.json"
+    launch = gpuqd.folder / "attempts" / str(job_id) / "1" / "launch.json"
     return json.loads(launch.read_text())["env"][processes.MARKER]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpuq.client import Client, Json
 from gpuq.errors import UnavailableError
+from tests.support import users
 
 _PLAIN = """
 import asyncio, sys
@@ -116,18 +117,38 @@ def short_folder() -> Generator[Path]:
 
 
 @contextlib.contextmanager
-def plain_gpuqd(*, more: str = "", within: Path | None = None) -> Generator[Gpuqd]:
-    """Give a running gpuqd with two nodes of one GPU and no Spark; `more` lines for its configuration.
+def plain_gpuqd(
+    *, owners: str = "allow_root_jobs = true", more: str = "", within: Path | None = None
+) -> Generator[Gpuqd]:
+    """Give a running gpuqd with two nodes of one GPU and no Spark; `more` lines, and `owners`, for its configuration.
 
     Its state is in a folder of its own, or in the folder `within`.
     """
     with contextlib.nullcontext(within) if within is not None else short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
-            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n{more}'
-            '[partition.plain]\nengine = "embedded"\n'
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n{more}\n'
+            f'[owners]\n{owners}\n[partition.plain]\nengine = "embedded"\n'
         )
         with _ended(Gpuqd(folder, config, [sys.executable, "-c", _PLAIN, str(config)])) as daemon:
+            yield daemon
+
+
+@contextlib.contextmanager
+def plain_gpuqd_of(name: str, owners: str) -> Generator[Gpuqd]:
+    """Give a running gpuqd of another user of this machine, which only root can start."""
+    whom = users.user(name)
+    with short_folder() as folder:
+        config = folder / "gpuqd.toml"
+        config.write_text(
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
+            f'[owners]\n{owners}\n[partition.plain]\nengine = "embedded"\n'
+        )
+        os.chown(folder, whom.uid, whom.gid)
+        library = [f"{name}={value}" for name, value in users.library_path().items()]
+        as_whom = ["env", *library, "setpriv", f"--reuid={whom.uid}", f"--regid={whom.gid}", "--clear-groups", "--"]
+        argv = [*as_whom, str(users.venv_for_all()), "-c", _PLAIN, str(config)]
+        with _ended(Gpuqd(folder, config, argv)) as daemon:
             yield daemon
 
 
@@ -138,6 +159,7 @@ def embedded_gpuqd(*, nodes: int = 2, gpus_per_node: int = 1) -> Generator[Gpuqd
         config = folder / "gpuqd.toml"
         config.write_text(
             f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
+            "[owners]\nallow_root_jobs = true\n"
             f'[partition.local]\nengine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n'
         )
         with _ended(

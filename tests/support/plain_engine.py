@@ -17,6 +17,7 @@ from gpuq.models import Node
 from gpuq_daemon.backends.base import Attempt, Command
 from gpuq_daemon.backends.leftovers import warn_marked
 from gpuq_daemon.processes import marked, send_signal
+from tests.support import users
 
 _DRIVER = """
 import importlib.util, os, pathlib, sys
@@ -60,6 +61,7 @@ class PlainEngine:
         self.partition = partition
         self.problem: str | None = None
         self._shape = (nodes, gpus_per_node)
+        self._uids: dict[str, int] = {}
 
     def start(self) -> None:
         """Need nothing."""
@@ -89,23 +91,39 @@ class PlainEngine:
     def command(self, attempt: Attempt) -> Command:
         """Return a Python that runs the script's `main_fun` and reports."""
         words = (str(attempt.folder), str(attempt.script), str(attempt.workers), *attempt.args)
+        owner = attempt.owner if attempt.owner is not None and attempt.owner.uid != 0 else None
+        self._uids[attempt.token] = os.geteuid() if owner is None else owner.uid
+        python = sys.executable if owner is None else str(users.any_python())
         return Command(
-            argv=(sys.executable, "-I", "-S", "-c", _DRIVER, *words),
+            argv=(python, "-I", "-S", "-c", _DRIVER, *words),
             env={
                 "GPUQ_ATTEMPT": attempt.token,
                 "PATH": os.environ["PATH"],
                 "GPUQ_JOB_PATH": str(Path(gpuq_job.__file__).parent.parent),
+                **({} if owner is None else owner.words),
             },
             cwd=Path(attempt.folder),
         )
 
+    def needs(self) -> tuple[Path, ...]:
+        """Return nothing: any Python will do."""
+        return ()
+
+    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
+        """Return None: the driver tells."""
+        return None
+
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the driver, which is all of the ranks."""
-        return warn_marked(attempt_token, pids)
+        return sum(warn_marked(attempt_token, pids, uid=uid) for uid in self._owners(attempt_token))
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left and return how much that was."""
-        left = marked(attempt_token)
+        left = [process for uid in self._owners(attempt_token) for process in marked(attempt_token, uid=uid)]
         for process in left:
             send_signal(process, signal.SIGKILL)
         return len(left)
+
+    def _owners(self, token: str) -> tuple[int, ...]:
+        """Return whom the attempt runs as; anybody, if an earlier engine started it."""
+        return (self._uids[token],) if token in self._uids else users.uids()

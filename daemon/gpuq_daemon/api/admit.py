@@ -26,7 +26,7 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
 
     Raises:
         UsageError: it cannot be queued; the sentence says which rule or number stands against it.
-        ForbiddenError: only an administrator may ask for this.
+        ForbiddenError: only an administrator may ask for this, or jobs of this user are not run.
     """
     user = who.user if for_user is None else for_user
     partition = _partition(desk, spec)
@@ -38,6 +38,8 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
     await _check(desk, spec, name, partition, sha256)
     if spec.nice < 0 and not may_administer(who):
         raise ForbiddenError("Only an administrator may give a job a nice value below 0.")
+    if for_user is None and (refused := desk.refused_owner(who, partition)) is not None:
+        raise ForbiddenError(refused)
     account, qos = account_for(desk.accounts.tree(), user, spec.account), spec.qos or QOS
     check_rules(desk, spec, limits.Owner(user, account, qos))
     return Request(

@@ -18,7 +18,7 @@ from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
-from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.jobs import JobStore, Owner
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.vitals import Vitals
 
@@ -34,6 +34,7 @@ class Desk:
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
     `outlook` is a job's priority and promised start,
     `waiting` all pending jobs with their reason and promised start;
+    `refused_owner` says why a user's jobs are not run in a partition, or None;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     `remembered` is what admission need not judge again.
     """
@@ -67,6 +68,7 @@ class Desk:
     diagnose: Callable[[], Diagnosis]
     reload: Callable[[], tuple[ConfigChange, ...]]
     waiting: Callable[[], Iterable[tuple[int, Reason, float | None]]]
+    refused_owner: Callable[[Owner, str], str | None]
 
     remembered: Remembered = field(default_factory=Remembered)
 

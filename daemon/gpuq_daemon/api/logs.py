@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from typing import Annotated
 
 from litestar import get
@@ -15,6 +14,7 @@ from gpuq.errors import NotFoundError
 from gpuq.models import Job
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
+from gpuq_daemon.beneath import open_file
 from gpuq_daemon.places import Place
 
 _MOST = 1024 * 1024
@@ -66,7 +66,7 @@ def _must_have(job: Job, rank: int | None) -> None:
 def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[bytes, int, int]:
     """Return (bytes, where they start, size of the file); cut so that no character is torn."""
     try:
-        file = os.open(place.log(rank), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_file(place.folder, *place.log(rank))
     except FileNotFoundError:
         return b"", 0, 0
     except OSError as error:
@@ -74,8 +74,6 @@ def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[byte
             f"There is no log: what stands in its place is no plain file ({error.strerror})."
         ) from error
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise NotFoundError("There is no log: what stands in its place is no plain file.")
         size = os.fstat(file).st_size
         start = max(0, size + offset) if offset < 0 else offset
         data = os.pread(file, limit, start)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from gpuq.errors import GpuqError
 from gpuq.models import Node
+from gpuq_daemon.owners import UnixUser
 
 
 class EngineError(GpuqError):
@@ -21,7 +22,8 @@ class Attempt:
 
     `token` is unique to this attempt; every process of it carries it as `GPUQ_ATTEMPT` in its environment,
     so that what is left of an attempt can be found and proven gone. Folders exist and are the attempt's own.
-    `nodes` are those that it was given, none if the engine may choose.
+    `gpus_by_node` are the nodes that it was given and the GPUs on each, nothing if the engine may choose. `owner` is
+    whom its processes run as, None for the user that gpuqd runs as.
     """
 
     job_id: int
@@ -35,9 +37,15 @@ class Attempt:
     script: Path
     args: tuple[str, ...]
     checkpoints: Path
-    nodes: tuple[str, ...] = ()
+    gpus_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    owner: UnixUser | None = None
     array_id: int | None = None
     array_index: int | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that it was given."""
+        return tuple(self.gpus_by_node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +85,19 @@ class Engine(Protocol):
         """Return its nodes with their capacity; `free_gpus` is all of them, the scheduler knows the rest."""
         ...
 
+    def needs(self) -> tuple[Path, ...]:
+        """Return the files that whoever has a job run must be able to read: interpreters, Spark, gpuq's own part."""
+        ...
+
     def command(self, attempt: Attempt) -> Command:
         """Return the spark-submit that runs `gpuq_job.driver` for this attempt."""
+        ...
+
+    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
+        """Return the node of each rank of a started attempt; None where Spark chooses, and the ranks tell.
+
+        What a job tells is not to be trusted where the engine knows better.
+        """
         ...
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:

@@ -149,6 +149,14 @@ class EmbeddedEngine:
             cwd=attempt.folder,
         )
 
+    def needs(self) -> tuple[Path, ...]:
+        """Return what jobs are started with."""
+        return () if self._installation is None else self._installation.files
+
+    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
+        """Return None: Spark chooses among the nodes that a job was given."""
+        return None
+
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the attempt's ranks."""
         return leftovers.warn_marked(_checked(attempt_token), pids)

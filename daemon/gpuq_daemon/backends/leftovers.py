@@ -20,13 +20,17 @@ def kill_marked(
     marker: str = processes.MARKER,
     log_folder: Path | None = None,
     work_folders: Collection[Path] = (),
+    uid: int | None = None,
 ) -> int:
-    """Kill all processes with a mark, their children and strays; return how many live after at most `wait_s`."""
+    """Kill all processes of a user with a mark, their children and strays; return how many live after `wait_s`.
+
+    `uid` None is the user that gpuqd runs as; of others nothing is killed but what descends from those.
+    """
     remaining: set[ProcessId] = set()
 
     def are_gone() -> bool:
-        found = processes.marked(token, marker=marker)
-        remaining.update(processes.strays(log_folder, work_folders))
+        found = processes.marked(token, marker=marker, uid=uid)
+        remaining.update(processes.strays(log_folder, work_folders, uid=uid))
         remaining.update(found, processes.descendants([process.pid for process in found]))
         remaining.intersection_update([process for process in remaining if processes.is_alive(process)])
         for process in remaining:
@@ -37,9 +41,9 @@ def kill_marked(
     return len(remaining)
 
 
-def warn_marked(token: str, pids: Collection[int]) -> int:
-    """Send SIGUSR1 to those of the processes with a mark that have one of the pids; return to how many."""
-    return sum(processes.send_signal(p, signal.SIGUSR1) for p in processes.marked(token) if p.pid in pids)
+def warn_marked(token: str, pids: Collection[int], *, uid: int | None = None) -> int:
+    """Send SIGUSR1 to those of a user's processes with a mark that have one of the pids; return to how many."""
+    return sum(processes.send_signal(p, signal.SIGUSR1) for p in processes.marked(token, uid=uid) if p.pid in pids)
 
 
 def wait_until(claim: Callable[[], bool], wait_s: float) -> bool:

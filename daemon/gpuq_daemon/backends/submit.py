@@ -32,6 +32,11 @@ class Installation:
         """Return the folder of Spark's own jars."""
         return self.spark_home / "jars"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return what whoever runs jobs must be able to read."""
+        return self.java, self.python, self.spark_home / "__init__.py", self.jars, Path(gpuq_job.__file__)
+
 
 def base_environment(outside: Mapping[str, str], installation: Installation, host: str) -> dict[str, str]:
     """Return what every Spark process gets: a few words from outside, never all, and Spark's own."""

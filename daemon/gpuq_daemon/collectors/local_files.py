@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuq_daemon.beneath import open_folder
+
 EVENT_FILE_PREFIX = "events.out.tfevents."
 MAX_DEPTH = 8
 MAX_ENTRIES = 20_000
 
-_ROOT_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FOLDER_FLAGS = _ROOT_FLAGS | os.O_NOFOLLOW
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a pipe that has an event file's name would wait for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -69,8 +70,8 @@ class LocalFiles:
     def find(self) -> list[Found]:
         """Return the files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries."""
         try:
-            root = os.open(self.root, _ROOT_FLAGS)
-        except (FileNotFoundError, NotADirectoryError):
+            root = self._open_root()
+        except OSError:
             return []
         found: list[Found] = []
         try:
@@ -120,17 +121,23 @@ class LocalFiles:
         """Open one folder after the other, so that none can be swapped for a link in between."""
         *folders, name = file.parts
         try:
-            at = os.open(self.root, _ROOT_FLAGS)
+            at = self._open_root()
+            owner = os.fstat(at).st_uid
             for folder in folders:
                 at = _step(at, folder, _FOLDER_FLAGS)
             at = _step(at, name, _FILE_FLAGS)
         except OSError:
             return None
         status = os.fstat(at)
-        if stat.S_ISREG(status.st_mode) and _identity(status) == file.identity:
+        # Somebody else's file can only be a hard link to it.
+        if stat.S_ISREG(status.st_mode) and status.st_uid == owner and _identity(status) == file.identity:
             return at
         os.close(at)
         return None
+
+    def _open_root(self) -> int:
+        """Open the root, which is the owner's too: a link in its place is not followed."""
+        return open_folder(self.root.parent, self.root.name)
 
 
 def _step(folder: int, name: str, flags: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gpuq.models import Rank, RankState
+from gpuq_daemon.beneath import open_file
 from gpuq_daemon.policy.lifecycle import Outcome, Reported
 
 logger = logging.getLogger(__name__)
@@ -62,12 +62,10 @@ def read_reports(path: Path, offset: int, workers: int) -> Reported:
     The file belongs to the job's owner: a line that is no report of this job, or a file that is none, is passed over.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_file(path.parent, path.name)
     except OSError:
         return Reported(offset=offset)
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return Reported(offset=offset)
         data = os.pread(file, _MOST_AT_ONCE, offset)
     finally:
         os.close(file)

@@ -131,14 +131,18 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverEnd:
-    """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows."""
+    """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows.
+
+    `error` says why it could not be started at all.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
     ended_at: float | None = None
+    error: str | None = None
 
     def __post_init__(self) -> None:
-        # Read from a file in the job's own folder: whatever is no exit code, signal or time counts as not known.
+        # Read from a file: whatever is no exit code, signal or time counts as not known.
         for name, highest in (("exit_code", 255), ("signal", 127)):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= highest:
@@ -186,7 +190,9 @@ def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd) -> V
 
 
 def _unexplained(end: DriverEnd) -> Verdict:
-    if end.signal is not None:
+    if end.error is not None:
+        code, error = end.exit_code or 1, end.error
+    elif end.signal is not None:
         code, error = _SIGNALLED + end.signal, f"the driver was killed by signal {end.signal}"
     elif end.exit_code is None:
         code, error = _SIGNALLED + 9, "the driver and its shim were killed"

@@ -26,6 +26,8 @@ class ActiveAttempt:
     number: int
     token: str
     name: str
+    user: str
+    uid: int
     state: JobState
     partition: str
     workers: int
@@ -41,21 +43,26 @@ class ActiveAttempt:
     intent: Intent | None
     outcome: Outcome | None
     reports_offset: int
-    nodes: tuple[str, ...] = ()
+    gpus_by_node: dict[str, int]
     signal_s: int | None = None
     array_id: int | None = None
     array_index: int | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that it was given."""
+        return tuple(self.gpus_by_node)
 
 
 def active_attempts(database: Database, job_id: int | None = None) -> list[ActiveAttempt]:
     """Return the attempts that are not proven gone, by job; of one job if it is named."""
     rows = database.rows(
-        f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.state, j.partition, j.workers,
-                   j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
+        f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.user, j.uid, j.state, j.partition,
+                   j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index,
-                   (SELECT json_group_array(l.node) FROM allocations l
-                    WHERE l.job_id = a.job_id AND l.attempt = a.number) AS nodes
+                   (SELECT json_group_object(l.node, l.gpus) FROM allocations l
+                    WHERE l.job_id = a.job_id AND l.attempt = a.number) AS gpus_by_node
             FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
             JOIN scripts s ON s.sha256 = j.script_sha256
             WHERE j.state IN {HOLDING} AND (:job_id IS NULL OR j.id = :job_id) ORDER BY j.id""",
@@ -156,6 +163,5 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
-    return msgspec.convert(
-        {**row, "args": json.loads(row["args"]), "nodes": json.loads(row["nodes"]), "outcome": outcome}, ActiveAttempt
-    )
+    parsed = {name: json.loads(row[name]) for name in ("args", "gpus_by_node")}
+    return msgspec.convert({**row, **parsed, "outcome": outcome}, ActiveAttempt)
