@@ -58,3 +58,9 @@ def test_a_path_that_would_be_more_than_a_word_is_refused(path: str) -> None:
 def test_a_user_that_is_no_name_is_refused(user: str) -> None:
     with pytest.raises(UsageError):
         unit(Path("/b/gpuqd"), Path("/c"), user=user)
+
+
+def test_what_systemd_would_replace_in_a_path_stays_as_it_is() -> None:
+    lines = unit(Path("/b/gpuqd"), Path('/a b%h$HOME"\\x')).splitlines()
+
+    assert r'ExecStart=/b/gpuqd serve --config "/a b%%h$$HOME\"\\x"' in lines

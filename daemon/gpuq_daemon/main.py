@@ -81,6 +81,16 @@ def reload(config_file: Path) -> None:
 
 @cli.command()
 @_CONFIG
+def init(config_file: Path) -> None:
+    """Write a first configuration that fits this machine; a file that is there is left alone."""
+    from gpuq_daemon import init
+
+    init.write(config_file, os.environ)
+    print(f"Wrote {config_file}: look it over, then `gpuqd check --config {config_file}`.")
+
+
+@cli.command()
+@_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings.")
 def check(config_file: Path, as_json: bool) -> None:
     """Say whether configuration and machine can run the daemon, and what to do; exit code 1 if not."""
