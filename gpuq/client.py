@@ -101,9 +101,9 @@ class Client:
         connection = self._connected(timeout_s=2 * heartbeat_s + 5)
         return Stream(connection, target, head)
 
-    def job(self, job_id: int) -> Json:
-        """Return one job (`models.Job`)."""
-        return self._ask("GET", f"/v1/jobs/{job_id}")
+    def job(self, job_id: int, *, index: int | None = None) -> Json:
+        """Return one job (`models.Job`), with `index` that task of the array."""
+        return self._ask("GET", f"/v1/jobs/{job_id}", {"index": index})
 
     def enqueue(self, spec: Json, *, key: str | None = None) -> Json:
         """Queue a `models.JobSpec` and return its job; it is durable when this returns.

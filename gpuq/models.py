@@ -264,7 +264,7 @@ class Why:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One machine (or one worker of the embedded engine) and its GPU slots."""
+    """One machine (or one worker of the embedded engine) and its GPU slots, of the model `gpu_type` if that is told."""
 
     name: str
     partition: str
@@ -274,6 +274,7 @@ class Node:
     free_gpus: int
     is_up: bool = True
     job_ids: tuple[int, ...] = ()
+    gpu_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gpuq.models import Node
 from gpuq_daemon.backends.base import Engine, EngineError
@@ -30,7 +31,11 @@ class Engines:
 
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes; `free_gpus` is their capacity."""
-        return tuple(node for nodes in self._nodes.values() for node in nodes)
+        return tuple(
+            replace(node, gpu_type=self._gpu_types.get(node.partition))
+            for nodes in self._nodes.values()
+            for node in nodes
+        )
 
     def views(self) -> tuple[NodeView, ...]:
         """Return all nodes as the policy sees them: the same object while they are the same."""
@@ -44,7 +49,7 @@ class Engines:
                 name=node.name,
                 partition=node.partition,
                 gpus=node.gpus,
-                gpu_type=self._gpu_types.get(node.partition) or "",
+                gpu_type=node.gpu_type or "",
                 is_up=node.is_up,
             )
             for node in self.nodes()

@@ -10,7 +10,7 @@ from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.billing import Billing
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares, fair_tree
 from gpuq_daemon.policy.limits import Scope
-from gpuq_daemon.policy.reservation import Reservation
+from gpuq_daemon.policy.reservation import Reservation, with_those_below
 from gpuq_daemon.policy.rules import Rules, Weights
 from gpuq_daemon.policy.snapshot import NodeView
 from gpuq_daemon.policy.usage import Charge, period_start, standing
@@ -84,7 +84,8 @@ class Standing:
 
     def reservations(self, now: float) -> tuple[Reservation, ...]:
         """Return the reservations that have not ended."""
-        return tuple(one for one in self._accounts.reservations() if one.end_at > now)
+        parents = self.tree().parents()
+        return tuple(with_those_below(one, parents) for one in self._accounts.reservations() if one.end_at > now)
 
     def drained(self, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
         """Return the nodes, those that an operator took out with the reason."""

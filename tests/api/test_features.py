@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gpuq.cli.naming import number_of
 from gpuq.client import Client, Json
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, NotFoundError, UnavailableError, UsageError
@@ -31,11 +32,11 @@ from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Start
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
-from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
-from tests.support.values import MAIN_FUN, a_node
+from tests.support.values import MAIN_FUN, a_node, a_spec
 
 # Newer releases of Litestar want names that older ones, which we allow, do not have.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -181,6 +182,53 @@ def test_a_number_that_no_job_can_have_is_refused(rig: Rig) -> None:
         for ask in (*asks, client.move_to_top, update):
             with pytest.raises(UsageError, match="job_id"):
                 ask(job_id)
+
+
+def test_a_task_is_named_by_its_array_and_index(rig: Rig) -> None:
+    array = rig.enqueue(array="3-5")["id"]
+
+    assert number_of(rig.client, f"{array}_5") == array + 2
+    assert number_of(rig.client, str(array)) == array
+    assert (
+        rig.enqueue(dependency=f"afterok:{array}_4,after:{array}")["dependency"] == f"afterok:{array + 1},after:{array}"
+    )
+    with pytest.raises(NotFoundError, match="no task 9"):
+        number_of(rig.client, f"{array}_9")
+    with pytest.raises(NotFoundError, match="no task 9"):
+        rig.enqueue(dependency=f"afterok:{array}_9")
+    with pytest.raises(NotFoundError, match="no task 9"):
+        rig.client.update(array, {"dependency": f"afterok:{array}_9"})
+
+
+def test_what_is_deleted_while_a_job_comes_in_is_missed(rig: Rig) -> None:
+    """The job was let in, and then its account, QOS or reservation went: nobody would be charged, or it never ran."""
+    rig.admin.add_account("bio")
+    rig.admin.add_member(ME, "bio")
+    owner = Owner(user=ME, uid=os.geteuid())
+
+    def come(*, account: str = "bio", qos: str = "normal", reservation: str | None = None) -> None:
+        spec = a_spec(reservation=reservation)
+        request = Request(spec=spec, owner=owner, name="x", partition="p", account=account, qos=qos, sha256="0")
+
+        async def add() -> None:
+            await rig.jobs.add_all(
+                request,
+                now=1.0,
+                admit=lambda there: there.refuse_vanished(ME, account, qos, reservation),
+            )
+
+        asyncio.run_coroutine_threadsafe(add(), rig.loop).result(10)
+
+    come()
+    for named, says in (
+        ({"account": "root"}, "not in the account root any more"),
+        ({"account": "gone"}, "not in the account gone any more"),
+        ({"qos": "gone"}, "no QOS gone any more"),
+        ({"reservation": "gone"}, "no reservation gone any more"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            come(**named)
+    assert len(rig.client.jobs()) == 1
 
 
 def test_an_update_of_nothing_is_refused(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gpuq.cli.commands.admin.reservation import window
+from gpuq.cli.views.nodes import node_lines
 from gpuq.errors import UsageError
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ReservationRow, ShareRow
 from gpuq.units import moment, parse_moment
@@ -343,3 +344,20 @@ def test_times_are_as_slurm_writes_them(word: str, after_s: int) -> None:
 def test_what_is_no_time_is_refused_in_one_sentence(word: str) -> None:
     with pytest.raises(UsageError, match="is not a time: write"):
         parse_moment(word, now=MORNING)
+
+
+def test_nodes_tell_the_model_of_their_gpus() -> None:
+    node: dict[str, object] = {
+        "name": "n",
+        "partition": "p",
+        "gpus": 2,
+        "free_gpus": 1,
+        "is_up": True,
+        "job_ids": [],
+        "gpu_kind": "GPU",
+    }
+    kinds: list[dict[str, object]] = [{}, {"gpu_type": "a100"}, {"gpu_type": "a100", "gpu_kind": "virtual GPU"}]
+
+    lines = node_lines([{**node, **kind} for kind in kinds], [], width=None)
+
+    assert [" ".join(line.split()[2:-4]) for line in lines[1:]] == ["GPU", "a100", "a100 (virtual GPU)"]

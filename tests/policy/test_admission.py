@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +131,10 @@ def _rules_refused(spec: JobSpec) -> str | None:
     kept = Reservation(name="night", nodes=frozenset({"a"}), start_at=900.0, end_at=2000.0, users=frozenset({"bob"}))
     limits = Limits(users={"ann": Limit(running_gpus=4, longest_s=3600)})
     rules = Rules(qos={"fast": Qos()}, limits=limits)
-    return rules_refusal(spec, owner, rules=rules, reservations=(kept,), now=1000.0)
+    more = Reservation(name="day", nodes=frozenset({"b"}), start_at=900.0, end_at=2000.0, users=frozenset({"ann"}))
+    far = replace(more, name="far", nodes=frozenset({"z"}))
+    there = [a_node("a", 2), a_node("b", 2)]
+    return rules_refusal(spec, owner, rules=rules, reservations=(kept, more, far), nodes=there, now=1000.0)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,12 @@ def _rules_refused(spec: JobSpec) -> str | None:
         (a_spec(qos="gold", time_limit_s=60), "There is no QOS 'gold': use one of fast, normal."),
         (a_spec(workers=5, time_limit_s=60), "at most 4 running GPUs; this job asks for 5 (AssocGrpGRES)"),
         (a_spec(), "has no time limit"),
-        (a_spec(reservation="day", time_limit_s=60), "no reservation 'day'"),
+        (a_spec(reservation="noon", time_limit_s=60), "no reservation 'noon'"),
+        (
+            a_spec(reservation="day", time_limit_s=60, workers=3),
+            "cannot hold the job in its partition: it keeps b there",
+        ),
+        (a_spec(reservation="far", time_limit_s=60), "cannot hold the job in its partition: it keeps no node there"),
         (a_spec(reservation="night", time_limit_s=60), "not for user ann in account bio"),
     ],
 )

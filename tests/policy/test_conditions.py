@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,3 +198,11 @@ def test_shares_are_read():
     assert parse_shares("0") == 0
     with pytest.raises(UsageError, match="'-1' cannot be shares"):
         parse_shares("-1")
+
+
+def test_a_reservation_for_an_account_is_for_those_below_it_too():
+    window = Reservation(name="r", nodes=frozenset({"n1"}), start_at=0, end_at=9, accounts=frozenset({"lab"}))
+    parents = {"root": None, "lab": "root", "bio": "lab", "cell": "bio", "nlp": "root"}
+
+    assert reservation.with_those_below(window, parents).accounts == {"lab", "bio", "cell"}
+    assert reservation.with_those_below(replace(window, accounts=frozenset()), parents).is_maintenance

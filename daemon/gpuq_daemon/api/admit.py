@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+from dataclasses import replace
 from functools import partial
 
 from gpuq.errors import ForbiddenError, UnavailableError, UsageError
 from gpuq.models import JobSpec
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.jobs import task_of
 from gpuq_daemon.api.roles import may_administer
 from gpuq_daemon.policy import array, limits
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.reservation import with_those_below
 from gpuq_daemon.policy.snapshot import QOS
 from gpuq_daemon.store.jobs import Owner, Request
 from gpuq_daemon.store.queued import QueueCounts
 
+_LONG_DEPENDENCY = 64 * 1024
 _LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
 
@@ -41,7 +46,7 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
     if for_user is None and (refused := desk.refused_owner(who, partition)) is not None:
         raise ForbiddenError(refused)
     account, qos = account_for(desk.accounts.tree(), user, spec.account), spec.qos or QOS
-    check_rules(desk, spec, limits.Owner(user, account, qos))
+    check_rules(desk, spec, limits.Owner(user, account, qos), partition)
     return Request(
         spec=spec,
         owner=who,
@@ -52,6 +57,21 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
         sha256=sha256,
         array=None if spec.array is None else array.parse(spec.array),
     )
+
+
+def with_tasks(desk: Desk, spec: JobSpec) -> JobSpec:
+    """Return the job with the tasks that it depends on, as `afterok:12_3`, by the numbers of their jobs.
+
+    Raises:
+        NotFoundError: an array has no such task.
+    """
+    if spec.dependency is None or "_" not in spec.dependency or len(spec.dependency) > _LONG_DEPENDENCY:
+        return spec
+
+    def number(found: re.Match[str]) -> str:
+        return str(task_of(desk, int(found[1]), int(found[2])))
+
+    return replace(spec, dependency=re.sub(r"\b([0-9]{1,18})_([0-9]{1,7})\b", number, spec.dependency))
 
 
 def _partition(desk: Desk, spec: JobSpec) -> str:
@@ -94,26 +114,33 @@ def account_for(tree: Tree, user: str, wanted: str | None) -> str:
     return account_of(tree, user, wanted)
 
 
-def check_rules(desk: Desk, spec: JobSpec, owner: limits.Owner) -> None:
+def check_rules(desk: Desk, spec: JobSpec, owner: limits.Owner, partition: str) -> None:
     """Check that no rule keeps the job from running for ever.
 
     Raises:
         UsageError: one does.
     """
+    parents = desk.accounts.tree().parents()
     refused = rules_refusal(
-        spec, owner, rules=desk.rules(), reservations=desk.accounts.reservations(), now=desk.clock.now()
+        spec,
+        owner,
+        rules=desk.rules(),
+        reservations=[with_those_below(one, parents) for one in desk.accounts.reservations()],
+        nodes=[node for node in desk.nodes() if node.partition == partition],
+        now=desk.clock.now(),
     )
     if refused is not None:
         raise UsageError(refused)
 
 
 def check_queue(desk: Desk, request: Request, queued: QueueCounts) -> None:
-    """Check that so many more may be queued, given those pending now.
+    """Check that so many more may be queued, given those pending now, and what they were let in with is still there.
 
     Raises:
-        UsageError: a limit on queued jobs stands against it.
+        UsageError: a limit on queued jobs stands against it, or something was deleted meanwhile.
         UnavailableError: the queue is full.
     """
+    queued.refuse_vanished(request.owner.user, request.account, request.qos, request.spec.reservation)
     adding = 1 if request.array is None else len(request.array.indices)
     waiting, most = queued.total(), desk.config.max_pending_jobs
     if waiting + adding > most:

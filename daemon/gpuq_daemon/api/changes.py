@@ -7,18 +7,17 @@ to end them) are changed; with `index` it means that one task.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, patch, post
-from litestar.params import Parameter
 
-from gpuq.errors import ForbiddenError, NotFoundError, UsageError
+from gpuq.errors import ForbiddenError, UsageError
 from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.api import views
-from gpuq_daemon.api.admit import account_for, admitted, check_rules
+from gpuq_daemon.api.admit import account_for, admitted, check_rules, with_tasks
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.jobs import JobId
+from gpuq_daemon.api.jobs import Index, JobId, task_of
 from gpuq_daemon.api.peer import owner
 from gpuq_daemon.api.roles import administrator, may_administer
 from gpuq_daemon.policy import limits
@@ -30,8 +29,6 @@ from gpuq_daemon.store.jobs import Owner
 _FIXED = frozenset({"script_name", "script", "args", "hold", "array"})
 _CHANGEABLE = {field.name for field in fields(JobSpec)} - _FIXED
 _MOST_AT_ONCE = 2**31 - 1
-
-Index = Annotated[int | None, Parameter(ge=0, description="This task of the array only.")]
 
 
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
@@ -108,7 +105,10 @@ async def update(
         raise UsageError("Nothing to change: name a field and its new value.")
     jobs = _waiting(desk, who, job_id, index)
     throttle = _throttle(jobs[0], data)
-    wanted = _wanted(desk.jobs.specs([job.id for job in jobs]), data)
+    wanted = {
+        number: (before, with_tasks(desk, spec))
+        for number, (before, spec) in _wanted(desk.jobs.specs([job.id for job in jobs]), data).items()
+    }
     asked: dict[int, dict[str, Any]] = {}
     seen: dict[JobSpec, dict[str, Any]] = {}
     for number, (before, spec) in wanted.items():
@@ -120,7 +120,7 @@ async def update(
                 spec, name=let_in.name, partition=let_in.partition, account=let_in.account, qos=let_in.qos
             )
         asked[number] = seen[spec]
-    await desk.jobs.update(asked, throttle=throttle)
+    await desk.jobs.update(asked, throttle=throttle, user=jobs[0].user)
     if throttle is not None:
         desk.bell.ring(*desk.jobs.tasks(throttle[0]).values())
         desk.rules_changed()  # it is a limit of all its tasks, of those that run too
@@ -165,7 +165,7 @@ def _meant(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job]:
         NotFoundError: there is no such job or task.
         ForbiddenError: it is somebody else's.
     """
-    job = desk.jobs.job(_task(desk, job_id, index))
+    job = desk.jobs.job(task_of(desk, job_id, index))
     if not may_administer(who) and who.user != job.user:
         raise ForbiddenError(f"Job {job.id} belongs to {job.user}; only its owner or an administrator may change it.")
     if index is not None or job.array_id != job.id:
@@ -179,16 +179,6 @@ def _waiting(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job
     return [job for job in jobs if job.state is JobState.PENDING] or jobs[:1]
 
 
-def _task(desk: Desk, job_id: int, index: int | None) -> int:
-    if index is None:
-        return job_id
-    tasks = desk.jobs.tasks(job_id)
-    if index not in tasks:
-        desk.jobs.job(job_id)
-        raise NotFoundError(f"Job {job_id} has no task {index}." if tasks else f"Job {job_id} is no array.")
-    return tasks[index]
-
-
 def _told(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
     """Tell the scheduler of changed jobs, and return what was named."""
     for job in jobs:
@@ -198,7 +188,7 @@ def _told(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
 
 def _changed(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:
     desk.bell.ring(*(job.id for job in jobs))
-    return views.whole(desk, desk.jobs.job(_task(desk, job_id, index)))
+    return views.whole(desk, desk.jobs.job(task_of(desk, job_id, index)))
 
 
 def _check_still_allowed(desk: Desk, job: Job) -> None:
@@ -207,4 +197,4 @@ def _check_still_allowed(desk: Desk, job: Job) -> None:
         if job.deadline is not None and job.deadline - (job.time_limit_s or 0) < desk.clock.now():
             raise UsageError(f"Job {job.id} cannot run again: it could not end by its deadline.")
         account = account_for(desk.accounts.tree(), job.user, job.account)
-        check_rules(desk, desk.jobs.specs([job.id])[job.id], limits.Owner(job.user, account, job.qos))
+        check_rules(desk, desk.jobs.specs([job.id])[job.id], limits.Owner(job.user, account, job.qos), job.partition)

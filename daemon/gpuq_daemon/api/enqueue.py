@@ -14,7 +14,7 @@ from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, Why
 from gpuq.text import clean, fit
 from gpuq_daemon.api import views
-from gpuq_daemon.api.admit import admitted, check_queue
+from gpuq_daemon.api.admit import admitted, check_queue, with_tasks
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.keys import KEY, key_of
 from gpuq_daemon.api.peer import owner
@@ -48,7 +48,7 @@ async def enqueue(
     key = key_of(who, idempotency_key, data)
     if key is None or (before := desk.jobs.queued_with(key)) is None:
         refuse_if_short(desk.config.state, desk.config.min_free_mib)
-        asked = await admitted(desk, who, data)
+        asked = await admitted(desk, who, with_tasks(desk, data))
         now = desk.clock.now()
         ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked), key=key)
         if ids:
@@ -64,6 +64,7 @@ async def enqueue(
 async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Why:
     """Return when the job would start, of an array its first task; nothing is queued."""
     _refuse_unknown(await request.body())
+    data = with_tasks(desk, data)
     asked = await admitted(desk, owner(request), data)
     index = None if asked.array is None else asked.array.indices[0]
     job_id = desk.jobs.next_id()

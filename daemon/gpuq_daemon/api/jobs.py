@@ -8,6 +8,7 @@ from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
+from gpuq.errors import NotFoundError
 from gpuq.models import Job, PriorityTerm, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.desk import Desk
@@ -19,6 +20,24 @@ from gpuq_daemon.store.jobs import Owner
 JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
 _LONGEST_WAIT_S = 60.0
 _MOST_ROWS = 10_000
+
+
+Index = Annotated[int | None, Parameter(ge=0, description="This task of the array only.")]
+
+
+def task_of(desk: Desk, job_id: int, index: int | None) -> int:
+    """Return the job of an array's task `index`; the job itself where that is None.
+
+    Raises:
+        NotFoundError: there is no such task, or no such job.
+    """
+    if index is None:
+        return job_id
+    tasks = desk.jobs.tasks(job_id)
+    if index not in tasks:
+        desk.jobs.job(job_id)
+        raise NotFoundError(f"Job {job_id} has no task {index}." if tasks else f"Job {job_id} is no array.")
+    return tasks[index]
 
 
 class Jobs(Struct):
@@ -83,9 +102,9 @@ def _seen(desk: Desk, who: Owner, jobs: list[Job]) -> list[Job]:
 
 
 @get("/v1/jobs/{job_id:int}")
-async def show(desk: Desk, job_id: JobId) -> Job:
-    """Return one job."""
-    return views.whole(desk, desk.jobs.job(job_id))
+async def show(desk: Desk, job_id: JobId, index: Index = None) -> Job:
+    """Return one job, or one task of an array."""
+    return views.whole(desk, desk.jobs.job(task_of(desk, job_id, index)))
 
 
 @get("/v1/jobs/{job_id:int}/why")

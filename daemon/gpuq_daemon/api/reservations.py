@@ -15,7 +15,7 @@ from gpuq_daemon.api.names import checked_name, checked_reason, checked_user
 from gpuq_daemon.api.roles import administrator
 from gpuq_daemon.policy.reservation import Reservation
 
-_Moment = Annotated[float, Meta(ge=0, le=1e11)]
+_Moment = Annotated[float, Meta(ge=0)]
 
 
 class Reservations(Struct):

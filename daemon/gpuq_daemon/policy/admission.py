@@ -66,9 +66,18 @@ def _never_fits(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind:
 
 
 def rules_refusal(
-    spec: JobSpec, owner: Owner, *, rules: Rules, reservations: Iterable[Reservation], now: float
+    spec: JobSpec,
+    owner: Owner,
+    *,
+    rules: Rules,
+    reservations: Sequence[Reservation],
+    nodes: Sequence[NodeView],
+    now: float,
 ) -> str | None:
-    """Return which rule of the cluster the job can never meet, in one sentence, or None."""
+    """Return which rule of the cluster the job can never meet, in one sentence, or None.
+
+    `nodes` are those of its partition.
+    """
     if owner.qos != QOS and owner.qos not in rules.qos:
         known = ", ".join(sorted({QOS, *rules.qos}))
         return f"There is no QOS '{_shown(owner.qos)}': use one of {known}."
@@ -76,8 +85,18 @@ def rules_refusal(
     if refused is None and spec.reservation is not None:
         refused = reservation.use_refusal(
             spec.reservation, reservations, user=owner.user, account=owner.account, limit_s=spec.time_limit_s, now=now
-        )
+        ) or _outside(spec, reservations, nodes)
     return refused
+
+
+def _outside(spec: JobSpec, reservations: Iterable[Reservation], nodes: Sequence[NodeView]) -> str | None:
+    """Return why the nodes of the job's reservation, of those given, can never hold it, or None."""
+    kept = next(one for one in reservations if one.name == spec.reservation)
+    inside = [node for node in nodes if node.name in kept.nodes]
+    if inside and never_fits(gang_of(spec), inside[0].partition, inside, "GPU") is None:
+        return None
+    has = f"{', '.join(node.name for node in inside[:5])} there" if inside else "no node there"
+    return f"The reservation {kept.name} cannot hold the job in its partition: it keeps {has}."
 
 
 def queue_refusal(owner: Owner, queued: Iterable[tuple[Owner, int]], rules: Limits, *, adding: int) -> str | None:

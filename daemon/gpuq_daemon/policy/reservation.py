@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+LONGEST_S = 10 * 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """`nodes` are kept from `start_at` to `end_at`: nothing else may run there in between.
 
-    Jobs that name the reservation and belong to one of its accounts or users run there, from its start to
-    its end. A maintenance window has neither: nobody runs.
+    Jobs that name the reservation and belong to one of its accounts, or those below, or users run there, from
+    its start to its end. A maintenance window has neither: nobody runs.
     """
 
     name: str
@@ -31,6 +33,20 @@ class Reservation:
         return user in self.users or account in self.accounts
 
 
+def with_those_below(one: Reservation, parents: Mapping[str, str | None]) -> Reservation:
+    """Return the reservation for its accounts and all accounts below them; `parents` is the tree of accounts."""
+    if not one.accounts:
+        return one
+    return replace(one, accounts=one.accounts | {name for name in parents if _is_below(name, one.accounts, parents)})
+
+
+def _is_below(name: str, accounts: frozenset[str], parents: Mapping[str, str | None]) -> bool:
+    above: str | None = name
+    while above is not None and above not in accounts:
+        above = parents.get(above)
+    return above is not None
+
+
 def refusal(new: Reservation, *, now: float, nodes: Iterable[str], others: Iterable[Reservation]) -> str | None:
     """Return why the reservation cannot be made, in one sentence, or None."""
     known = set(nodes)
@@ -41,6 +57,8 @@ def refusal(new: Reservation, *, now: float, nodes: Iterable[str], others: Itera
         return f"There is no node '{unknown[0]}': `gpuq nodes` lists those there are."
     if new.end_at <= new.start_at:
         return "The reservation ends before it begins: give an end after its start."
+    if new.end_at > now + LONGEST_S:
+        return "The reservation ends more than ten years from now: give an earlier end."
     if new.start_at < now:
         return "The reservation begins in the past: give a start from now on."
     for other in others:

@@ -19,6 +19,7 @@ from gpuq_daemon.store.job_changes import insert, understood, update
 from gpuq_daemon.store.job_questions import JobQuestions
 from gpuq_daemon.store.queued import QueueCounts
 from gpuq_daemon.store.request_keys import RequestKey, job_of_key, queued_before, remember
+from gpuq_daemon.store.there import refuse_vanished
 
 Admit = Callable[[QueueCounts], None]
 
@@ -80,16 +81,25 @@ class JobStore(JobQuestions):
         return await self._db.write(partial(understood, text=dependency, index=index))
 
     async def update(
-        self, asked: Mapping[int, dict[str, Any]], *, throttle: tuple[int, int | None] | None = None
+        self,
+        asked: Mapping[int, dict[str, Any]],
+        *,
+        throttle: tuple[int, int | None] | None = None,
+        user: str | None = None,
     ) -> None:
         """Change what pending jobs ask for, by id, as `asked_of` makes it; and of an array, how many run at once.
 
+        `user` is whose jobs they are: what these then name must still be there.
+
         Raises:
-            UsageError: one does not wait any more, or would wait for itself. Nothing is changed.
+            UsageError: one does not wait any more, or would wait for itself, or what it names is gone. Nothing is
+                changed.
         """
 
         def write(tables: Tables) -> None:
             for job_id, columns in asked.items():
+                if user is not None:
+                    refuse_vanished(tables, user, columns["account"], columns["qos"], columns["reservation"])
                 update(tables, job_id, columns)
             if throttle is not None:
                 values = {"id": throttle[0], "at_once": throttle[1]}

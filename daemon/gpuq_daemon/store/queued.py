@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database as Tables
 
 from gpuq_daemon.store.job_rows import Queued
+from gpuq_daemon.store.there import refuse_vanished
 
 
 class QueueCounts:
@@ -12,6 +13,14 @@ class QueueCounts:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+
+    def refuse_vanished(self, user: str, account: str, qos: str, reservation: str | None) -> None:
+        """Check that a user is still in the account, and that QOS and reservation are still there.
+
+        Raises:
+            UsageError: something has been deleted since the job was let in.
+        """
+        refuse_vanished(self._tables, user, account, qos, reservation)
 
     def total(self) -> int:
         """Return how many jobs wait."""

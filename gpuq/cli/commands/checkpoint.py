@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
 from gpuq.cli.views.checkpoint import checkpoint_lines, contents_lines
 from gpuq.client import Client
-from gpuq.units import parse_job_id
 
 
 @click.command("checkpoint")
@@ -20,7 +20,8 @@ def command(job_id: str, at: str | None, is_list: bool, as_json: bool) -> None:
 
     Checkpoints of TensorFlow 1 and 2 and both formats of Keras 3 are read where they lie, below $GPUQ_CHECKPOINT_DIR.
     """
-    client, number = Client(), parse_job_id(job_id)
+    client = Client()
+    number = number_of(client, job_id)
     if is_list:
         found = client.checkpoints(number)
         if as_json:

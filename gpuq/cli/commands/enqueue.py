@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--partition", "-p", help="Where to run. [the default one]")
 @click.option("--account", "-A", help="Who pays. [your default account]")
 @click.option("--qos", "-q", help="Quality of service. [normal]")
-@click.option("--gpu-type", help="GPU model, for example a100. [any, all of one]")
+@click.option("--gpu-type", help="GPU model: a100, or 'a100|v100' for either. [any, all of one]")
 @click.option("--nodes", "-N", help="Exactly so many nodes. [as they fit]")
 @click.option("--exclusive", flag_value="yes", default=None, help="Whole nodes, shared with nobody.")
 @click.option("--layout", help="pack on few nodes, or spread over many. [pack]")
@@ -65,7 +65,7 @@ def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_
     Dependencies: afterok (completed), afternotok (failed), afterany (ended),
     after (started), aftercorr (the same task of another array completed),
     singleton (one at a time of your jobs of this name). An array's number
-    means all its tasks.
+    means all its tasks, 12_3 its task 3.
     """
     text = read_script(script)
     job_spec = spec(script, text, args, asked, now=time.time())

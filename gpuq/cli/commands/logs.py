@@ -6,12 +6,12 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.following import growing_log, wait_for_start, whole_log
+from gpuq.cli.naming import number_of
 from gpuq.cli.views.queue import FINAL
 from gpuq.cli.views.why import start_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.text import clean_log
-from gpuq.units import parse_job_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def command(job_id: str, follow: bool, rank: int | None, driver: bool, lines: in
     if driver and rank is not None:
         raise UsageError("Ask for --driver or for --rank, not for both.")
     client = Client()
-    job = client.job(parse_job_id(job_id))
+    job = client.job(number_of(client, job_id))
     if job["attempt"] == 0 and job["state"] in FINAL:
         terminal.say_error(f"Job {job['id']} ended before it started, so it has no log.")
         return

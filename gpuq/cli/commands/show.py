@@ -7,9 +7,9 @@ import time
 import click
 
 from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
 from gpuq.cli.views.job import job_lines
 from gpuq.client import Client
-from gpuq.units import parse_job_id
 
 
 @click.command("show")
@@ -17,7 +17,8 @@ from gpuq.units import parse_job_id
 @click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
 def command(job_id: str, as_json: bool) -> None:
     """Show everything about job ID: times, ranks, GPU time, and the error if it failed."""
-    job = Client().job(parse_job_id(job_id))
+    client = Client()
+    job = client.job(number_of(client, job_id))
     if as_json:
         terminal.say_json(job)
         return

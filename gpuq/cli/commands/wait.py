@@ -6,9 +6,9 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.following import wait_for_end
+from gpuq.cli.naming import number_of
 from gpuq.cli.views.job import end_line
 from gpuq.client import Client
-from gpuq.units import parse_job_id
 
 
 @click.command("wait")
@@ -16,9 +16,8 @@ from gpuq.units import parse_job_id
 @click.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_json: bool) -> int:
     """Wait until jobs have ended and exit with their exit code, the largest of several."""
-    numbers = [parse_job_id(word) for word in job_ids]
-    client = Client()
-    code = 0
+    client, code = Client(), 0
+    numbers = [number_of(client, word) for word in job_ids]
     for job in [client.job(number) for number in numbers]:  # an unknown job is said before any waiting
         ended = wait_for_end(client, job)
         if as_json:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
 from gpuq.cli.views.checkpoint import distribution_lines
 from gpuq.client import Client
-from gpuq.units import parse_job_id
 
 _PIPE_WIDTH = 80
 
@@ -35,7 +35,8 @@ def command(
 
     `gpuq checkpoint ID` lists the names.
     """
-    found = Client().distribution(parse_job_id(job_id), name, at=at, minus=minus, bins=bins)
+    client = Client()
+    found = client.distribution(number_of(client, job_id), name, at=at, minus=minus, bins=bins)
     if as_json:
         terminal.say_json(found)
         return

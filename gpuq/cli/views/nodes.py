@@ -28,9 +28,17 @@ def _row(node: Json, reasons: dict[str, str]) -> tuple[str, ...]:
     return (
         node["name"],
         node["partition"],
-        node["gpu_kind"],
+        _gpu(node),
         str(node["gpus"]),
         str(node["free_gpus"]),
         state,
         jobs,
     )
+
+
+def _gpu(node: Json) -> str:
+    """Return the model, with what a slot is where it is no GPU; the latter alone where no model is told."""
+    kind, model = node["gpu_kind"], node.get("gpu_type")
+    if not model:
+        return kind
+    return model if kind == "GPU" else f"{model} ({kind})"

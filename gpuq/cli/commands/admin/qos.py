@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import click
 
 from gpuq.cli import terminal
@@ -11,7 +13,17 @@ from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 
 _PRIORITY = click.option("--priority", type=int, help="Its priority; the highest of all counts in full. [0]")
-_FACTOR = click.option("--usage-factor", type=float, help="How many times the usual price a second has. [1]")
+
+
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise UsageError("A usage factor must be a number from 0 to 1000000.")
+    return value
+
+
+_FACTOR = click.option(
+    "--usage-factor", type=float, callback=_finite, help="How many times the usual price a second has. [1]"
+)
 
 
 @click.group("qos", cls=Verbs)
