@@ -110,6 +110,24 @@ def test_state_changes_of_jobs_are_never_left_out() -> None:
     assert all(limit.filter(a_record("launched", level=logging.INFO)) for _ in range(1000))
 
 
+def test_data_cannot_pass_for_the_event() -> None:
+    assert json.loads(JsonFormatter().format(a_record(event="another", t=1)))["event"] == "not-launched"
+
+
+def test_no_datum_is_called_as_what_every_line_has() -> None:
+    keys = {
+        key.value
+        for file in Path(gpuq_daemon.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Dict)
+        for key in node.value.keys
+        if isinstance(key, ast.Constant)
+    }
+
+    assert "job_id" in keys
+    assert not keys & {"t", "level", "event", "message", "logger", "traceback"}
+
+
 def _logged() -> list[tuple[str, ast.expr]]:
     """Return where gpuqd logs, and the text of each event."""
     found: list[tuple[str, ast.expr]] = []

@@ -57,12 +57,12 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one JSON object."""
         fields: dict[str, Any] = {
+            **data(record),
             "t": round(record.created, 3),
             "level": record.levelname.lower(),
             "event": event_id(record),
             "message": record.getMessage(),
             "logger": record.name,
-            **data(record),
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)

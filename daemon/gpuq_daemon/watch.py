@@ -179,7 +179,7 @@ class Watch:
             rate=self._rate_of(attempt.job_id),
             half_life_s=self._half_life_s(),
         )
-        logger.info("ended", extra={"job_id": attempt.job_id, "event": ending.event.value})
+        logger.info("ended", extra={"job_id": attempt.job_id, "end": ending.event.value})
         self._ingest.forget(attempt)
         self._bell.ring(attempt.job_id)
         self._warned.discard((attempt.job_id, attempt.number))
