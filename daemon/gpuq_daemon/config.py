@@ -46,10 +46,10 @@ class WeightsTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class BillingTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a second costs: of a GPU, by model, of a CPU, of a GiB of memory."""
 
-    gpu: Annotated[float, Meta(ge=0)] = 1.0
-    gpu_types: dict[str, Annotated[float, Meta(ge=0)]] = {}
-    cpu: Annotated[float, Meta(ge=0)] = 0.0
-    memory_gib: Annotated[float, Meta(ge=0)] = 0.0
+    gpu: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
+    gpu_types: dict[str, Annotated[float, Meta(ge=0, le=1e6)]] = {}
+    cpu: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    memory_gib: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
 
 
 class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,8 +60,8 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     half_life_d: float = 7.0
-    period_d: Annotated[float, Meta(gt=0)] = 30.0
-    recalculate_every_s: Annotated[float, Meta(ge=1)] = 60.0
+    period_d: Annotated[float, Meta(ge=1 / 24, le=3660)] = 30.0
+    recalculate_every_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     promises: Annotated[int, Meta(ge=1, le=64)] = 4
     idle_budget: Annotated[float, Meta(ge=0, le=1)] = 0.25
     guard_after_h: Annotated[float, Meta(gt=0)] | None = 210.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import expm1, isfinite, log, log2
+from math import expm1, isnan, log, log2
 
 from gpuq.errors import UsageError
 
@@ -39,7 +39,7 @@ def checked_half_life(seconds: float) -> float:
     Raises:
         UsageError: it is zero, no number, so short that all usage is forgotten at once, or absurdly long.
     """
-    if not isfinite(seconds) or seconds < SHORTEST_HALF_LIFE_S:
+    if isnan(seconds) or seconds < SHORTEST_HALF_LIFE_S:
         raise UsageError(
             f"A half-life of {seconds:g} s would forget all usage and so switch fair share off: "
             "give at least 1 hour, usually 7 or 14 days."
