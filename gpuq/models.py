@@ -66,7 +66,7 @@ class Reason(StrEnum):
 class RankState(StrEnum):
     """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it.
 
-    LOST ended without a word; KILLED was ended by gpuq with its job.
+    LOST ended without a word; KILLED was ended by gpuq with its job, or when the training was over.
     """
 
     RESERVED = "RESERVED"
@@ -87,7 +87,8 @@ class JobSpec:
     "spread". `nice` is taken off the priority. `begin_at` is the earliest start, `deadline` the latest end: a
     job that cannot meet it is dropped, one that runs then is ended.
     `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script gets SIGUSR1 so many
-    seconds before its time limit.
+    seconds before its time limit. `ps` parameter servers and an `evaluator` come on top of the workers and get no GPU;
+    `cpus_per_ps` and `memory_mib_per_ps` are for each of them.
     """
 
     script_name: str
@@ -114,6 +115,10 @@ class JobSpec:
     array: str | None = None
     reservation: str | None = None
     signal_s: int | None = None
+    ps: int = 0
+    evaluator: bool = False
+    cpus_per_ps: int = 1
+    memory_mib_per_ps: int = 0
 
     @property
     def gpus(self) -> int:
@@ -123,7 +128,10 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:
-    """One TFoS node of an attempt: where it runs and how it is."""
+    """One TFoS node of an attempt: where it runs and how it is. `role` is chief, worker, ps or evaluator.
+
+    Rank 0 is the chief; then come the workers, then the parameter servers, then the evaluator.
+    """
 
     rank: int
     role: str
@@ -213,6 +221,15 @@ class Job:
     reservation: str | None = None
     signal_s: int | None = None
     start_at: float | None = None
+    ps: int = 0
+    evaluator: bool = False
+    cpus_per_ps: int = 1
+    memory_mib_per_ps: int = 0
+
+    @property
+    def rank_count(self) -> int:
+        """Its TFoS nodes: workers, parameter servers and the evaluator."""
+        return self.workers + self.ps + self.evaluator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,10 @@ OPTIONS = {
     "-w": "workers",
     "--gpus-per-worker": "gpus_per_worker",
     "-g": "gpus_per_worker",
+    "--ps": "ps",
+    "--evaluator": "evaluator",
+    "--cpus-per-ps": "cpus_per_ps",
+    "--memory-per-ps": "memory_per_ps",
     "--time": "time",
     "-t": "time",
     "--partition": "partition",
@@ -56,7 +60,7 @@ OPTIONS = {
     "--reservation": "reservation",
     "--signal": "signal",
 }
-FLAGS = frozenset({"exclusive", "hold"})  # fields whose options take no value
+FLAGS = frozenset({"exclusive", "hold", "evaluator"})  # fields whose options take no value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,6 +243,11 @@ def plural(count: int, one: str) -> str:
     return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
+def servers(ps: int, *, evaluator: bool) -> list[str]:
+    """Return what of a job has no GPU, in words: `2 parameter servers`, `an evaluator`."""
+    return [*([plural(ps, "parameter server")] if ps else []), *(["an evaluator"] if evaluator else [])]
+
+
 def _quoted(text: str) -> str:
     from gpuq.text import clean, fit
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuq.errors import UsageError
+from gpuq.errors import NotFoundError, UsageError
 from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
 QUICK = "def main_fun(args, ctx):\n    pass\n"
@@ -33,6 +33,22 @@ def test_a_held_job_starts_when_it_is_released(gpuqd: Gpuqd) -> None:
     gpuqd.client.release(job)
 
     assert gpuqd.ended(job)["state"] == "COMPLETED"
+
+
+def test_a_job_with_parameter_servers_has_their_ranks_and_logs_and_no_more_gpus(gpuqd: Gpuqd) -> None:
+    job_id = gpuqd.enqueue(ENDLESS, workers=2, ps=1, evaluator=True)
+
+    job = gpuqd.reaches(job_id, "RUNNING")
+    seen = gpuqd.client.cluster()["nodes"]
+    gpuqd.client.cancel(job_id)
+    gpuqd.ended(job_id)
+
+    assert [rank["role"] for rank in job["ranks"]] == ["chief", "worker", "ps", "evaluator"]
+    assert (job["gpus"], job["ps"], job["evaluator"]) == (2, 1, True)
+    assert [node["free_gpus"] for node in seen] == [0, 0]
+    assert gpuqd.client.logs(job_id, rank=3)["rank"] == 3
+    with pytest.raises(NotFoundError, match="ranks 0 to 3"):
+        gpuqd.client.logs(job_id, rank=4)
 
 
 def test_dependent_jobs_follow_how_others_end(gpuqd: Gpuqd) -> None:

@@ -122,7 +122,7 @@ def _course(job: Json, reserved: int) -> str:
     where = f" on {', '.join(job['nodes'])}" if job["nodes"] else ""
     match job["state"]:
         case "CONFIGURING":
-            return f"job {job['id']} is starting{where}: {reserved} of {job['workers']} workers reserved"
+            return f"job {job['id']} is starting{where}: {reserved} of {job['workers']} ranks reserved"
         case "RUNNING":
             return f"job {job['id']} trains{where}"
         case "COMPLETING":

@@ -57,7 +57,7 @@ class Ingest:
 
     async def _take_in(self, attempt: ActiveAttempt) -> bool:
         reported = await asyncio.to_thread(
-            read_reports, self._place(attempt).reports, attempt.reports_offset, attempt.workers
+            read_reports, self._place(attempt).reports, attempt.reports_offset, attempt.rank_count
         )
         if reported.offset > attempt.reports_offset:
             await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt))

@@ -36,7 +36,7 @@ class Driver:
     def __init__(self, run: spec.Run) -> None:
         self.run = run
         self.reports = Reports(run.reports)
-        self.ranks = Ranks(workers=run.workers)
+        self.ranks = Ranks(workers=run.workers, servers=run.servers)
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.tfos_error: str | None = None
@@ -74,11 +74,12 @@ class Driver:
         tfos.watch_reservations(run.host, self.reserved.put)
         try:
             self.cluster = self.module.run(
-                context,
+                tfos.split_nodes(self.module, context, run) if run.servers else context,
                 MainFun(run=run, address=self.end.address),
                 words,
-                num_executors=run.workers,
-                num_ps=0,
+                num_executors=run.ranks,
+                num_ps=run.ps,
+                eval_node=run.evaluator,
                 input_mode=self.module.InputMode.TENSORFLOW,
                 master_node="chief",
                 reservation_timeout=tfos.reservation_timeout(_RESERVATION_TIMEOUT_S),
@@ -93,7 +94,7 @@ class Driver:
         if "timed out waiting for reservations" not in str(error):
             return None
         return (
-            f"only {len(self.ranks.known)} of {self.run.workers} workers came up within {_RESERVATION_TIMEOUT_S} s: "
+            f"only {len(self.ranks.known)} of {self.run.ranks} nodes came up within {_RESERVATION_TIMEOUT_S} s: "
             "the nodes are too busy, or Spark could not start the others; see the driver's log"
         )
 
@@ -131,12 +132,23 @@ class Driver:
         return None if text is None else f"The TensorFlowOnSpark cluster failed: {_python_error(text)}"
 
     def _end(self, context: SparkContext) -> None:
-        """End TFoS and Spark after a training that is done; a failure here does not undo it."""
+        """End TFoS and Spark after a training that is done; a failure here does not undo it.
+
+        Meanwhile those that only served others tell that they have ended, too.
+        """
+        self.end.say_over()
+        ending = threading.Thread(target=self._shut_down, name="shutdown", daemon=True)
+        ending.start()
+        while ending.is_alive():
+            for message in self.end.messages(_POLL_S):
+                self._hear(message)
+        context.stop()
+
+    def _shut_down(self) -> None:
         try:
             self.cluster.shutdown(timeout=-1)
         except BaseException:  # TFoS calls sys.exit in here
             traceback.print_exc()
-        context.stop()
 
     def _report(self, reports: list[Report]) -> None:
         for report in reports:

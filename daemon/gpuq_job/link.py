@@ -1,8 +1,8 @@
 """The connection that every rank keeps to the driver: its end is how the driver learns of a killed rank.
 
 JSON lines over TCP. The driver sends a nonce, the rank answers with its HMAC under the attempt's key, then
-tells its state changes; the driver says nothing more. A rank's side never waits long and never fails the
-training.
+tells its state changes; the driver says one thing more, that the training is over. A rank's side never fails the
+training, and waits long only for that word.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Message = dict[str, Any]  # JSON from a rank: "rank", "state" and what goes with
 _MAX_LINE = 256 * 1024
 _MAX_CONNECTIONS = 1024
 _TIMEOUT_S = 5.0
+_OVER = b"over\n"
 
 
 def answer(key: bytes, nonce: bytes) -> bytes:
@@ -50,6 +51,16 @@ class RankEnd:
         line = json.dumps({"rank": self._rank, "state": state, **more}, default=str)
         with contextlib.suppress(OSError):
             self._socket.sendall(line.encode() + b"\n")
+
+    def wait_for_end(self) -> bool:
+        """Return True when the driver says that the training is over, or hangs up; False at once without a driver."""
+        if self._socket is None:
+            return False
+        self._socket.settimeout(None)
+        with contextlib.suppress(OSError):
+            self._socket.recv(len(_OVER))
+            self._socket.settimeout(_TIMEOUT_S)
+        return True
 
     def close(self) -> None:
         """Hang up."""
@@ -100,6 +111,14 @@ class DriverEnd:
             assert isinstance(sock, socket.socket)
             sock.close()
         self._selector.close()
+
+    def say_over(self) -> None:
+        """Tell every rank that the training is over."""
+        for key in list(self._selector.get_map().values()):
+            sock, peer = key.fileobj, key.data
+            if isinstance(sock, socket.socket) and isinstance(peer, _Peer) and peer.is_known:
+                with contextlib.suppress(OSError):
+                    sock.send(_OVER)
 
     def messages(self, timeout_s: float) -> list[Message]:
         """Return what ranks said within `timeout_s`, in order; `{"rank", "state": None}` is a hang-up."""

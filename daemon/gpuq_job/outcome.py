@@ -8,14 +8,19 @@ from typing import Any
 Report = dict[str, Any]  # a line of reports.jsonl without its time
 
 LOST_EXIT_CODE = 137  # killed: nobody tells the driver by which signal, and SIGKILL is the likeliest
-_ENDED = ("DONE", "FAILED", "LOST")
+_ENDED = ("DONE", "FAILED", "LOST", "KILLED")
 
 
 @dataclass(slots=True)
 class Ranks:
-    """The ranks of one attempt. The first one to fail or to be lost decides the outcome."""
+    """The ranks of one attempt. The first one to fail or to be lost decides the outcome.
+
+    Without a failure the training is over when the chief is done and so is every worker, or it only serves
+    others: neither parameter servers nor an evaluator are waited for.
+    """
 
     workers: int
+    servers: int = 0
     known: dict[int, Report] = field(default_factory=dict[int, Report])
     outcome: Report | None = None
 
@@ -25,7 +30,7 @@ class Ranks:
 
     def heard(self, message: Report) -> list[Report]:
         """Take in a rank's own words; return what to report."""
-        if not 0 <= message["rank"] < self.workers:
+        if not 0 <= message["rank"] < self.workers + self.servers:
             return []
         before = self.known.get(message["rank"], {})
         if before.get("state") in _ENDED:
@@ -37,7 +42,12 @@ class Ranks:
         return [{"kind": "rank", **now}, *self._decided(now)]
 
     def hung_up(self, rank: int, tail: list[str]) -> list[Report]:
-        """Take in that a rank's connection ended; without a word before, the rank is lost."""
+        """Take in that a rank's connection ended; without a word before, the rank is lost.
+
+        What the end of the training has ended is not lost.
+        """
+        if self.outcome is not None:
+            return self.heard({"rank": rank, "state": "KILLED"})
         return self.heard(
             {
                 "rank": rank,
@@ -56,8 +66,12 @@ class Ranks:
         if now["state"] in ("FAILED", "LOST"):
             code = now["exit_code"] or 1  # a failure that says 0 is one all the same
             return self._over(code, now["error"], now["rank"], now["tail"])
-        is_done = [rank["state"] == "DONE" for rank in self.known.values()]
-        return self._over(0, None, None, []) if len(is_done) == self.workers and all(is_done) else []
+        return self._over(0, None, None, []) if self._is_over() else []
+
+    def _is_over(self) -> bool:
+        workers = [self.known.get(rank, _BLANK) for rank in range(self.workers)]
+        chief, *others = workers
+        return chief["state"] == "DONE" and all(one["state"] == "DONE" or one["is_serving"] for one in others)
 
     def _over(self, code: int, error: str | None, rank: int | None, tail: list[str]) -> list[Report]:
         if self.outcome is not None:
@@ -81,6 +95,7 @@ _BLANK: Report = {
     "executor_id": None,
     "gpus": [],
     "state": None,
+    "is_serving": False,
     "exit_code": None,
     "error": None,
     "tail": [],

@@ -35,6 +35,7 @@ if __name__ == "__main__":
     host = os.environ.get("GPUQ_HOST")
     if host:
         tfos.use_address(host)
+        tfos.serve_managers_on(host)
     tfos.shorten_reservation()
     os.environ["TENSORFLOW_PORT"] = str(ports.quiet(random.SystemRandom()))
     die_with(os.getpid())

@@ -15,6 +15,7 @@ from typing import Any
 
 from gpuq_job.link import RankEnd
 from gpuq_job.rank_log import printed_to, shortened, tail
+from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
 
 
@@ -56,6 +57,7 @@ class MainFun:
         try:
             _surround(self.run, rank, args)
             signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
+            end_with_training(end)
             main_fun = load(Path(self.run.script))
             end.tell("RUNNING", **_whereabouts())
             main_fun(args, ctx)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """What a Spark executor of a node without GPUs gets: cores, heap, and further resources by name."""
+
+    cores: int
+    memory_mib: int
+    resources: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt of a job, as the driver and its ranks see it.
 
+    The ranks are the workers, the chief first, then `ps` parameter servers, then the evaluator. What comes after the
+    workers has no GPU: it runs on executors of its own kind, `server_executor`.
     `args` is what `main_fun` gets: the script's name, then the user's words. `host` is the address that the
     driver listens on for its ranks; `key` (hex) proves to it that a connection comes from one of them.
     """
@@ -27,6 +39,19 @@ class Run:
     checkpoints: str
     host: str
     key: str
+    ps: int = 0
+    evaluator: bool = False
+    server_executor: Executor | None = None
+
+    @property
+    def servers(self) -> int:
+        """Return how many ranks have no GPU: the parameter servers and the evaluator."""
+        return self.ps + self.evaluator
+
+    @property
+    def ranks(self) -> int:
+        """Return how many ranks there are."""
+        return self.workers + self.servers
 
     @property
     def reports(self) -> Path:
@@ -53,4 +78,6 @@ def read(path: Path) -> Run:
     """Read spec.json."""
     fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     fields["args"] = tuple(fields["args"])
+    if fields["server_executor"] is not None:
+        fields["server_executor"] = Executor(**fields["server_executor"])
     return Run(**fields)

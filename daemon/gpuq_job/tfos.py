@@ -4,20 +4,36 @@
 - Its reservation server listens on every interface and unpickles what it gets: it listens on one address.
 - It finds a node's address by asking the routing table for 8.8.8.8: an engine may name the address.
 - The driver imports TensorFlow (seconds, 600 MB) for functions that only nodes call: it gets a stand-in.
+- The managers of its parameter servers listen on every interface: they listen on one address.
+- All its nodes are tasks of one Spark job, on executors that are all alike: nodes without GPUs become a job of their
+  own, whose executors have none. Their numbers come after the workers': the chief is 0, not the first parameter server.
+- It ends such a node, but not the process that it started for it: that gets a SIGTERM and then no more than seconds.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
 import logging
+import multiprocessing
+import queue
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
 from typing import Any
 
+from gpuq_job.spec import Run
+
 _LONGEST_SLEEP_S = 0.05
+_SERVER_SLEEP_S = 0.25  # each of these looks costs two calls to another process, for as long as the training lasts
+_LAST_WORDS_S = 10.0
+_POLL_S = 0.02
+
+NodeFunction = Callable[[Iterable[int]], object]
 
 
 class ShortSleeps:
@@ -90,3 +106,160 @@ def watch_reservations(host: str, on_reserved: Callable[[dict[str, Any]], None])
                 on_reserved(msg["data"])
 
     reservation.Server = Server
+
+
+def serve_managers_on(host: str) -> None:
+    """Make the managers that a driver reaches from outside listen on `host` only."""
+    module: Any = importlib.import_module("tensorflowonspark.TFManager")
+    base: Any = module.TFManager
+
+    class Manager(base):
+        def __init__(self, address: Any = None, authkey: bytes | None = None) -> None:
+            super().__init__(address=(host, 0) if address == ("", 0) else address, authkey=authkey)
+
+    module.TFManager = Manager
+
+
+def roles(run: Run) -> dict[str, list[int]]:
+    """Return the ranks by TFoS's name of their role."""
+    first_ps, evaluator = run.workers, run.workers + run.ps
+    ranks = {
+        "chief": [0],
+        "worker": list(range(1, run.workers)),
+        "ps": list(range(first_ps, evaluator)),
+        "evaluator": list(range(evaluator, run.ranks)),
+    }
+    return {role: its for role, its in ranks.items() if its}
+
+
+class SleepsOfServers:
+    """Stands in for the module `time` in the node function of what waits for its end only."""
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Sleep, but not for long."""
+        time.sleep(min(seconds, _SERVER_SLEEP_S))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNode:
+    """The node function of parameter servers and evaluators, which TFoS runs in a child process."""
+
+    run: NodeFunction
+
+    def __call__(self, numbers: Iterable[int]) -> None:
+        try:
+            self.run(numbers)
+        finally:
+            _end_children()
+
+
+def _end_children() -> None:
+    """End what TFoS has started as a daemon, which its managers are not."""
+    left = [child for child in multiprocessing.active_children() if child.daemon]
+    for child in left:
+        child.terminate()
+    deadline = time.monotonic() + _LAST_WORDS_S
+    for child in left:
+        child.join(max(0.0, deadline - time.monotonic()))
+        child.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeFunctions:
+    """What TFoS hands to Spark for its nodes, for those with GPUs and those without."""
+
+    workers: NodeFunction
+    servers: NodeFunction
+
+
+def split_nodes(module: Any, context: Any, run: Run) -> Any:
+    """Make TFoS run nodes without GPUs on executors without; return what to give it as its SparkContext."""
+    made: Any = module.TFSparkNode.run
+
+    def two_kinds(fn: Any, tf_args: Any, cluster_meta: dict[str, Any], *more: Any, **named: Any) -> _NodeFunctions:
+        cluster_meta["cluster_template"] = roles(run)
+        without_gpus = copy.copy(tf_args)
+        without_gpus.num_gpus = 0
+        return _NodeFunctions(
+            made(fn, tf_args, cluster_meta, *more, **named),
+            ServerNode(_looking_often(made(fn, without_gpus, cluster_meta, *more, **named))),
+        )
+
+    module.TFSparkNode.run = two_kinds
+    return _Context(context, run)
+
+
+def _looking_often(function: FunctionType) -> NodeFunction:
+    """Return a node function that does not sleep for long; all others of its module still do."""
+    names = {**function.__globals__, "time": SleepsOfServers}
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+
+
+class _Context:
+    """A SparkContext of which the RDD of all nodes runs as two jobs."""
+
+    def __init__(self, context: Any, run: Run) -> None:
+        self._context = context
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def parallelize(self, values: Iterable[int], parts: int) -> Any:
+        """Return the nodes, or any other RDD as it is."""
+        if parts != self._run.ranks:
+            return self._context.parallelize(values, parts)
+        return _Nodes(self._context, self._run)
+
+
+class _Nodes:
+    """All nodes of a TFoS cluster: those with GPUs and those without, each a Spark job."""
+
+    def __init__(self, context: Any, run: Run) -> None:
+        self._context = context
+        servers = range(run.workers, run.ranks)
+        self._workers: Any = context.parallelize(range(run.workers), run.workers)
+        self._servers: Any = context.parallelize(servers, run.servers).withResources(_profile(run))
+
+    def foreachPartition(self, functions: _NodeFunctions) -> None:
+        """Run both jobs to their ends; raise what the first one to fail failed with, at once.
+
+        The workers' comes first: Spark gives up the executors of a kind that no job asks for.
+        """
+        ends: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        _start(lambda: self._workers.foreachPartition(functions.workers), ends)
+        status: Any = self._context.statusTracker()
+        while ends.empty() and not status.getActiveStageIds():
+            time.sleep(_POLL_S)
+        _start(lambda: self._servers.foreachPartition(functions.servers), ends)
+        for error in (ends.get(), ends.get()):
+            if error is not None:
+                raise error
+
+
+def _start(job: Callable[[], object], ends: queue.SimpleQueue[Exception | None]) -> None:
+    def run() -> None:
+        try:
+            job()
+        except Exception as error:  # py4j's kinds of failure share no base
+            ends.put(error)
+        else:
+            ends.put(None)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _profile(run: Run) -> Any:
+    """Return the resource profile of executors without GPUs.
+
+    Source: Spark, "Stage Level Scheduling Overview".
+    """
+    resource: Any = importlib.import_module("pyspark.resource")
+    asked = run.server_executor
+    assert asked is not None
+    executor = resource.ExecutorResourceRequests().cores(asked.cores).memory(f"{asked.memory_mib}m")
+    task = resource.TaskResourceRequests().cpus(1)
+    for name, amount in asked.resources.items():
+        executor, task = executor.resource(name, amount), task.resource(name, amount)
+    return resource.ResourceProfileBuilder().require(executor).require(task).build

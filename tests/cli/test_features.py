@@ -28,7 +28,8 @@ def test_every_option_becomes_its_field(daemon: FakeDaemon, gpuq: Gpuq, script: 
     daemon.answers["POST /v1/jobs"] = a_job(array_id=12, array_index=0, hold="user")
     words = (
         "-A bio -q fast --gpu-type a100 -N 2 --layout spread -c 4 -m 16G --nice -3 -t 1h --signal 60 "
-        "--begin 2030-01-02T03:04 --deadline 2030-02-01 -d afterok:3:4,singleton --reservation night"
+        "--begin 2030-01-02T03:04 --deadline 2030-02-01 -d afterok:3:4,singleton --reservation night "
+        "--ps 2 --evaluator --cpus-per-ps 3 --memory-per-ps 1G"
     )
 
     done = gpuq("enqueue", *words.split(), str(script))
@@ -50,6 +51,10 @@ def test_every_option_becomes_its_field(daemon: FakeDaemon, gpuq: Gpuq, script: 
         "array": "0-3%2",
         "dependency": "afterok:3:4,singleton",
         "reservation": "night",
+        "ps": 2,
+        "evaluator": True,
+        "cpus_per_ps": 3,
+        "memory_mib_per_ps": 1024,
         "begin_at": time.mktime((2030, 1, 2, 3, 4, 0, 0, 0, -1)),
         "deadline": time.mktime((2030, 2, 1, 0, 0, 0, 0, 0, -1)),
     }
@@ -71,6 +76,8 @@ def test_every_option_of_a_script_has_a_reader_and_so_has_every_field_of_update(
         (["--layout", "heap"], "use pack or spread"),
         (["--memory-per-worker", "much"], "not an amount of memory"),
         (["--nice", "very"], "give a whole number"),
+        (["--ps", "many"], "a number of parameter servers"),
+        (["--cpus-per-ps", "0"], "cannot have 0 CPUs per parameter server"),
         (["--gpu-type", "\x1b[31m"], "cannot be a GPU model's name"),
         (["--array", " "], "is not an array"),
         (["--signal", "soon"], "not a time limit"),
@@ -227,10 +234,16 @@ def test_show_tells_what_a_job_asks_for(daemon: FakeDaemon, gpuq: Gpuq) -> None:
         array_id=12,
         array_index=0,
         throttle=4,
+        ps=1,
+        evaluator=True,
+        cpus_per_ps=2,
+        memory_mib_per_ps=512,
     )
 
     out = gpuq("show", "12").out
 
+    assert "2 workers x 1 GPU, 1 parameter server, an evaluator (2 virtual GPUs)" in out
+    assert "2 CPUs a parameter server, 512 MiB a parameter server" in out
     assert "bio, QOS normal" in out
     assert "GPUs of model a100, 2 nodes, whole nodes" in out
     assert "held by admin, nice 5, after afterok:3" in out

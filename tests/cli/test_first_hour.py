@@ -45,7 +45,7 @@ def a_why(**named: Any) -> Why:
     return Why(**(plain | named))
 
 
-STARTING = a_why(state=JobState.CONFIGURING, reason=None, text="is starting on node-1: 0 of 1 workers reserved.")
+STARTING = a_why(state=JobState.CONFIGURING, reason=None, text="is starting on node-1: 0 of 1 ranks reserved.")
 
 
 def test_a_job_that_never_started_has_no_time() -> None:
@@ -90,7 +90,7 @@ def test_each_reason_to_wait_is_said_once_and_the_start(daemon: FakeDaemon, capf
     assert capfd.readouterr().err.splitlines() == [
         "gpuq: job 12 waits: Resources: needs 2 GPUs, 0 of 2 free.",
         "gpuq: job 12 waits: Priority: 1 job is ahead.",
-        "gpuq: job 12 is starting on node-1: 0 of 1 workers reserved.",
+        "gpuq: job 12 is starting on node-1: 0 of 1 ranks reserved.",
     ]
     assert len(slept) == 5
 
@@ -106,7 +106,7 @@ def test_a_log_that_is_not_there_yet_is_explained(daemon: FakeDaemon, gpuq: Gpuq
     assert gpuq("logs", "12").err == "gpuq: job 12 waits: Resources: needs 2 GPUs, 0 of 2 free.\n"
     assert gpuq("logs", "13").err == "gpuq: Job 13 ended before it started, so it has no log.\n"
     daemon.answers["GET /v1/jobs/12/why"] = STARTING
-    assert gpuq("logs", "12", "-f").err == "gpuq: job 12 is starting on node-1: 0 of 1 workers reserved.\n"
+    assert gpuq("logs", "12", "-f").err == "gpuq: job 12 is starting on node-1: 0 of 1 ranks reserved.\n"
 
 
 @pytest.mark.parametrize(("failed_rank", "count"), [(0, 1), (1, 2)])

@@ -55,6 +55,34 @@ def test_state_changes_arrive_in_order_and_then_the_end(driver: DriverEnd) -> No
     ]
 
 
+def test_who_waits_for_the_end_is_let_go_by_the_driver(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 1)
+    rank.tell("RUNNING", is_serving=True)
+    assert heard(driver, 1) == [{"rank": 1, "state": "RUNNING", "is_serving": True}]
+
+    driver.say_over()
+
+    assert rank.wait_for_end()
+    rank.tell("DONE", exit_code=0)
+    assert heard(driver, 1) == [{"rank": 1, "state": "DONE", "exit_code": 0}]
+
+
+def test_who_waits_for_the_end_is_let_go_when_the_driver_is_gone() -> None:
+    driver = DriverEnd("127.0.0.1", KEY)
+    rank = a_rank(driver, 1)
+
+    driver.close()
+
+    assert rank.wait_for_end()
+
+
+def test_without_a_driver_nobody_can_say_when_to_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+
+    assert not RankEnd(address, KEY, 0).wait_for_end()
+
+
 def test_who_does_not_know_the_key_is_not_heard(driver: DriverEnd) -> None:
     stranger = a_rank(driver, 1, key=b"wrong")
     stranger.tell("DONE", exit_code=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +67,54 @@ def test_a_failure_of_the_cluster_has_no_rank() -> None:
 
     assert ranks.outcome is not None
     assert (ranks.outcome["exit_code"], ranks.outcome["failed_rank"]) == (1, None)
+
+
+def done(rank: int) -> dict[str, Any]:
+    return {"rank": rank, "state": "DONE", "exit_code": 0}
+
+
+def test_the_training_is_over_though_parameter_servers_and_the_evaluator_run_on() -> None:
+    ranks = Ranks(workers=2, servers=2)
+    ranks.heard({"rank": 2, "state": "RUNNING", "role": "ps"})
+    ranks.heard(done(0))
+    assert ranks.outcome is None
+
+    told = ranks.heard(done(1))
+
+    assert kinds(told) == ["rank", "outcome"]
+    assert (ranks.hung_up(2, [])[0]["state"], ranks.outcome and ranks.outcome["exit_code"]) == ("KILLED", 0)
+
+
+def test_a_worker_that_only_serves_is_not_waited_for_but_the_chief_is() -> None:
+    ranks = Ranks(workers=3)
+    ranks.heard({"rank": 0, "state": "RUNNING", "is_serving": True})
+    ranks.heard({"rank": 1, "state": "RUNNING", "is_serving": True})
+    ranks.heard(done(2))
+    assert ranks.outcome is None
+
+    assert kinds(ranks.heard(done(0))) == ["rank", "outcome"]
+    assert kinds(ranks.heard(done(1))) == ["rank"], "the driver lets it go then, and it tells so"
+
+
+@pytest.mark.parametrize("how", ["FAILED", "LOST"])
+def test_a_parameter_server_that_fails_fails_the_training_at_once(how: str) -> None:
+    ranks = Ranks(workers=2, servers=1)
+
+    if how == "LOST":
+        ranks.hung_up(2, ["last line"])
+    else:
+        ranks.heard({"rank": 2, "state": "FAILED", "exit_code": 7, "error": "ValueError", "tail": ["last line"]})
+
+    assert ranks.outcome is not None
+    assert (ranks.outcome["failed_rank"], ranks.outcome["tail"]) == (2, ["last line"])
+    assert ranks.outcome["exit_code"] == (LOST_EXIT_CODE if how == "LOST" else 7)
+
+
+def test_a_parameter_server_that_ends_early_is_no_end_of_the_training() -> None:
+    ranks = Ranks(workers=1, servers=1)
+
+    assert kinds(ranks.heard(done(1))) == ["rank"]
+    assert kinds(ranks.heard(done(0))) == ["rank", "outcome"]
 
 
 def test_a_rank_that_does_not_exist_is_ignored() -> None:

@@ -35,7 +35,7 @@ def gangs() -> st.SearchStrategy[Gang]:
             Gang(workers=2, gpus_per_worker=2, layout=Layout.SPREAD),
             Gang(workers=4, gpus_per_worker=1, nodes=2, gpu_type="v"),
             Gang(workers=2, gpus_per_worker=1, is_exclusive=True),
-            Gang(workers=2, cpus_per_worker=3, memory_mib_per_worker=100, ps=2),
+            Gang(workers=2, cpus_per_worker=3, memory_mib_per_worker=100, ps=2, evaluator=True),
             Gang(workers=9, gpus_per_worker=4),
         ]
     )

@@ -129,6 +129,19 @@ def test_parameter_servers_go_to_nodes_without_gpus():
     assert decided.starts[0].ps_by_node == {"cpu": 3}
 
 
+def test_an_evaluator_needs_what_a_parameter_server_does():
+    small, large = a_node("small", 1, cpus=2), a_node("large", 1, cpus=4)
+    job = a_job(1, cpus_per_worker=1, ps=1, evaluator=True, cpus_per_ps=2, memory_mib_per_ps=100)
+
+    decided = plan(a_snapshot([job], on=(small, large)))
+
+    (start,) = decided.starts
+    assert start.ps_by_node == {"large": 2} or sorted(start.ps_by_node.values()) == [1, 1]
+    taken = begun(job, start, 0.0)
+    assert sum(taken.cpus_by_node.values()) == 5
+    assert plan(a_snapshot([job], on=(small,))).starts == ()
+
+
 def test_nobody_runs_into_a_maintenance_window():
     window = Reservation(name="fans", nodes=frozenset({"n1"}), start_at=1500, end_at=2000)
     waiting = [a_job(1, time_limit_s=500), a_job(2, time_limit_s=501), a_job(3)]
@@ -268,7 +281,7 @@ def test_every_gang_starts_whole_on_one_model(snapshot: Snapshot):
     for start in decided.starts:
         job = by_id[start.job_id]
         assert sum(start.workers_by_node.values()) == job.gang.workers
-        assert sum(start.ps_by_node.values()) == job.gang.ps
+        assert sum(start.ps_by_node.values()) == job.gang.servers
         assert {model[name] for name in start.workers_by_node} == {start.gpu_type}
         assert job.gang.gpu_type in (None, start.gpu_type)
         assert {partition[name] for name in (*start.workers_by_node, *start.ps_by_node)} == {job.partition}

@@ -174,13 +174,23 @@ def test_refusals_name_the_limit():
         (Gang(workers=1, nodes=2), "can hold the job, even empty: it asks for 1 x 1 GPUs, exactly 2 nodes."),
         (Gang(workers=3, nodes=3), "can hold the job, even empty: it asks for 3 x 1 GPUs, exactly 3 nodes."),
         (Gang(cpus_per_worker=99), "even empty: it asks for 1 x 1 GPUs, 99 CPUs a worker."),
-        (Gang(ps=99), "99 parameter servers"),
+        (Gang(ps=99), "even empty: it asks for 1 x 1 GPUs, 99 parameter servers."),
+        (Gang(ps=1, evaluator=True, cpus_per_ps=17), "1 parameter server, an evaluator."),
     ],
 )
 def test_what_never_fits_is_refused_with_the_number_that_stands_against_it(gang: Gang, words: str):
     on = [a_node(f"n{i}", 8, gpu_type="a100", cpus=16) for i in (1, 2)] + [a_node("n3", 2, gpu_type="v100", cpus=16)]
 
     assert words in (never_fits(gang, "main", on, "GPU") or "")
+
+
+def test_a_reason_names_what_of_the_job_has_no_gpu():
+    waiting = a_job(2, workers=2, ps=2, evaluator=True)
+    snapshot = a_snapshot([waiting], on=nodes(1, 2), active=[running(1, {"n1": 2})])
+
+    why = explain(snapshot, 2, gpu_kind="GPU")
+
+    assert why.text.startswith("needs 2 GPUs (2 x 1) and 2 parameter servers and an evaluator, 0 of 2 free: job 1")
 
 
 def test_a_drained_node_is_no_reason_to_refuse():

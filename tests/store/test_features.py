@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpuq.errors import ForbiddenError, UsageError
-from gpuq.models import JobSpec, JobState
+from gpuq.models import JobSpec, JobState, Rank
 from gpuq_daemon.policy import array
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
-from gpuq_daemon.policy.lifecycle import Action, DriverEnd, Intent, Outcome, verdict
+from gpuq_daemon.policy.lifecycle import Action, DriverEnd, Intent, Outcome, Reported, verdict
 from gpuq_daemon.policy.snapshot import Hold, Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_changes import asked_of
@@ -263,6 +263,43 @@ def test_what_runs_is_told_with_all_the_policy_counts(tmp_path: Path) -> None:
     with_store(tmp_path, course)
 
 
+def test_parameter_servers_hold_what_they_need_on_nodes_without_gpus_too(tmp_path: Path) -> None:
+    async def course(store: JobStore) -> None:
+        asked = {"workers": 2, "cpus_per_worker": 2, "ps": 2, "evaluator": True, "cpus_per_ps": 3}
+        job_id = await queued(store, **asked, memory_mib_per_ps=100)
+        (waiting,) = store.pending()
+        assert (waiting.gang.servers, waiting.gang.cpus_per_ps, waiting.gang.memory_mib_per_ps) == (3, 3, 100)
+        start = Start(job_id=job_id, workers_by_node={"a": 2}, ps_by_node={"a": 1, "cpu": 2})
+        await store.start([(start, "t")], now=20.0)
+
+        (job,) = store.active()
+        assert (job.gpus, job.gpus_by_node) == (2, {"a": 2, "cpu": 0})
+        assert job.cpus_by_node == {"a": 7, "cpu": 6}
+        assert job.memory_mib_by_node == {"a": 100, "cpu": 200}
+        (charged,) = store.active_charges()
+        assert (charged.gpus, charged.cpus, charged.memory_mib) == (2, 13, 300)
+        attempt = store.active_attempt(job_id)
+        assert (attempt.nodes, attempt.ps_by_node, attempt.rank_count) == (("a",), {"a": 1, "cpu": 2}, 5)
+        ranks = [
+            Rank(rank=0, role="chief", host="h", node="a"),
+            Rank(rank=1, role="worker", host="h", node="b"),
+            *(Rank(rank=r, role="ps", host="h", node="cpu") for r in (2, 3)),
+        ]
+        await store.record(job_id, 1, Reported(offset=1, ranks=tuple(ranks)))
+        assert store.unplaced() == {"p": job_id}, "the evaluator has not told yet"
+
+        evaluator = Rank(rank=4, role="evaluator", host="h", node="b")
+        await store.record(job_id, 1, Reported(offset=2, ranks=(evaluator,)))
+
+        (job,) = store.active()
+        assert (job.gpus_by_node, job.cpus_by_node) == ({"a": 1, "b": 1, "cpu": 0}, {"a": 2, "b": 5, "cpu": 6})
+        assert store.job(job_id).nodes == ("a", "b", "cpu")
+        await ended(store, job_id, at=50.0)
+        assert store.job(job_id).charged_gpu_s == 60.0
+
+    with_store(tmp_path, course)
+
+
 def test_who_refuses_by_what_is_queued_queues_nothing(tmp_path: Path) -> None:
     async def course(store: JobStore) -> None:
         await store.add_all(a_request(array="0-2", qos="fast"), now=1.0)
@@ -304,6 +341,10 @@ _SPECS = st.builds(
     dependency=st.none() | st.just("singleton"),
     reservation=st.none() | st.just("night"),
     signal_s=st.none() | st.integers(1, 99),
+    ps=st.integers(0, 99),
+    evaluator=st.booleans(),
+    cpus_per_ps=st.integers(1, 99),
+    memory_mib_per_ps=st.integers(0, 1 << 30),
 )
 
 

@@ -52,7 +52,9 @@ def an_engine(folder: Path, **more: Any) -> Generator[EmbeddedEngine]:
         engine.stop()
 
 
-def an_attempt(folder: Path, script: Path, *args: str, job_id: int = 1, workers: int = 1) -> Attempt:
+def an_attempt(
+    folder: Path, script: Path, *args: str, job_id: int = 1, workers: int = 1, ps: int = 0, evaluator: bool = False
+) -> Attempt:
     """Make the folders of an attempt, with its script frozen in them."""
     token = f"t{os.getpid()}x{job_id}x{time.monotonic_ns()}"
     home = folder / "jobs" / str(job_id) / "1"
@@ -71,6 +73,8 @@ def an_attempt(folder: Path, script: Path, *args: str, job_id: int = 1, workers:
         script=Path(shutil.copy(script, home)),
         args=args,
         checkpoints=folder / "jobs" / str(job_id) / "checkpoints",
+        ps=ps,
+        evaluator=evaluator,
     )
 
 
@@ -93,7 +97,7 @@ class Running:
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         return [report for report in map(json.loads, lines) if kind is None or report["kind"] == kind]
 
-    def until(self, claim: Callable[[], Any], timeout_s: float = 90) -> Any:
+    def until(self, claim: Callable[[], Any], timeout_s: float = 180) -> Any:
         """Wait for something to become true, and return it."""
         deadline = time.monotonic() + timeout_s
         while not (value := claim()):
@@ -107,7 +111,7 @@ class Running:
 
         def running() -> dict[int, Report]:
             found = {r["rank"]: r for r in self.reports("rank") if r["state"] == "RUNNING"}
-            return found if len(found) == self.attempt.workers else {}
+            return found if len(found) == self.attempt.workers + self.attempt.servers else {}
 
         return self.until(running)
 

@@ -21,7 +21,7 @@ from tests.support import users
 
 _DRIVER = """
 import importlib.util, os, pathlib, sys
-folder, script, workers, args = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
 
 sys.path.append(os.environ["GPUQ_JOB_PATH"])
 from gpuq_job.rank_log import printed_to
@@ -32,9 +32,9 @@ def report(**said):
     reports.add(said)
 
 report(kind="application", application_id="plain-" + os.environ["GPUQ_ATTEMPT"], driver_pid=os.getpid())
-for rank in range(workers):
-    report(kind="rank", rank=rank, role="chief" if rank == 0 else "worker", host="127.0.0.1", state="RUNNING",
-           pid=os.getpid(), node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)])
+for rank, role in enumerate(roles):
+    report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="RUNNING", pid=os.getpid(),
+           node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
 printed = printed_to(pathlib.Path(folder, "logs", "rank-0.log"))
 printed.__enter__()
 os.environ["GPUQ_LOG_DIR"] = os.path.join(folder, "events", "rank-0")
@@ -48,8 +48,8 @@ except BaseException as error:
     code = error.code if isinstance(error, SystemExit) else 1
     report(kind="outcome", exit_code=code, error=repr(error), failed_rank=0, tail=["the last line"])
     sys.exit(code)
-for rank in range(workers):
-    report(kind="rank", rank=rank, role="chief" if rank == 0 else "worker", host="127.0.0.1", state="DONE", exit_code=0)
+for rank, role in enumerate(roles):
+    report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="DONE", exit_code=0)
 report(kind="outcome", exit_code=0)
 """
 
@@ -90,7 +90,8 @@ class PlainEngine:
 
     def command(self, attempt: Attempt) -> Command:
         """Return a Python that runs the script's `main_fun` and reports."""
-        words = (str(attempt.folder), str(attempt.script), str(attempt.workers), *attempt.args)
+        roles = ["chief", *["worker"] * (attempt.workers - 1), *["ps"] * attempt.ps, *["evaluator"] * attempt.evaluator]
+        words = (str(attempt.folder), str(attempt.script), ",".join(roles), *attempt.args)
         owner = attempt.owner if attempt.owner is not None and attempt.owner.uid != 0 else None
         self._uids[attempt.token] = os.geteuid() if owner is None else owner.uid
         python = sys.executable if owner is None else str(users.any_python())

@@ -58,8 +58,8 @@ async def read_log(
 
 
 def _must_have(job: Job, rank: int | None) -> None:
-    if rank is not None and rank >= job.workers:
-        ranks = "rank 0" if job.workers == 1 else f"ranks 0 to {job.workers - 1}"
+    if rank is not None and rank >= job.rank_count:
+        ranks = "rank 0" if job.rank_count == 1 else f"ranks 0 to {job.rank_count - 1}"
         raise NotFoundError(f"Job {job.id} has no rank {rank}; it has {ranks}.")
 
 

@@ -93,7 +93,7 @@ def _course(job: Job) -> str:
             return "starts in the next pass."
         case JobState.CONFIGURING:
             here = len(job.ranks)
-            return f"is starting on {', '.join(job.nodes)}: {here} of {job.workers} workers reserved."
+            return f"is starting on {', '.join(job.nodes)}: {here} of {job.rank_count} ranks reserved."
         case JobState.RUNNING:
             return f"runs on {', '.join(job.nodes)}."
         case JobState.COMPLETING:

@@ -22,7 +22,8 @@ class Attempt:
 
     `token` is unique to this attempt; every process of it carries it as `GPUQ_ATTEMPT` in its environment,
     so that what is left of an attempt can be found and proven gone. Folders exist and are the attempt's own.
-    `gpus_by_node` are the nodes that it was given and the GPUs on each, nothing if the engine may choose. `owner` is
+    `gpus_by_node` are the nodes that its workers were given and the GPUs on each, `ps_by_node` those of its parameter
+    servers and its evaluator, which get no GPU, and how many on each; nothing if the engine may choose. `owner` is
     whom its processes run as, None for the user that gpuqd runs as.
     """
 
@@ -38,14 +39,22 @@ class Attempt:
     args: tuple[str, ...]
     checkpoints: Path
     gpus_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    ps: int = 0
+    evaluator: bool = False
+    ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
     owner: UnixUser | None = None
     array_id: int | None = None
     array_index: int | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The nodes that it was given."""
+        """The nodes that its workers were given."""
         return tuple(self.gpus_by_node)
+
+    @property
+    def servers(self) -> int:
+        """Return how many of its nodes have no GPU: parameter servers and the evaluator."""
+        return self.ps + self.evaluator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ class EmbeddedEngine:
             raise EngineError("The embedded engine is not started.")
         submit.check_scratch(attempt.scratch)
         path = attempt.folder / "spec.json"
-        spec.write(path, _run(attempt))
+        spec.write(path, _run(attempt, submit.server_executor(attempt, self._pin(tuple(attempt.ps_by_node)))))
         (self._folder / "attempts" / _checked(attempt.token)).write_text(
             json.dumps([str(attempt.folder / "logs"), str(attempt.scratch)])
         )
@@ -143,7 +143,7 @@ class EmbeddedEngine:
                 host=HOST,
                 properties=self._properties,
                 spec=path,
-                pin=pins.wanted([self._names().index(name) for name in attempt.nodes], self._asked.nodes),
+                pin=self._pin(attempt.nodes),
             ),
             env=submit.driver_environment(attempt, base, HOST),
             cwd=attempt.folder,
@@ -183,6 +183,9 @@ class EmbeddedEngine:
     @property
     def _properties(self) -> Path:
         return self._folder / "secret.conf"
+
+    def _pin(self, nodes: tuple[str, ...]) -> str | None:
+        return pins.wanted([self._names().index(name) for name in nodes], self._asked.nodes)
 
     def _names(self) -> list[str]:
         return [f"embedded-{number}" for number in range(1, self._asked.nodes + 1)]
@@ -310,7 +313,7 @@ class EmbeddedEngine:
         return [self._folder / "work" / name / application_id for name in self._names()]
 
 
-def _run(attempt: Attempt) -> spec.Run:
+def _run(attempt: Attempt, server_executor: spec.Executor | None) -> spec.Run:
     return spec.Run(
         job_id=attempt.job_id,
         attempt=attempt.number,
@@ -322,6 +325,9 @@ def _run(attempt: Attempt) -> spec.Run:
         checkpoints=str(attempt.checkpoints),
         host=HOST,
         key=secrets.token_hex(32),
+        ps=attempt.ps,
+        evaluator=attempt.evaluator,
+        server_executor=server_executor,
     )
 
 

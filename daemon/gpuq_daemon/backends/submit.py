@@ -11,6 +11,7 @@ import gpuq_job
 from gpuq_daemon.backends.base import Attempt, EngineError
 from gpuq_daemon.backends.java import small_jvm, words
 from gpuq_daemon.processes import MARKER
+from gpuq_job.spec import Executor
 
 DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
@@ -106,7 +107,7 @@ def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[s
         # A training that fails must not be run again behind the queue's back.
         "spark.task.maxFailures": "1",
         # One executor is one TFoS node: a core stands for a place, not for a processor.
-        "spark.cores.max": str(attempt.workers),
+        "spark.cores.max": str(attempt.workers + attempt.servers),
         "spark.executor.cores": "1",
         "spark.task.cpus": "1",
         "spark.executor.memory": f"{EXECUTOR_HEAP_MIB}m",
@@ -116,6 +117,7 @@ def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[s
             f"-Dlog4j2.configurationFile={log_settings()}",
         ),
         "spark.python.daemon.module": "gpuq_job.python_daemon",
+        **(_two_kinds_of_executors(attempt.workers) if attempt.servers else {}),
         **_resource("gpu", attempt.gpus_per_worker),
         **(_resource(pin, 1) if pin is not None else {}),
         **{f"spark.executorEnv.{name}": value for name, value in _marks(attempt, host).items()},
@@ -123,11 +125,19 @@ def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[s
     }
 
 
+def server_executor(attempt: Attempt, pin: str | None = None) -> Executor | None:
+    """Return what an executor of a node without GPUs gets; `pin` confines it to the nodes it was given."""
+    if not attempt.servers:
+        return None
+    return Executor(cores=1, memory_mib=EXECUTOR_HEAP_MIB, resources={} if pin is None else {pin: 1})
+
+
 def driver_environment(attempt: Attempt, base: Mapping[str, str], host: str) -> dict[str, str]:
     """Return the whole environment of the driver."""
     return {
         **base,
         **_marks(attempt, host),
+        "CUDA_VISIBLE_DEVICES": "",  # the driver trains nothing
         "PYTHONSAFEPATH": "1",  # the folder of driver.py is not a place for imports
         "PYTHONUNBUFFERED": "1",
     }
@@ -150,6 +160,22 @@ def check_scratch(scratch: Path) -> None:
             f"The path of the scratch folder {scratch} is too long for Unix sockets: "
             f"choose one of at most {room} bytes."
         )
+
+
+def _two_kinds_of_executors(workers: int) -> dict[str, str]:
+    """Return what lets an application have executors of a second kind, which it asks for itself.
+
+    Spark wants to give executors back as they fall idle, and that must not happen before the end: they are the
+    nodes of a cluster. It begins with as many as there are workers; `spark.cores.max` is where it ends.
+
+    Source: Spark, "Stage Level Scheduling Overview", which needs "Dynamic Resource Allocation".
+    """
+    return {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.initialExecutors": str(workers),
+        "spark.dynamicAllocation.executorIdleTimeout": "36500d",
+    }
 
 
 def _marks(attempt: Attempt, host: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ class _Outcome(Struct, tag="outcome", tag_field="kind"):
 _LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome)
 
 
-def read_reports(path: Path, offset: int, workers: int) -> Reported:
+def read_reports(path: Path, offset: int, rank_count: int) -> Reported:
     """Return what complete lines after `offset` say; a line still being written is left for the next look.
 
     The file belongs to the job's owner: a line that is no report of this job, or a file that is none, is passed over.
@@ -73,10 +73,10 @@ def read_reports(path: Path, offset: int, workers: int) -> Reported:
     if not whole and len(data) > _LONGEST_LINE:
         whole = len(data)  # no report is this long: step over it
     lines = [line for line in data[:whole].split(b"\n") if line]
-    return _reported(lines, offset + whole, workers)
+    return _reported(lines, offset + whole, rank_count)
 
 
-def _reported(lines: list[bytes], offset: int, workers: int) -> Reported:
+def _reported(lines: list[bytes], offset: int, rank_count: int) -> Reported:
     application: _Application | None = None
     outcome: Outcome | None = None
     ranks: dict[int, Rank] = {}
@@ -85,7 +85,7 @@ def _reported(lines: list[bytes], offset: int, workers: int) -> Reported:
         match _decoded(line):
             case _Application() as application:
                 pass
-            case _Rank() as said if said.rank < workers:
+            case _Rank() as said if said.rank < rank_count:
                 ranks[said.rank] = _merged(ranks.get(said.rank), said)
                 if said.state is RankState.RUNNING and began_at is None:
                     began_at = said.t

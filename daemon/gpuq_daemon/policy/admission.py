@@ -116,6 +116,10 @@ def gang_of(spec: JobSpec) -> Gang:
         gpu_type=spec.gpu_type,
         cpus_per_worker=spec.cpus_per_worker,
         memory_mib_per_worker=spec.memory_mib_per_worker,
+        ps=spec.ps,
+        evaluator=spec.evaluator,
+        cpus_per_ps=spec.cpus_per_ps,
+        memory_mib_per_ps=spec.memory_mib_per_ps,
         nodes=spec.nodes,
         is_exclusive=spec.exclusive,
         layout=Layout(spec.layout),
@@ -146,6 +150,12 @@ def _bad_extras(spec: JobSpec) -> str | None:
         return f"A worker may ask for 0 to {MOST_CPUS} CPUs; this job asks for {spec.cpus_per_worker}."
     if not 0 <= spec.memory_mib_per_worker <= MOST_MEMORY_MIB:
         return f"A worker may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_worker}."
+    if not 0 <= spec.ps <= MOST_WORKERS:
+        return f"A job may have 0 to {MOST_WORKERS} parameter servers; this one asks for {spec.ps}."
+    if not 1 <= spec.cpus_per_ps <= MOST_CPUS:
+        return f"A parameter server may ask for 1 to {MOST_CPUS} CPUs; this job asks for {spec.cpus_per_ps}."
+    if not 0 <= spec.memory_mib_per_ps <= MOST_MEMORY_MIB:
+        return f"A parameter server may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_ps}."
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
     if spec.signal_s is not None and spec.signal_s < 1:

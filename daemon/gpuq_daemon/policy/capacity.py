@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gpuq.text import clean, fit
+from gpuq.units import servers
 from gpuq_daemon.policy.billing import Billing
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.room import Room
@@ -60,7 +61,7 @@ def _too_few(gang: Gang, partition: str, nodes: Sequence[NodeView], gpu_kind: st
 
 
 def _fits(gang: Gang, partition: str, nodes: Sequence[NodeView]) -> bool:
-    if gang.needs_gpus_only and gang.nodes is None and not gang.ps:
+    if gang.needs_gpus_only and gang.nodes is None and not gang.servers:
         return True  # counted by `_too_few`
     room = Room([replace(node, is_up=True, drained=None) for node in nodes], billing=Billing())
     return is_possible(room, partition, gang, None)
@@ -74,8 +75,7 @@ def _no_shape(gang: Gang, partition: str) -> str:
         asks.append(f"{gang.cpus_per_worker} CPUs a worker")
     if gang.memory_mib_per_worker:
         asks.append(f"{gang.memory_mib_per_worker} MiB a worker")
-    if gang.ps:
-        asks.append(f"{gang.ps} parameter servers")
+    asks += servers(gang.ps, evaluator=gang.evaluator)
     if gang.is_exclusive:
         asks.append("whole nodes")
     if gang.layout is Layout.SPREAD:

@@ -20,7 +20,8 @@ class Gang:
     `gpu_type` None takes any model, `a100|v100` one of these, but never mixes them: the slowest would set the pace
     of all. `nodes` is
     the exact number of nodes the workers lie on, as evenly as they can. `ps` are parameter servers: they
-    need CPUs (at least one each) and memory, no GPU. `is_exclusive` takes whole nodes and all they have.
+    need CPUs (at least one each) and memory, no GPU; so does the one more that an `evaluator` is.
+    `is_exclusive` takes whole nodes and all they have.
     """
 
     workers: int = 1
@@ -29,6 +30,7 @@ class Gang:
     cpus_per_worker: int = 0
     memory_mib_per_worker: int = 0
     ps: int = 0
+    evaluator: bool = False
     cpus_per_ps: int = 1
     memory_mib_per_ps: int = 0
     nodes: int | None = None
@@ -40,7 +42,8 @@ class Gang:
         # Gangs are looked up by value all the time: their hash is taken once.
         w, m = (self.workers, self.gpus_per_worker, self.gpu_type), (self.memory_mib_per_worker, self.memory_mib_per_ps)
         where = (self.nodes, self.is_exclusive, self.layout)
-        object.__setattr__(self, "_hash", hash((w, m, where, self.cpus_per_worker, self.ps, self.cpus_per_ps)))
+        servers = (self.ps, self.evaluator, self.cpus_per_ps)
+        object.__setattr__(self, "_hash", hash((w, m, where, self.cpus_per_worker, servers)))
 
     def __hash__(self) -> int:
         return self._hash
@@ -58,6 +61,11 @@ class Gang:
     def takes(self, gpu_type: str) -> bool:
         """Return whether GPUs of a model will do."""
         return self.gpu_type is None or gpu_type in self.gpu_type.split("|")
+
+    @property
+    def servers(self) -> int:
+        """What of it has no GPU: parameter servers and the evaluator."""
+        return self.ps + self.evaluator
 
     @property
     def needs_gpus_only(self) -> bool:

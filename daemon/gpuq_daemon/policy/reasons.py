@@ -9,6 +9,7 @@ from math import inf, isfinite
 from typing import assert_never
 
 from gpuq.models import Holder, JobState, PriorityTerm, Reason, Why
+from gpuq.units import servers
 from gpuq_daemon.policy.conditions import latest_start
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind, Standing, standing
 from gpuq_daemon.policy.engine import Engine
@@ -197,9 +198,9 @@ def _shape(case: Case) -> str:
     where = f"on exactly {gang.nodes} nodes" if gang.nodes is not None else ""
     alone = "on nodes of its own" if gang.is_exclusive else ""
     model = f"model {' or '.join(gang.gpu_types)}" if gang.gpu_types else ""
-    ps = f"{gang.ps} parameter servers" if gang.ps else ""
-    parts = ", ".join(filter(None, (made, model, where, alone, ps)))
-    return f"{_gpus(gang.gpus, case)}{f' ({parts})' if parts else ''}"
+    others = servers(gang.ps, evaluator=gang.evaluator)
+    parts = ", ".join(filter(None, (made, model, where, alone)))
+    return " and ".join((f"{_gpus(gang.gpus, case)}{f' ({parts})' if parts else ''}", *others))
 
 
 def _held(holder: Holder) -> str:

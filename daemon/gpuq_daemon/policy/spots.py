@@ -27,7 +27,7 @@ def is_possible(room: Room, partition: str, gang: Gang, reservation: str | None)
         counted = ((room.whole(i), i) for i in nodes)
         candidates = [Candidate(whole[0], i, fits) for whole, i in counted if (fits := room.fits(i, whole, gang))]
         chosen = choose(sorted(candidates), gang)
-        if chosen is not None and (not gang.ps or _ps_possible(room, partition, gang, chosen)):
+        if chosen is not None and (not gang.servers or _ps_possible(room, partition, gang, chosen)):
             return True
     return False
 
@@ -179,12 +179,12 @@ def _completed(
     room: Room, pool: Pool, gang: Gang, workers: dict[int, int], start: float, end: float, reservation: str | None
 ) -> Spot | None:
     """Add the parameter servers to the workers' nodes; None if there is no room for them."""
-    if not gang.ps:
+    if not gang.servers:
         return spot_with(room, pool, gang, workers, {})
     if gang.is_exclusive:
-        return spot_with(room, pool, gang, workers, {next(iter(workers)): gang.ps})
+        return spot_with(room, pool, gang, workers, {next(iter(workers)): gang.servers})
     ps: dict[int, int] = {}
-    left = gang.ps
+    left = gang.servers
     for node in _ps_order(room, pool.partition, workers):
         if not left:
             break
@@ -223,4 +223,4 @@ def _ps_possible(room: Room, partition: str, gang: Gang, workers: dict[int, int]
     for node in _ps_order(room, partition, workers):
         whole, mine = room.whole(node), _worker_take(room, gang, node, workers.get(node, 0))
         fits += _ps_fit(gang, whole[1] - mine.cpus, whole[2] - mine.memory)
-    return fits >= gang.ps
+    return fits >= gang.servers

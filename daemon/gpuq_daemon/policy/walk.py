@@ -91,7 +91,7 @@ class Walk:
             return None
         workers = {number[name]: count for name, count in promise.workers_by_node.items()}
         ps = {number[name]: count for name, count in promise.ps_by_node.items()}
-        if sum(workers.values()) != job.gang.workers or sum(ps.values()) != job.gang.ps:
+        if sum(workers.values()) != job.gang.workers or sum(ps.values()) != job.gang.servers:
             return None  # the job was changed since
         return spot_with(self.room, pools[0], job.gang, workers, ps)
 

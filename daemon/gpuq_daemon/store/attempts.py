@@ -47,10 +47,18 @@ class ActiveAttempt:
     signal_s: int | None = None
     array_id: int | None = None
     array_index: int | None = None
+    ps: int = 0
+    evaluator: bool = False
+    ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def rank_count(self) -> int:
+        """Its TFoS nodes: workers, parameter servers and the evaluator."""
+        return self.workers + self.ps + self.evaluator
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The nodes that it was given."""
+        """The nodes that its workers were given."""
         return tuple(self.gpus_by_node)
 
 
@@ -60,9 +68,11 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
         f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.user, j.uid, j.state, j.partition,
                    j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
-                   j.signal_s, j.array_id, j.array_index,
+                   j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
                    (SELECT json_group_object(l.node, l.gpus) FROM allocations l
-                    WHERE l.job_id = a.job_id AND l.attempt = a.number) AS gpus_by_node
+                    WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.gpus > 0) AS gpus_by_node,
+                   (SELECT json_group_object(l.node, l.servers) FROM allocations l
+                    WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.servers > 0) AS ps_by_node
             FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
             JOIN scripts s ON s.sha256 = j.script_sha256
             WHERE j.state IN {HOLDING} AND (:job_id IS NULL OR j.id = :job_id) ORDER BY j.id""",
@@ -90,6 +100,13 @@ def start(tables: Tables, start: Start, token: str, now: float, gpus_of: Mapping
                  ELSE :workers * gpus_per_worker END
                FROM jobs WHERE id = :job_id""",
             {**key, "node": node, "workers": workers, "whole": gpus_of.get(node, 0)},
+        )
+    for node, servers in start.ps_by_node.items():
+        tables.execute(
+            """INSERT INTO allocations (job_id, attempt, node, gpus, servers)
+               SELECT id, attempt, :node, 0, :servers FROM jobs WHERE id = :job_id
+               ON CONFLICT (job_id, attempt, node) DO UPDATE SET servers = excluded.servers""",
+            {**key, "node": node, "servers": servers},
         )
     return True
 
@@ -146,13 +163,13 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
     tables.execute(
         """DELETE FROM allocations WHERE job_id = :job_id AND attempt = :attempt AND
              NOT (SELECT exclusive FROM jobs WHERE id = :job_id) AND
-             (SELECT workers FROM jobs WHERE id = :job_id) =
+             (SELECT workers + ps + evaluator FROM jobs WHERE id = :job_id) =
              (SELECT count(node) FROM ranks WHERE job_id = :job_id AND attempt = :attempt)""",
         key,
     )
     tables.execute(
-        """INSERT INTO allocations (job_id, attempt, node, gpus)
-           SELECT r.job_id, r.attempt, r.node, count(*) * j.gpus_per_worker
+        """INSERT INTO allocations (job_id, attempt, node, gpus, servers)
+           SELECT r.job_id, r.attempt, r.node, sum(r.rank < j.workers) * j.gpus_per_worker, sum(r.rank >= j.workers)
            FROM ranks r JOIN jobs j ON j.id = r.job_id
            WHERE r.job_id = :job_id AND r.attempt = :attempt AND NOT EXISTS
              (SELECT 1 FROM allocations a WHERE a.job_id = r.job_id AND a.attempt = r.attempt)
@@ -163,5 +180,5 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
-    parsed = {name: json.loads(row[name]) for name in ("args", "gpus_by_node")}
-    return msgspec.convert({**row, **parsed, "outcome": outcome}, ActiveAttempt)
+    parsed = {name: json.loads(row[name]) for name in ("args", "gpus_by_node", "ps_by_node")}
+    return msgspec.convert({**row, **parsed, "evaluator": row["evaluator"] == 1, "outcome": outcome}, ActiveAttempt)

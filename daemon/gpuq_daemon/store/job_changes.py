@@ -37,6 +37,10 @@ _ASKED = (
     "reservation",
     "signal_s",
     "dependency",
+    "ps",
+    "evaluator",
+    "cpus_per_ps",
+    "memory_mib_per_ps",
 )
 _NEW = (
     *("user", "uid", "script_name", "script_sha256", "args", "submitted_at", "hold"),

@@ -123,7 +123,8 @@ class JobQuestions:
         """Return what active jobs hold, who pays and since when, by id."""
         rows = self._db.rows(
             f"""SELECT j.id AS job_id, j.user, j.account, j.qos, j.partition, a.gpu_type, sum(l.gpus) AS gpus,
-                       j.workers * j.cpus_per_worker AS cpus, j.workers * j.memory_mib_per_worker AS memory_mib,
+                       j.workers * j.cpus_per_worker + sum(l.servers) * j.cpus_per_ps AS cpus,
+                       j.workers * j.memory_mib_per_worker + sum(l.servers) * j.memory_mib_per_ps AS memory_mib,
                        a.started_at
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
@@ -170,7 +171,7 @@ class JobQuestions:
         """Return by partition the last job that has started, but of which it is not known yet on which nodes."""
         rows = self._db.rows(
             f"""SELECT j.partition, max(j.id) AS job_id FROM jobs j
-               WHERE j.state IN {HOLDING} AND j.state = 'CONFIGURING' AND j.workers > (
+               WHERE j.state IN {HOLDING} AND j.state = 'CONFIGURING' AND j.workers + j.ps + j.evaluator > (
                  SELECT count(*) FROM ranks r
                  WHERE r.job_id = j.id AND r.attempt = j.attempt AND r.node IS NOT NULL)
                GROUP BY j.partition"""

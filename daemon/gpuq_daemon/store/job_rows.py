@@ -19,10 +19,12 @@ from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
 HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
 PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
   begin_at, deadline, waits_for, reservation, array_id, throttle,
-  workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout"""
+  workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout,
+  ps, evaluator, cpus_per_ps, memory_mib_per_ps"""
 ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
   j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker, a.started_at,
-  coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus"""
+  coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus, l.servers,
+  j.cpus_per_ps, j.memory_mib_per_ps"""
 
 _FATES = {
     JobState.CONFIGURING: Fate.STARTED,
@@ -122,6 +124,10 @@ def _gang(
     nodes: int | None,
     exclusive: int,
     layout: str,
+    ps: int,
+    evaluator: int,
+    cpus_per_ps: int,
+    memory_per_ps: int,
 ) -> Gang:
     return Gang(
         workers=workers,
@@ -132,6 +138,10 @@ def _gang(
         nodes=nodes,
         is_exclusive=exclusive == 1,
         layout=Layout(layout),
+        ps=ps,
+        evaluator=evaluator == 1,
+        cpus_per_ps=cpus_per_ps,
+        memory_mib_per_ps=memory_per_ps,
     )
 
 
@@ -158,8 +168,11 @@ def active_jobs(rows: Iterable[dict[str, Any]]) -> tuple[ActiveJob, ...]:
 def _active_job(rows: list[dict[str, Any]]) -> ActiveJob:
     first = rows[0]
     gpus = {intern(row["node"]): row["gpus"] for row in rows}
-    workers = {node: held // first["gpus_per_worker"] for node, held in gpus.items()}
-    cpus, memory = first["cpus_per_worker"], first["memory_mib_per_worker"]
+    counts = [(intern(row["node"]), row["gpus"] // row["gpus_per_worker"], row["servers"]) for row in rows]
+
+    def held(per_worker: int, per_server: int) -> dict[str, int]:
+        return {node: n for node, w, s in counts if (n := w * per_worker + s * per_server)}
+
     return ActiveJob(
         job_id=first["id"],
         user=first["user"],
@@ -170,8 +183,8 @@ def _active_job(rows: list[dict[str, Any]]) -> ActiveJob:
         account=first["account"],
         qos=first["qos"],
         name=first["name"],
-        cpus_by_node={node: count * cpus for node, count in workers.items()} if cpus else {},
-        memory_mib_by_node={node: count * memory for node, count in workers.items()} if memory else {},
+        cpus_by_node=held(first["cpus_per_worker"], first["cpus_per_ps"]),
+        memory_mib_by_node=held(first["memory_mib_per_worker"], first["memory_mib_per_ps"]),
         is_exclusive=first["exclusive"] == 1,
         array_id=first["array_id"],
         throttle=first["throttle"],
@@ -188,6 +201,7 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
         "error_tail": json.loads(row["error_tail"]),
         "charged_gpu_s": row["charged_gpu_s"] or 0.0,
         "exclusive": row["exclusive"] == 1,
+        "evaluator": row["evaluator"] == 1,
         "is_top": row["is_top"] == 1,
         "nodes": tuple(nodes),
         "ranks": tuple(ranks),
@@ -208,6 +222,7 @@ def spec_of(row: dict[str, Any]) -> JobSpec:
         "args": json.loads(row["args"]),
         "nodes": row["nodes_wanted"],
         "exclusive": row["exclusive"] == 1,
+        "evaluator": row["evaluator"] == 1,
         "hold": row["hold"] is not None,
     }
     return msgspec.convert(values, JobSpec)

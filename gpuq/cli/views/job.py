@@ -7,7 +7,7 @@ import shlex
 from gpuq.cli.views.queue import FINAL, progress
 from gpuq.cli.views.table import facts, table
 from gpuq.text import clean
-from gpuq.units import duration, moment, plural
+from gpuq.units import duration, moment, plural, servers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def _account(job: Json) -> str | None:
 
 def _where(job: Json) -> str | None:
     cpus, memory = job.get("cpus_per_worker"), job.get("memory_mib_per_worker")
+    ps_cpus = job.get("cpus_per_ps", 1) if job.get("ps") or job.get("evaluator") else 1
+    ps_memory = job.get("memory_mib_per_ps")
     said = [
         f"GPUs of model {job['gpu_type']}" if job.get("gpu_type") else None,
         plural(job["nodes_wanted"], "node") if job.get("nodes_wanted") else None,
@@ -93,6 +95,8 @@ def _where(job: Json) -> str | None:
         "spread" if job.get("layout") == "spread" else None,
         f"{plural(cpus, 'CPU')} a worker" if cpus else None,
         f"{memory} MiB a worker" if memory else None,
+        f"{plural(ps_cpus, 'CPU')} a parameter server" if ps_cpus > 1 else None,
+        f"{ps_memory} MiB a parameter server" if ps_memory else None,
         f"reservation {job['reservation']}" if job.get("reservation") else None,
     ]
     return ", ".join(word for word in said if word) or None
@@ -120,8 +124,9 @@ def _array(job: Json) -> str | None:
 
 
 def gang(job: Json) -> str:
-    """Return `2 workers x 1 GPU`."""
-    return f"{plural(job['workers'], 'worker')} x {plural(job['gpus_per_worker'], 'GPU')}"
+    """Return `2 workers x 1 GPU, 1 parameter server`."""
+    made = f"{plural(job['workers'], 'worker')} x {plural(job['gpus_per_worker'], 'GPU')}"
+    return ", ".join([made, *servers(job.get("ps", 0), evaluator=job.get("evaluator", False))])
 
 
 def _after(at: float | None, before: float | None, word: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuq.models import Job, JobState, Rank
-from gpuq.units import moment, plural
+from gpuq.units import moment, plural, servers
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
 from gpuq_tui.lines.queue import STATE_CODES, elapsed_s, note
@@ -53,6 +53,7 @@ def _times(job: Job, now: float, width: int) -> list[Line]:
 
 def _gpus(job: Job, width: int) -> list[Line]:
     asked = f"{plural(job.gpus, job.gpu_kind)} = {plural(job.workers, 'worker')} x {job.gpus_per_worker}"
+    asked = ", ".join([asked, *servers(job.ps, evaluator=job.evaluator)])
     where = f" on {' '.join(job.nodes[:_MOST_NODES])}" if job.nodes else ""
     charged = f"; charged {job.charged_gpu_s / 3600:.2f} GPU-h"
     return _entry("GPUs", asked + where + charged, width)

@@ -107,7 +107,7 @@ def note(job: Job, free: Mapping[str, int] | None = None, *, width: int = 1000) 
         return _waiting(job, free, width)
     if job.state is JobState.CONFIGURING:
         up = sum(rank.state == "RUNNING" for rank in job.ranks)
-        return f"starting, {up} of {job.workers} ranks run"
+        return f"starting, {up} of {job.rank_count} ranks run"
     if job.state in (JobState.FAILED, JobState.TIMEOUT, JobState.DEADLINE):
         return job.error or f"exit {_or_unknown(job.exit_code)}"
     if job.progress is not None:

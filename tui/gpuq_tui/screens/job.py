@@ -127,7 +127,7 @@ class JobScreen(View):
 
     def action_rank(self, by: int) -> None:
         """Show the log `by` ranks on; the driver's comes before rank 0."""
-        places = self._job.workers + 1
+        places = self._job.rank_count + 1
         at = 0 if self._rank is None else self._rank + 1
         self._read_log_of((at + by) % places)
 
@@ -211,7 +211,7 @@ class JobScreen(View):
             lines = [line(self._log_missing or missing, Tone.DIM)]
         which = "driver" if self._rank is None else f"rank {self._rank}"
         is_ended = self._log.is_final or self._job.state.is_final
-        self._log_pane.show_log(lines, title=f"Log {which} of {self._job.workers}  [ ] other", is_ended=is_ended)
+        self._log_pane.show_log(lines, title=f"Log {which} of {self._job.rank_count}  [ ] other", is_ended=is_ended)
 
 
 def _first_rank(job: Job) -> int | None:
