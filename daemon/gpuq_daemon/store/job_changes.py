@@ -151,6 +151,10 @@ def as_job(request: Request, job_id: int, now: float) -> Job:
         throttle=None if array is None else array.throttle,
         reservation=spec.reservation,
         signal_s=spec.signal_s,
+        ps=spec.ps,
+        evaluator=spec.evaluator,
+        cpus_per_ps=spec.cpus_per_ps,
+        memory_mib_per_ps=spec.memory_mib_per_ps,
     )
 
 
