@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
+from gpuq_daemon.access import AuditTable, ListenTable, PrivacyTable, RolesTable, listen_problem
 from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -126,6 +127,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scheduler: SchedulerTable = SchedulerTable()
     owners: OwnersTable = OwnersTable()
     limits: LimitsTable = LimitsTable()
+    listen: ListenTable = ListenTable()
+    roles: RolesTable = RolesTable()
+    privacy: PrivacyTable = PrivacyTable()
+    audit: AuditTable = AuditTable()
 
     @property
     def state(self) -> Path:
@@ -203,4 +208,4 @@ def _problem(config: Config) -> str | None:
         return f"state_dir `{config.state_dir}` must be an absolute path"
     if len(os.fsencode(config.socket_path)) > _LONGEST_SOCKET_PATH:
         return f"the socket's path {config.socket_path} is too long for Linux: set `socket` to a shorter one"
-    return None
+    return listen_problem(config.listen)

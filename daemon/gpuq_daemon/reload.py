@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 # Whatever is not named here is read once, at the start.
 _LIVE = re.compile(
     r"cluster_name|default_partition|kill_wait_s|max_script_kib|max_pending_jobs|min_free_mib|log_level"
-    r"|scheduler\..+|partition\.[^.]+\.(priority|gpu_type)"
+    r"|scheduler\..+|roles\..+|privacy\..+|audit\..+|listen\.(requests_per_s|request_burst)"
+    r"|partition\.[^.]+\.(priority|gpu_type)"
 )
 _SECRET = re.compile(r"(secret|password|token)$")
 

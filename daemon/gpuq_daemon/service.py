@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -13,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from gpuq.models import Cluster
 from gpuq_daemon import logs
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.server import Server, listen, make_server
+from gpuq_daemon.api.gate import Gate
+from gpuq_daemon.api.listeners import Listeners, listeners
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
@@ -47,10 +47,12 @@ from gpuq_daemon.space import shortage
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.state_folder import held
 from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.promises import PromiseStore
+from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
@@ -129,7 +131,7 @@ class Service:
         self._bell = Bell(self._feed.jobs)
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._server: Server | None = None
+        self._bound: Listeners | None = None
         self._courses: dict[int, asyncio.Task[None]] = {}
         self._engines = Engines(
             engines,
@@ -181,6 +183,8 @@ class Service:
             feed=self._feed,
             jobs=jobs,
             metrics=metrics,
+            tokens=TokenStore(database),
+            audit=AuditStore(database),
             cluster=self._cluster,
             nodes=self._engines.views,
             gpu_kinds=self._engines.gpu_kinds,
@@ -209,16 +213,15 @@ class Service:
     async def run(self, ready: Callable[[], None]) -> None:
         """Start everything, serve until asked to stop, and stop what no job needs."""
         self._listen_to_signals(asyncio.get_running_loop())
-        path = self._config.socket_path
-        with contextlib.closing(listen(path)) as socket, _removed_at_end(path):
+        with listeners(self._config) as bound:
+            self._bound = bound
             if not await self._started_engines():
                 return
             self._scheduler.rules_changed()
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
-            self._server = server = make_server(timed(make_app(self._desk), self._vitals))
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                api = tasks.create_task(server.serve(sockets=[socket]))
+                bound.serve(timed(Gate(make_app(self._desk), self._desk), self._vitals), tasks)
                 for attempt in self._jobs.active_attempts():
                     self._look_after(attempt.job_id)
                 endless = (
@@ -234,7 +237,7 @@ class Service:
                 self._notifier.tell(READY=1, STATUS=self._status())
                 await self._stop.wait()
                 self._notifier.tell(STOPPING=1, STATUS="answers what is open, then ends; jobs go on")
-                await self._end(server, api, loops)
+                await self._end(bound, loops)
         await self._stop_engines()
 
     async def _started_engines(self) -> bool:
@@ -249,11 +252,10 @@ class Service:
             return False
         return True
 
-    async def _end(self, server: Server, api: asyncio.Task[None], loops: list[asyncio.Task[None]]) -> None:
+    async def _end(self, bound: Listeners, loops: list[asyncio.Task[None]]) -> None:
         self._bell.close()
         self._feed.close()  # open streams would hold up the server's end
-        server.should_exit = True
-        await api
+        await bound.stop()
         for task in (*loops, *self._courses.values()):
             task.cancel()
 
@@ -272,8 +274,8 @@ class Service:
 
     def _asked_to_stop(self) -> None:
         """Stop in order; asked a second time, wait for no request."""
-        if self._stop.is_set() and self._server is not None:
-            self._server.force_exit = True
+        if self._stop.is_set() and self._bound is not None:
+            self._bound.hurry()
         self._stop.set()
 
     def _asked_to_reload(self) -> None:
@@ -344,7 +346,7 @@ class Service:
             self._vitals,
             self._jobs,
             now=self._clock.now(),
-            connections=0 if self._server is None else len(self._server.server_state.connections),
+            connections=0 if self._bound is None else self._bound.connections,
             nodes={name: sum(n.partition == name for n in self._engines.nodes()) for name in self._config.partition},
             down=self._engines.down(),
         )
@@ -376,18 +378,6 @@ class Service:
             engine_message="; ".join(f"{name}: {wrong}" for name, wrong in down.items()) or None,
             nodes=nodes,
         )
-
-
-@contextlib.contextmanager
-def _removed_at_end(path: Path) -> Generator[None]:
-    """Remove the file at the end, if it is still the same one."""
-    mine = path.stat().st_ino
-    try:
-        yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == mine:
-                path.unlink()
 
 
 def _allow_many_files() -> None:

@@ -20,6 +20,7 @@ from gpuq.errors import GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.server import listen, make_server
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.bell import Bell
@@ -31,9 +32,11 @@ from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Start
 from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
 from tests.support.values import MAIN_FUN, a_node, a_spec
@@ -102,6 +105,8 @@ def rig() -> Iterator[Rig]:
             feed=Feed(Sources(lambda: desk), epoch="e", ticks=time.monotonic),
             jobs=jobs,
             metrics=metrics,
+            tokens=TokenStore(database),
+            audit=AuditStore(database),
             cluster=lambda: Cluster(name="x", version="0", engine_ok=True),
             nodes=lambda: (
                 a_node("a", 4, gpu_type="a100"),
@@ -130,7 +135,7 @@ def rig() -> Iterator[Rig]:
             reload=tuple,
             waiting=tuple,
         )
-        server, socket = make_server(make_app(desk)), listen(config.socket_path)
+        server, socket = make_server(Gate(make_app(desk), desk), config.listen), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))
         thread.start()
         until(lambda: _answers(made.client), timeout_s=30, what="an answer")

@@ -10,8 +10,10 @@ from litestar import Request, delete, get, patch, post
 from msgspec import Meta, Struct
 
 from gpuq.sharing import AccountRow, Member, QosRow
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.names import checked_name, checked_user
+from gpuq_daemon.api.recording import note
 from gpuq_daemon.api.roles import administrator
 from gpuq_daemon.policy.accounts import ROOT, Account, Association, parse_shares
 from gpuq_daemon.policy.rules import Qos
@@ -87,15 +89,16 @@ class QosChange(Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/accounts")
-async def list_accounts(desk: Desk) -> Accounts:
-    """Return the accounts and who is in them."""
+async def list_accounts(request: Request[Any, Any, Any], desk: Desk) -> Accounts:
+    """Return the accounts and who is in them; to those who see what is their own, where they are themselves."""
+    who = caller(request)
     tree = desk.accounts.tree()
     users = Counter(a.account for a in tree.associations)
     return Accounts(
         accounts=[
             AccountRow(name=a.name, parent=a.parent, shares=a.shares, users=users[a.name]) for a in tree.accounts
         ],
-        members=[_member(a) for a in tree.associations],
+        members=[_member(a) for a in tree.associations if who.may_see(a.user)],
     )
 
 
@@ -104,6 +107,7 @@ async def add_account(request: Request[Any, Any, Any], desk: Desk, data: NewAcco
     """Make an account."""
     administrator(request)
     name = checked_name(data.name, "account")
+    note(request, target=name, change=f"parent {data.parent}, shares {data.shares}")
     await desk.accounts.add_account(Account(name=name, parent=data.parent, shares=parse_shares(data.shares)))
     desk.rules_changed()
     return Done(name)
@@ -115,7 +119,8 @@ async def modify_account(request: Request[Any, Any, Any], desk: Desk, name: str,
     administrator(request)
     named = {} if data.parent is None else {"parent": data.parent}
     shares = {} if data.shares is None else {"shares": parse_shares(data.shares)}
-    await desk.accounts.modify_account(name, lambda old: replace(old, **named, **shares))
+    entry = note(request)
+    await desk.accounts.modify_account(name, lambda old: entry.told(old, replace(old, **named, **shares)))
     desk.rules_changed()
     return Done(name)
 
@@ -139,6 +144,7 @@ async def add_member(request: Request[Any, Any, Any], desk: Desk, data: NewMembe
         shares=parse_shares(data.shares),
         is_default=data.is_default,
     )
+    note(request, target=f"{new.account}/{new.user}", change=f"shares {data.shares}")
     added = await desk.accounts.add_association(new)
     desk.rules_changed()
     return _member(added)
@@ -151,8 +157,11 @@ async def modify_member(
     """Change a user's shares in an account, or make that the default one."""
     administrator(request)
     shares = {} if data.shares is None else {"shares": parse_shares(data.shares)}
+    entry = note(request)
     new = await desk.accounts.modify_association(
-        user, account, lambda old: replace(old, **shares, is_default=old.is_default or data.is_default)
+        user,
+        account,
+        lambda old: entry.told(old, replace(old, **shares, is_default=old.is_default or data.is_default)),
     )
     desk.rules_changed()
     return _member(new)
@@ -178,6 +187,7 @@ async def add_qos(request: Request[Any, Any, Any], desk: Desk, data: NewQos) -> 
     """Make a QOS."""
     administrator(request)
     name, new = checked_name(data.name, "QOS"), Qos(priority=data.priority, usage_factor=data.usage_factor)
+    note(request, target=name, change=f"priority {new.priority}, usage factor {new.usage_factor:g}")
     await desk.accounts.add_qos(name, new)
     desk.rules_changed()
     return _qos(name, new)
@@ -187,11 +197,15 @@ async def add_qos(request: Request[Any, Any, Any], desk: Desk, data: NewQos) -> 
 async def modify_qos(request: Request[Any, Any, Any], desk: Desk, name: str, data: QosChange) -> QosRow:
     """Change a QOS."""
     administrator(request)
+    entry = note(request)
     new = await desk.accounts.modify_qos(
         name,
-        lambda old: Qos(
-            priority=old.priority if data.priority is None else data.priority,
-            usage_factor=old.usage_factor if data.usage_factor is None else data.usage_factor,
+        lambda old: entry.told(
+            old,
+            Qos(
+                priority=old.priority if data.priority is None else data.priority,
+                usage_factor=old.usage_factor if data.usage_factor is None else data.usage_factor,
+            ),
         ),
     )
     desk.rules_changed()

@@ -8,32 +8,32 @@ import re
 from dataclasses import replace
 from functools import partial
 
-from gpuq.errors import ForbiddenError, UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import JobSpec
+from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import task_of
-from gpuq_daemon.api.roles import may_administer
-from gpuq_daemon.policy import array, limits
+from gpuq_daemon.policy import array, dependency, limits
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.reservation import with_those_below
 from gpuq_daemon.policy.snapshot import QOS
-from gpuq_daemon.store.jobs import Owner, Request
+from gpuq_daemon.store.jobs import Request
 from gpuq_daemon.store.queued import QueueCounts
 
 _LONG_DEPENDENCY = 64 * 1024
 _LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
 
 
-async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | None = None) -> Request:
+async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | None = None) -> Request:
     """Return the job as it is let in. `who` asks; `for_user` None is for themselves.
 
     Raises:
         UsageError: it cannot be queued; the sentence says which rule or number stands against it.
-        ForbiddenError: only an administrator may ask for this, or jobs of this user are not run.
+        ForbiddenError: only an operator may ask for this, or jobs of this user are not run.
     """
-    user = who.user if for_user is None else for_user
+    user = who.owner.user if for_user is None else for_user
     partition = _partition(desk, spec)
     if partition not in desk.config.partition:
         known = ", ".join(desk.config.partition)
@@ -41,15 +41,16 @@ async def admitted(desk: Desk, who: Owner, spec: JobSpec, *, for_user: str | Non
     name = spec.name if spec.name is not None else spec.script_name.removesuffix(".py")
     sha256 = hashlib.sha256(spec.script.encode(errors="surrogatepass")).hexdigest()
     await _check(desk, spec, name, partition, sha256)
-    if spec.nice < 0 and not may_administer(who):
-        raise ForbiddenError("Only an administrator may give a job a nice value below 0.")
-    if for_user is None and (refused := desk.refused_owner(who, partition)) is not None:
+    _check_dependencies(desk, who, spec)
+    if spec.nice < 0 and who.role < Role.OPERATOR:
+        raise ForbiddenError("Only an operator may give a job a nice value below 0.")
+    if for_user is None and (refused := desk.refused_owner(who.owner, partition)) is not None:
         raise ForbiddenError(refused)
     account, qos = account_for(desk.accounts.tree(), user, spec.account), spec.qos or QOS
     check_rules(desk, spec, limits.Owner(user, account, qos), partition)
     return Request(
         spec=spec,
-        owner=who,
+        owner=who.owner,
         name=name,
         partition=partition,
         account=account,
@@ -101,6 +102,23 @@ async def _check(desk: Desk, spec: JobSpec, name: str, partition: str, sha256: s
     refused = check() if is_quick else await asyncio.to_thread(check)
     if refused is not None:
         raise UsageError(refused)
+
+
+def _check_dependencies(desk: Desk, who: Caller, spec: JobSpec) -> None:
+    """Check that the job waits for none that is not theirs to see; such a one is told from none by nothing.
+
+    Raises:
+        UsageError: it does.
+    """
+    if who.sees_all or spec.dependency is None:
+        return
+    for target in (target for one in dependency.parse(spec.dependency) for target in one.targets):
+        try:
+            is_there = who.may_see(desk.jobs.job(target).user)
+        except NotFoundError:
+            is_there = False
+        if not is_there:
+            raise UsageError(f"There is no job {target} to depend on.")
 
 
 def account_for(tree: Tree, user: str, wanted: str | None) -> str:

@@ -14,6 +14,7 @@ from gpuq import __version__
 from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq_daemon.api import (
     accounts,
+    audit,
     changes,
     checkpoints,
     cluster,
@@ -27,8 +28,10 @@ from gpuq_daemon.api import (
     series,
     shares,
     telemetry,
+    tokens,
 )
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.problem import problem
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,11 @@ _ROUTES = (
     telemetry.healthz,
     telemetry.readyz,
     telemetry.metrics,
+    tokens.show_me,
+    tokens.create_token,
+    tokens.list_tokens,
+    tokens.revoke_token,
+    audit.list_audit,
 )
 
 
@@ -144,19 +152,4 @@ def _what_is_wrong(error: ValidationException) -> str:
 
 
 def _problem(status: int, detail: str) -> Response[dict[str, Any]]:
-    """Return a problem document. Source: RFC 9457."""
-    content = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
-    return Response(content, status_code=status, media_type="application/problem+json")
-
-
-_TITLES = {
-    400: "Bad request",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    413: "Too large",
-    422: "Cannot be read",
-    500: "Internal error",
-    503: "Unavailable",
-    507: "Insufficient storage",
-}
+    return Response(problem(status, detail), status_code=status, media_type="application/problem+json")

@@ -12,19 +12,20 @@ from typing import Any
 import msgspec
 from litestar import Request, patch, post
 
-from gpuq.errors import ForbiddenError, UsageError
+from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import account_for, admitted, check_rules, with_tasks
+from gpuq_daemon.api.caller import Role, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import Index, JobId, task_of
-from gpuq_daemon.api.peer import owner
-from gpuq_daemon.api.roles import administrator, may_administer
+from gpuq_daemon.api.recording import difference, note
+from gpuq_daemon.api.roles import operator
+from gpuq_daemon.api.visible import changeable_job
 from gpuq_daemon.policy import limits
 from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.policy.snapshot import Hold
 from gpuq_daemon.store.job_changes import asked_of
-from gpuq_daemon.store.jobs import Owner
 
 _FIXED = frozenset({"script_name", "script", "args", "hold", "array"})
 _CHANGEABLE = {field.name for field in fields(JobSpec)} - _FIXED
@@ -34,7 +35,8 @@ _MOST_AT_ONCE = 2**31 - 1
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
 async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """End the job. One that has ended stays as it is."""
-    jobs = _meant(desk, owner(request), job_id, index)
+    jobs = _meant(request, desk, job_id, index)
+    note(request, target=_named(jobs), change=f"{jobs[0].state} -> end asked for")
     for job in jobs:
         if await desk.jobs.intend(job.id, Intent.CANCEL, now=desk.clock.now()):
             desk.nudge(job.id)
@@ -48,10 +50,12 @@ async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, ind
 async def hold(
     request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None, as_admin: bool = False
 ) -> Job:
-    """Keep a pending job from starting. An administrator's hold on another's job is one that only they release."""
-    who = administrator(request) if as_admin else owner(request)
-    jobs = _waiting(desk, who, job_id, index)
-    kind = Hold.ADMIN if as_admin or jobs[0].user != who.user else Hold.USER
+    """Keep a pending job from starting. An operator's hold on another's job is one that only they release."""
+    if as_admin:
+        operator(request)
+    jobs = _waiting(request, desk, job_id, index)
+    kind = Hold.ADMIN if as_admin or jobs[0].user != caller(request).owner.user else Hold.USER
+    note(request, target=_named(jobs), change=f"hold -> {kind}")
     await desk.jobs.hold([job.id for job in jobs], kind)
     return _told(desk, jobs, job_id, index)
 
@@ -59,16 +63,18 @@ async def hold(
 @post("/v1/jobs/{job_id:int}/release", status_code=200)
 async def release(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """Let a held job start."""
-    who = owner(request)
-    jobs = _waiting(desk, who, job_id, index)
-    await desk.jobs.release([job.id for job in jobs], is_admin=may_administer(who))
+    jobs = _waiting(request, desk, job_id, index)
+    note(request, target=_named(jobs), change="hold -> none")
+    await desk.jobs.release([job.id for job in jobs], is_admin=caller(request).role >= Role.OPERATOR)
     return _told(desk, jobs, job_id, index)
 
 
 @post("/v1/jobs/{job_id:int}/top", status_code=200)
 async def top(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None, on: bool = True) -> Job:
-    """Let a pending job go before everybody, or not any more; only an administrator may."""
-    jobs = _waiting(desk, administrator(request), job_id, index)
+    """Let a pending job go before everybody, or not any more; only an operator may."""
+    operator(request)
+    jobs = _waiting(request, desk, job_id, index)
+    note(request, target=_named(jobs), change="before everybody" if on else "not before everybody any more")
     await desk.jobs.set_top([job.id for job in jobs], is_top=on)
     return _told(desk, jobs, job_id, index)
 
@@ -81,10 +87,11 @@ async def requeue(
 
     Of an array, all tasks that run or have ended; a task that is just ending is left alone.
     """
-    jobs = _meant(desk, owner(request), job_id, index)
+    jobs = _meant(request, desk, job_id, index)
     if index is None and jobs[0].array_id == job_id:
         tasks = desk.jobs.jobs_of_array(job_id)
         jobs = [task for task in tasks if task.state not in (JobState.PENDING, JobState.COMPLETING)] or jobs[:1]
+    note(request, target=_named(jobs), change=f"{jobs[0].state} -> run again{', held' if is_held else ''}")
     for job in jobs:
         _check_still_allowed(desk, job)
     for job in jobs:
@@ -100,20 +107,22 @@ async def update(
     request: Request[Any, Any, Any], desk: Desk, job_id: JobId, data: dict[str, Any], index: Index = None
 ) -> Job:
     """Change fields of a pending job, by their names in `JobSpec`; `throttle` is that of its whole array."""
-    who = owner(request)
+    who = caller(request)
     if not data:
         raise UsageError("Nothing to change: name a field and its new value.")
-    jobs = _waiting(desk, who, job_id, index)
+    jobs = _waiting(request, desk, job_id, index)
     throttle = _throttle(jobs[0], data)
     wanted = {
         number: (before, with_tasks(desk, spec))
         for number, (before, spec) in _wanted(desk.jobs.specs([job.id for job in jobs]), data).items()
     }
+    before, after = next(iter(wanted.values()))
+    note(request, target=_named(jobs), change=difference(before, after) or f"throttle -> {data.get('throttle')}")
     asked: dict[int, dict[str, Any]] = {}
     seen: dict[JobSpec, dict[str, Any]] = {}
     for number, (before, spec) in wanted.items():
         if spec not in seen:
-            # A nice value below 0 that an administrator gave stays where it is not what is changed.
+            # A nice value below 0 that an operator gave stays where it is not what is changed.
             checked = spec if spec.nice != before.nice else replace(spec, nice=max(spec.nice, 0))
             let_in = await admitted(desk, who, checked, for_user=jobs[0].user)
             seen[spec] = asked_of(
@@ -158,25 +167,30 @@ def _throttle(job: Job, data: dict[str, Any]) -> tuple[int, int | None] | None:
     return job.array_id, at_once or None
 
 
-def _meant(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job]:
+def _meant(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: int | None) -> list[Job]:
     """Return the job, the one task, or all tasks that have not ended.
 
     Raises:
-        NotFoundError: there is no such job or task.
+        NotFoundError: there is no such job or task, or none that is theirs to see.
         ForbiddenError: it is somebody else's.
     """
-    job = desk.jobs.job(task_of(desk, job_id, index))
-    if not may_administer(who) and who.user != job.user:
-        raise ForbiddenError(f"Job {job.id} belongs to {job.user}; only its owner or an administrator may change it.")
+    changeable_job(request, desk, job_id)
+    job = changeable_job(request, desk, task_of(desk, job_id, index))
     if index is not None or job.array_id != job.id:
         return [job]
     return [task for task in desk.jobs.jobs_of_array(job.id) if not task.state.is_final] or [job]
 
 
-def _waiting(desk: Desk, who: Owner, job_id: int, index: int | None) -> list[Job]:
+def _waiting(request: Request[Any, Any, Any], desk: Desk, job_id: int, index: int | None) -> list[Job]:
     """Return what is meant, of an array those tasks that wait if any do."""
-    jobs = _meant(desk, who, job_id, index)
+    jobs = _meant(request, desk, job_id, index)
     return [job for job in jobs if job.state is JobState.PENDING] or jobs[:1]
+
+
+def _named(jobs: list[Job]) -> str:
+    """Return what a record calls these jobs, and whose they are."""
+    first, more = jobs[0], f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+    return f"job {first.id}{more} of {first.user}"
 
 
 def _told(desk: Desk, jobs: list[Job], job_id: int, index: int | None) -> Job:

@@ -7,9 +7,9 @@ import difflib
 from collections.abc import Generator
 from contextlib import contextmanager
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from gpuq.models import Checkpoint, CheckpointContents, Distribution, Weights
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
+from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.checkpoint.source import DamagedError
 from gpuq_daemon.checkpoint.variables import Variable
 from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept
@@ -33,20 +34,23 @@ class Checkpoints(Struct):
 
 
 @get("/v1/jobs/{job_id:int}/checkpoints")
-async def list_checkpoints(desk: Desk, job_id: JobId) -> Checkpoints:
+async def list_checkpoints(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Checkpoints:
     """Return the job's checkpoints."""
-    files = _files(desk, job_id)
+    files = _files(request, desk, job_id)
     return Checkpoints([_told(job_id, kept) for kept in await asyncio.to_thread(files.all)])
 
 
 @get("/v1/jobs/{job_id:int}/checkpoint")
-async def show_checkpoint(desk: Desk, job_id: JobId, at: At = None) -> CheckpointContents:
+async def show_checkpoint(
+    request: Request[Any, Any, Any], desk: Desk, job_id: JobId, at: At = None
+) -> CheckpointContents:
     """Return what a checkpoint holds."""
-    return await asyncio.to_thread(_contents, _files(desk, job_id), job_id, at)
+    return await asyncio.to_thread(_contents, _files(request, desk, job_id), job_id, at)
 
 
 @get("/v1/jobs/{job_id:int}/weights")
 async def weights(
+    request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
     name: Annotated[str, Parameter(max_length=4096, description="A variable, by its name or its key.")],
@@ -57,11 +61,11 @@ async def weights(
     """Return how the numbers of a variable are distributed; with `minus`, how far they are from those of that
     checkpoint.
     """
-    return await asyncio.to_thread(_distribution, _files(desk, job_id), job_id, name, at, minus, bins)
+    return await asyncio.to_thread(_distribution, _files(request, desk, job_id), job_id, name, at, minus, bins)
 
 
-def _files(desk: Desk, job_id: int) -> CheckpointFiles:
-    job = desk.jobs.job(job_id)
+def _files(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> CheckpointFiles:
+    job = visible_job(request, desk, job_id)
     return CheckpointFiles(desk.place(job.id, job.attempt).checkpoints)
 
 

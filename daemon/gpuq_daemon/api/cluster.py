@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from litestar import get
+from typing import Any
+
+from litestar import Request, get
 
 from gpuq.models import Cluster
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.visible import seen_cluster
 
 
 @get("/v1/cluster")
-async def show_cluster(desk: Desk) -> Cluster:
+async def show_cluster(request: Request[Any, Any, Any], desk: Desk) -> Cluster:
     """Return the daemon and its nodes."""
-    return desk.cluster()
+    return seen_cluster(caller(request), desk, desk.cluster())

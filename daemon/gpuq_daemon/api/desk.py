@@ -18,8 +18,10 @@ from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.jobs import JobStore, Owner
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 
 
@@ -46,6 +48,8 @@ class Desk:
     feed: Feed
     jobs: JobStore
     metrics: MetricsStore
+    tokens: TokenStore
+    audit: AuditStore
     cluster: Callable[[], Cluster]
     nodes: Callable[[], tuple[NodeView, ...]]
     gpu_kinds: Callable[[], Mapping[str, str]]

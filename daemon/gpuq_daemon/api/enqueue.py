@@ -15,9 +15,11 @@ from gpuq.models import Job, JobSpec, Why
 from gpuq.text import clean, fit
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import admitted, check_queue, with_tasks
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.keys import KEY, key_of
-from gpuq_daemon.api.peer import owner
+from gpuq_daemon.api.recording import note
+from gpuq_daemon.api.visible import seen_why
 from gpuq_daemon.policy.admission import gang_of
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
 from gpuq_daemon.space import refuse_if_short
@@ -44,11 +46,13 @@ async def enqueue(
     Sent again with the same `Idempotency-Key` within a day, it returns the job that was queued then, as it is now.
     """
     _refuse_unknown(await request.body())
-    who = owner(request)
-    key = key_of(who, idempotency_key, data)
+    who = caller(request)
+    key = key_of(who.owner, idempotency_key, data)
     if key is None or (before := desk.jobs.queued_with(key)) is None:
         refuse_if_short(desk.config.state, desk.config.min_free_mib)
         asked = await admitted(desk, who, with_tasks(desk, data))
+        entry = note(request, change=f"{asked.name!r} in {asked.partition}, {asked.account}")
+        entry.target_of = _told
         now = desk.clock.now()
         ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked), key=key)
         if ids:
@@ -57,7 +61,14 @@ async def enqueue(
             return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
         before = None if key is None else desk.jobs.queued_with(key)  # the same request was quicker on another way
     assert before is not None
+    note(request, target=f"job {before}", change="asked for again")
     return views.whole(desk, desk.jobs.job(before))
+
+
+def _told(ids: range) -> str:
+    if not ids:
+        return "job that another request has queued"
+    return f"job {ids[0]}" if len(ids) == 1 else f"jobs {ids[0]}-{ids[-1]}"
 
 
 @post("/v1/jobs/test", status_code=200)
@@ -65,7 +76,7 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
     """Return when the job would start, of an array its first task; nothing is queued."""
     _refuse_unknown(await request.body())
     data = with_tasks(desk, data)
-    asked = await admitted(desk, owner(request), data)
+    asked = await admitted(desk, caller(request), data)
     index = None if asked.array is None else asked.array.indices[0]
     job_id = desk.jobs.next_id()
     job = PendingJob(
@@ -87,7 +98,7 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
         array_id=None if asked.array is None else job_id,
         throttle=None if asked.array is None else asked.array.throttle,
     )
-    return desk.test_start(job, desk.gpu_kind(asked.partition))
+    return seen_why(caller(request), desk.test_start(job, desk.gpu_kind(asked.partition)))
 
 
 def _refuse_unknown(body: bytes) -> None:

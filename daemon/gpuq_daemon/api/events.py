@@ -12,14 +12,13 @@ from litestar.response import Stream
 
 from gpuq.errors import UnavailableError
 from gpuq_daemon.api import views
+from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
-from gpuq_daemon.api.peer import owner
-from gpuq_daemon.api.visible import may_see, sees_everything
+from gpuq_daemon.api.visible import may_see, seen_cluster, sees_everything
 from gpuq_daemon.feed.feed import Feed, encoded
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position, parse_position
-from gpuq_daemon.store.jobs import Owner
 
 _MOST_STREAMS = 8192
 _ROWS_AT_A_TIME = 100
@@ -62,17 +61,17 @@ async def stream_events(
     seen = None if last_event_id is None else parse_position(last_event_id)
     why = "new" if last_event_id is None else "unknown"
     return Stream(
-        _stream(desk, owner(request), wants, seen, why, heartbeat_s),
+        _stream(desk, caller(request), wants, seen, why, heartbeat_s),
         media_type="text/event-stream",
         headers=_HEADERS,
     )
 
 
 async def _stream(
-    desk: Desk, who: Owner, wants: Wants, seen: Position | None, why: str, heartbeat_s: float
+    desk: Desk, who: Caller, wants: Wants, seen: Position | None, why: str, heartbeat_s: float
 ) -> AsyncGenerator[bytes, None]:
     feed = desk.feed
-    visible = None if sees_everything(desk, who) else _visible(desk, who)
+    visible = None if sees_everything(who) else _visible(who)
     with feed.listening(wants) as listener:
         yield _RETRY
         await feed.warm_up()
@@ -93,7 +92,7 @@ async def _stream(
                 yield _SIGN_OF_LIFE
 
 
-async def _snapshot(desk: Desk, who: Owner, listener: Listener, why: str) -> AsyncGenerator[bytes, None]:
+async def _snapshot(desk: Desk, who: Caller, listener: Listener, why: str) -> AsyncGenerator[bytes, None]:
     """Yield everything there is, row by row as it is read: what is sent is never gathered whole.
 
     A row may be newer than `ready` says: the events that follow say the same again.
@@ -104,11 +103,11 @@ async def _snapshot(desk: Desk, who: Owner, listener: Listener, why: str) -> Asy
     listener.seen = at.number
     yield encoded("reset", {"why": why, "epoch": at.epoch, "number": at.number})
     if not wants.job_ids:
-        yield encoded("cluster", desk.cluster())
+        yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
     ids = sorted(wants.job_ids) if wants.job_ids else desk.jobs.live_ids(wants.user)
     for begin in range(0, len(ids), _ROWS_AT_A_TIME):
         rows = desk.jobs.jobs_of(ids[begin : begin + _ROWS_AT_A_TIME])
-        seen = [views.whole(desk, job) for job in rows if may_see(desk, who, job.user)]
+        seen = [views.whole(desk, job) for job in rows if may_see(who, job.user)]
         yield encoded("jobs", {"jobs": seen})
     yield encoded("ready", {"jobs": len(ids)}, at)
 
@@ -119,5 +118,5 @@ def _catch_up(feed: Feed, listener: Listener) -> None:
         listener.seen = feed.position.number
 
 
-def _visible(desk: Desk, who: Owner) -> Callable[[str | None], bool]:
-    return lambda user: may_see(desk, who, user)
+def _visible(who: Caller) -> Callable[[str | None], bool]:
+    return lambda user: may_see(who, user)

@@ -11,11 +11,10 @@ from msgspec import Struct
 from gpuq.errors import NotFoundError
 from gpuq.models import Job, PriorityTerm, Why
 from gpuq_daemon.api import views
+from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.peer import owner
-from gpuq_daemon.api.visible import may_see
+from gpuq_daemon.api.visible import may_see, seen_why, visible_job
 from gpuq_daemon.feed.position import parse_position
-from gpuq_daemon.store.jobs import Owner
 
 JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
 _LONGEST_WAIT_S = 60.0
@@ -67,8 +66,13 @@ async def list_jobs(
         str | None, Parameter(pattern="^[0-9]{1,18}$", description="The `next_cursor` of the answer before.")
     ] = None,
 ) -> Jobs:
-    """Return the jobs that have not ended, or all that are kept; without a limit the newest 10 000."""
-    who = owner(request)
+    """Return the jobs that have not ended, or all that are kept; without a limit the newest 10 000.
+
+    Those who see what is their own get no others.
+    """
+    who = caller(request)
+    if user is None and not who.sees_all:
+        user = who.owner.user
     if since is not None:
         await desk.feed.warm_up()
         changed = _changed_since(desk, since)
@@ -89,34 +93,36 @@ def _changed_since(desk: Desk, since: str) -> set[int] | None:
     return None if seen is None else desk.feed.changed_since(seen)
 
 
-def _only(desk: Desk, who: Owner, changed: set[int], *, everything: bool, user: str | None) -> Jobs:
+def _only(desk: Desk, who: Caller, changed: set[int], *, everything: bool, user: str | None) -> Jobs:
     """Return what a list that was had before lacks."""
     seq = str(desk.feed.position)
-    rows = [job for job in desk.jobs.jobs_of(changed) if everything or not job.state.is_final]
+    there = desk.jobs.jobs_of(changed)
+    hidden = {job.id for job in there if not may_see(who, job.user)}
+    rows = [job for job in there if everything or not job.state.is_final]
     seen = _seen(desk, who, [job for job in rows if user is None or job.user == user])
-    return Jobs(seen, seq, is_whole=False, removed=sorted(changed - {job.id for job in seen}))
+    return Jobs(seen, seq, is_whole=False, removed=sorted(changed - hidden - {job.id for job in seen}))
 
 
-def _seen(desk: Desk, who: Owner, jobs: list[Job]) -> list[Job]:
-    return [views.whole(desk, job) for job in jobs if may_see(desk, who, job.user)]
+def _seen(desk: Desk, who: Caller, jobs: list[Job]) -> list[Job]:
+    return [views.whole(desk, job) for job in jobs if may_see(who, job.user)]
 
 
 @get("/v1/jobs/{job_id:int}")
-async def show(desk: Desk, job_id: JobId, index: Index = None) -> Job:
+async def show(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """Return one job, or one task of an array."""
-    return views.whole(desk, desk.jobs.job(task_of(desk, job_id, index)))
+    return views.whole(desk, visible_job(request, desk, task_of(desk, job_id, index)))
 
 
 @get("/v1/jobs/{job_id:int}/why")
-async def explain(desk: Desk, job_id: JobId) -> Why:
+async def explain(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Why:
     """Return why the job is where it is."""
-    return views.why(desk, desk.jobs.job(job_id))
+    return seen_why(caller(request), views.why(desk, visible_job(request, desk, job_id)))
 
 
 @get("/v1/jobs/{job_id:int}/priority")
-async def priority(desk: Desk, job_id: JobId) -> list[PriorityTerm]:
+async def priority(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> list[PriorityTerm]:
     """Return every term of a pending job's priority; nothing for one that does not wait."""
-    desk.jobs.job(job_id)
+    visible_job(request, desk, job_id)
     try:
         return list(desk.terms(job_id))
     except KeyError:
@@ -125,11 +131,14 @@ async def priority(desk: Desk, job_id: JobId) -> list[PriorityTerm]:
 
 @get("/v1/jobs/{job_id:int}/wait")
 async def wait(
-    desk: Desk, job_id: JobId, timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    job_id: JobId,
+    timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0,
 ) -> Job:
     """Return the job as soon as it has ended, or as it is after `timeout_s`."""
     deadline = desk.clock.now() + timeout_s
-    while not (job := desk.jobs.job(job_id)).state.is_final:
+    while not (job := visible_job(request, desk, job_id)).state.is_final:
         left = deadline - desk.clock.now()
         if left <= 0 or desk.bell.is_closed:
             break

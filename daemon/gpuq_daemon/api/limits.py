@@ -11,8 +11,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 from gpuq.sharing import LimitRow
 from gpuq.units import MAX_TIME_LIMIT_S
 from gpuq_daemon.api.accounts import Done
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.names import checked_user
+from gpuq_daemon.api.recording import note
 from gpuq_daemon.api.roles import administrator
 from gpuq_daemon.policy.limits import Limit, Scope
 
@@ -39,9 +41,11 @@ class LimitChange(Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/limits")
-async def list_limits(desk: Desk) -> LimitList:
-    """Return all limits."""
-    return LimitList([_row(scope, limit) for scope, limit in desk.accounts.limits_by_scope().items()])
+async def list_limits(request: Request[Any, Any, Any], desk: Desk) -> LimitList:
+    """Return all limits; to those who see what is their own, no other user's."""
+    who = caller(request)
+    limits = desk.accounts.limits_by_scope()
+    return LimitList([_row(s, limit) for s, limit in limits.items() if s[0] != "user" or who.may_see(s[1])])
 
 
 @patch("/v1/limits/{kind:str}/{name:str}")
@@ -51,7 +55,8 @@ async def set_limit(request: Request[Any, Any, Any], desk: Desk, kind: Kind, nam
     if kind == "user":
         checked_user(name)
     named = {key: value for key, value in structs.asdict(data).items() if value is not UNSET}
-    new = await desk.accounts.set_limit((kind, name), lambda old: replace(old, **named))
+    entry = note(request, target=f"{kind}:{name}")
+    new = await desk.accounts.set_limit((kind, name), lambda old: entry.told(old, replace(old, **named)))
     desk.rules_changed()
     return _row((kind, name), new)
 
@@ -60,6 +65,7 @@ async def set_limit(request: Request[Any, Any, Any], desk: Desk, kind: Kind, nam
 async def clear_limit(request: Request[Any, Any, Any], desk: Desk, kind: Kind, name: str) -> Done:
     """Take all limits of a scope away."""
     administrator(request)
+    note(request, target=f"{kind}:{name}")
     await desk.accounts.clear_limit((kind, name))
     desk.rules_changed()
     return Done(f"{kind}:{name}")

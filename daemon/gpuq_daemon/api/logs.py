@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from gpuq.errors import NotFoundError
 from gpuq.models import Job
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
+from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.beneath import open_file
 from gpuq_daemon.places import Place
 
@@ -36,6 +37,7 @@ class LogPiece(Struct):
 
 @get("/v1/jobs/{job_id:int}/logs")
 async def read_log(
+    request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
     rank: Annotated[int | None, Parameter(ge=0, lt=2**16)] = None,
@@ -43,7 +45,7 @@ async def read_log(
     limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 256 * 1024,
 ) -> LogPiece:
     """Return a piece of the log of a rank, or of the driver; a negative offset counts from the end."""
-    job = desk.jobs.job(job_id)
+    job = visible_job(request, desk, job_id)
     _must_have(job, rank)
     place = desk.place(job.id, job.attempt)
     data, start, size = await asyncio.to_thread(_read, place, rank, offset, limit)

@@ -1,46 +1,168 @@
-"""Who is at the other end of the socket, as the kernel says."""
+"""The far end of a connection: who it is as the kernel says, and what it may take of time and memory."""
 
 from __future__ import annotations
 
 import asyncio
-import pwd
 import socket
 import struct
+from collections.abc import Hashable
 from typing import Any
 
-from litestar import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gpuq_daemon.store.jobs import Owner
+from gpuq_daemon.api.caller import owner as owner
+from gpuq_daemon.api.connections import Connections
+from gpuq_daemon.api.gate import PEER
 
 _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
+_MOST_HEAD = 32 * 1024
 
 
-class PeerProtocol(HttpToolsProtocol):
-    """HTTP whose requests carry the peer's uid; a connection that has none is dropped."""
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP that ends a connection which is too slow, too large, or one too many of its user.
+
+    A request must have arrived, and an answer be read, within `timeout_s`.
+    """
+
+    def __init__(self, *args: Any, connections: Connections, timeout_s: float, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._all = connections
+        self._timeout_s = timeout_s
+        self._key: Hashable = None  # None: not among the connections
+        self._peer: dict[str, Any] = {}
+        self._arriving: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._is_in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as uvicorn's own
-        peer: socket.socket | None = transport.get_extra_info("socket")
-        try:
-            if peer is None:
-                raise OSError("no socket")
-            credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        except OSError:
+        super().connection_made(transport)
+        found = self._identify(transport)
+        if found is None:
             transport.abort()
             return
-        self._peer_uid = _UCRED.unpack(credentials)[1]
-        super().connection_made(transport)
+        key, self._peer = found
+        if not self._all.opened(key, self):
+            self._refuse(503, "Service Unavailable")
+            return
+        self._key = key
+        self._arriving = self.loop.call_later(self._timeout_s, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._arriving, self._unread):
+            if timer is not None:
+                timer.cancel()
+        if self._key is not None:
+            self._all.grown(self._key, -self._body_bytes)
+            self._all.closed(self._key, self)
+            self._key = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._key is None:
+            return  # refused, and closing
+        if not self._is_in_body:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > _MOST_HEAD:
+            self._refuse(431, "Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"gpuq.peer": {"uid": self._peer_uid}}
+        extensions: dict[Any, Any] = {PEER: dict(self._peer)}
+        self.scope["extensions"] = extensions
+        self._all.asked(self._key, self)
+        if self._arriving is None:
+            self._arriving = self.loop.call_later(self._timeout_s, self._too_slow)
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if not self._all.grown(self._key, len(body)):
+            self._refuse(503, "Service Unavailable")
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._key is not None:
+            self._all.grown(self._key, -self._body_bytes)
+            self._body_bytes = 0
+            if not self.pipeline:
+                self._all.answered(self._key, self)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Give the other end its time to read what is written."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self._timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the other end has read."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    def close_idle(self) -> None:
+        """Close a connection on which nothing is asked."""
+        self.transport.close()
+
+    def _identify(self, transport: asyncio.Transport) -> tuple[Hashable, dict[str, Any]] | None:
+        """Return whose connection it is, and what requests are told of it; None if that cannot be known."""
+        raise NotImplementedError
+
+    def _too_slow(self) -> None:
+        self._arriving = None
+        if self._head_bytes or self._is_in_body:
+            self._refuse(408, "Request Timeout")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, title: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(
+                f"HTTP/1.1 {status} {title}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
+            )
+            self.transport.close()
 
 
-def owner(request: Request[Any, Any, Any]) -> Owner:
-    """Return who asks. A uid without a name is called by its number."""
-    extensions: dict[str, Any] = request.scope.get("extensions") or {}
-    uid: int = extensions["gpuq.peer"]["uid"]
-    try:
-        return Owner(user=pwd.getpwuid(uid).pw_name, uid=uid)
-    except KeyError:
-        return Owner(user=str(uid), uid=uid)
+class PeerProtocol(BoundedProtocol):
+    """HTTP whose requests carry the peer's uid and pid; a connection that has none is dropped."""
+
+    def _identify(self, transport: asyncio.Transport) -> tuple[Hashable, dict[str, Any]] | None:
+        peer: socket.socket | None = transport.get_extra_info("socket")
+        if peer is None or peer.family != socket.AF_UNIX:
+            return None
+        try:
+            pid, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        except OSError:
+            return None
+        return uid, {"uid": uid, "pid": pid}
+
+
+class TokenProtocol(BoundedProtocol):
+    """HTTP over TLS whose requests carry the peer's address and the token it shows."""
+
+    def _identify(self, transport: asyncio.Transport) -> tuple[Hashable, dict[str, Any]] | None:
+        name = transport.get_extra_info("peername")
+        return None if not name else (name[0], {"address": f"{name[0]}:{name[1]}", "authorization": None})
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the token out of the headers that anything else sees."""
+        if name.lower() == b"authorization":
+            self.scope["extensions"][PEER]["authorization"] = value.decode("latin-1")  # pyright: ignore - set above
+        else:
+            super().on_header(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from litestar import Request, delete, get, post
@@ -10,9 +11,11 @@ from msgspec import Meta, Struct
 from gpuq.errors import NotFoundError
 from gpuq.sharing import Drain, ReservationRow
 from gpuq_daemon.api.accounts import Done
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.names import checked_name, checked_reason, checked_user
-from gpuq_daemon.api.roles import administrator
+from gpuq_daemon.api.recording import note
+from gpuq_daemon.api.roles import operator
 from gpuq_daemon.policy.reservation import Reservation
 
 _Moment = Annotated[float, Meta(ge=0)]
@@ -49,16 +52,17 @@ class NewDrain(Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/reservations")
-async def list_reservations(desk: Desk) -> Reservations:
-    """Return the reservations that have not ended."""
-    now = desk.clock.now()
-    return Reservations([_row(one) for one in desk.accounts.reservations() if one.end_at > now])
+async def list_reservations(request: Request[Any, Any, Any], desk: Desk) -> Reservations:
+    """Return the reservations that have not ended; to those who see what is their own, without others' names."""
+    who, now = caller(request), desk.clock.now()
+    rows = [_row(one) for one in desk.accounts.reservations() if one.end_at > now]
+    return Reservations([replace(row, users=tuple(filter(who.may_see, row.users))) for row in rows])
 
 
 @post("/v1/reservations")
 async def add_reservation(request: Request[Any, Any, Any], desk: Desk, data: NewReservation) -> ReservationRow:
     """Keep nodes for a while."""
-    who, now = administrator(request), desk.clock.now()
+    who, now = operator(request), desk.clock.now()
     new = Reservation(
         name=checked_name(data.name, "reservation"),
         nodes=frozenset(data.nodes),
@@ -67,6 +71,7 @@ async def add_reservation(request: Request[Any, Any, Any], desk: Desk, data: New
         accounts=frozenset(data.accounts),
         users=frozenset(checked_user(user) for user in data.users),
     )
+    note(request, target=new.name, change=f"{len(new.nodes)} nodes until {new.end_at:.0f}")
     known = [node.name for node in desk.nodes()]
     await desk.accounts.add_reservation(new, by_user=who.user, now=now, nodes=known)
     desk.rules_changed()
@@ -76,7 +81,7 @@ async def add_reservation(request: Request[Any, Any, Any], desk: Desk, data: New
 @delete("/v1/reservations/{name:str}", status_code=200)
 async def delete_reservation(request: Request[Any, Any, Any], desk: Desk, name: str) -> Done:
     """Give a reservation's nodes back."""
-    administrator(request)
+    operator(request)
     await desk.accounts.delete_reservation(name)
     desk.rules_changed()
     return Done(name)
@@ -91,10 +96,11 @@ async def list_drains(desk: Desk) -> Drains:
 @post("/v1/drains")
 async def drain(request: Request[Any, Any, Any], desk: Desk, data: NewDrain) -> Drain:
     """Let a node take no new job; what runs there goes on."""
-    who = administrator(request)
+    who = operator(request)
     if all(node.name != data.node for node in desk.nodes()):
         raise NotFoundError(f"There is no node '{ascii(data.node[:64])[1:-1]}': `gpuq nodes` lists those there are.")
     new = Drain(node=data.node, reason=checked_reason(data.reason), since=desk.clock.now(), by_user=who.user)
+    note(request, target=new.node, change=f"drained: {new.reason}")
     await desk.accounts.drain(new)
     desk.rules_changed()
     return new
@@ -103,7 +109,8 @@ async def drain(request: Request[Any, Any, Any], desk: Desk, data: NewDrain) -> 
 @delete("/v1/drains/{node:str}", status_code=200)
 async def resume(request: Request[Any, Any, Any], desk: Desk, node: str) -> Done:
     """Let a drained node take jobs again."""
-    administrator(request)
+    operator(request)
+    note(request, change="drained -> in use")
     await desk.accounts.resume(node)
     desk.rules_changed()
     return Done(node)

@@ -1,31 +1,36 @@
-"""Who may change what all jobs are ruled by."""
+"""Who may change what is not their own."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from litestar import Request
 
 from gpuq.errors import ForbiddenError
-from gpuq_daemon.api.peer import owner
+from gpuq_daemon.api.caller import Role, caller
 from gpuq_daemon.store.jobs import Owner
 
 
-def may_administer(who: Owner) -> bool:
-    """Return whether `who` is an administrator: root, or the user that gpuqd itself runs as."""
-    return who.uid in (0, os.geteuid())
-
-
 def administrator(request: Request[Any, Any, Any]) -> Owner:
-    """Return who asks, if that is an administrator.
+    """Return who asks, if that is an admin: accounts, limits and tokens are theirs to change.
 
     Raises:
         ForbiddenError: it is not.
     """
-    who = owner(request)
-    if not may_administer(who):
-        raise ForbiddenError(
-            f"User {who.user} may not administer this cluster: ask root, or the user that gpuqd runs as, to do it."
-        )
-    return who
+    return _at_least(request, Role.ADMIN, "may not administer this cluster: ask an admin to do it")
+
+
+def operator(request: Request[Any, Any, Any]) -> Owner:
+    """Return who asks, if that is an operator (or admin): jobs of others, nodes and reservations are theirs to change.
+
+    Raises:
+        ForbiddenError: it is not.
+    """
+    return _at_least(request, Role.OPERATOR, "is no operator of this cluster: ask one to do it")
+
+
+def _at_least(request: Request[Any, Any, Any], role: Role, otherwise: str) -> Owner:
+    who = caller(request)
+    if who.role < role:
+        raise ForbiddenError(f"User {who.owner.user} {otherwise}.")
+    return who.owner

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from litestar import get
+from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.models import Curve, Series
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
+from gpuq_daemon.api.visible import visible_job
 
 
 class SeriesList(Struct):
@@ -21,14 +22,15 @@ class SeriesList(Struct):
 
 
 @get("/v1/jobs/{job_id:int}/series")
-async def list_series(desk: Desk, job_id: JobId) -> SeriesList:
+async def list_series(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> SeriesList:
     """Return the job's tags."""
-    desk.jobs.job(job_id)
+    visible_job(request, desk, job_id)
     return SeriesList(await asyncio.to_thread(desk.metrics.series, job_id))
 
 
 @get("/v1/jobs/{job_id:int}/curve")
 async def curve(
+    request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
     tag: str,
@@ -38,5 +40,5 @@ async def curve(
     x: Literal["step", "wall"] = "step",
 ) -> Curve:
     """Return a scalar's points, thinned to `columns`."""
-    desk.jobs.job(job_id)
+    visible_job(request, desk, job_id)
     return await asyncio.to_thread(desk.metrics.curve, job_id, tag, rank=rank, run=run, columns=columns, x=x)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import isinf
+from typing import Any
 
-from litestar import get
+from litestar import Request, get
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
 from gpuq.sharing import ShareRow
 from gpuq.text import clean, fit
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
@@ -30,18 +32,22 @@ class ShareList(Struct):
 
 
 @get("/v1/shares")
-async def list_shares(desk: Desk, account: str | None = None) -> ShareList:
-    """Return how all accounts and users stand, or one account and all below it."""
+async def list_shares(request: Request[Any, Any, Any], desk: Desk, account: str | None = None) -> ShareList:
+    """Return how all accounts and users stand, or one account and all below it.
+
+    Those who see what is their own are told of accounts as a whole, and of no other user.
+    """
     tree, shares = desk.shares()
     top = ROOT if account is None else account
     if all(a.name != top for a in tree.accounts):
         raise NotFoundError(f"There is no account '{fit(clean(top), 40)}': `gpuq share` lists those there are.")
-    half_life_s = desk.config.scheduler.half_life_s
+    who, half_life_s = caller(request), desk.config.scheduler.half_life_s
+    rows = share_rows(tree, shares, desk.rates(), half_life_s=half_life_s, top=top)
     return ShareList(
         at=shares.at,
         half_life_s=half_life_s,
         is_open=not tree.associations,
-        shares=share_rows(tree, shares, desk.rates(), half_life_s=half_life_s, top=top),
+        shares=[row for row in rows if row.user is None or who.may_see(row.user)],
     )
 
 

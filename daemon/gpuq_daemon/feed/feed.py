@@ -142,7 +142,7 @@ class Feed:
             events = self._ring.after(listener.seen, _AT_A_TIME)
             if events is None:
                 return None
-            fitting = [event.text for event in events if is_plain or _is_for(event, listener.wants, may_see)]
+            fitting = [_text(event, may_see) for event in events if is_plain or _is_for(event, listener.wants, may_see)]
             listener.seen += len(events)
             size += sum(map(len, fitting))
             parts += fitting
@@ -271,21 +271,30 @@ class Feed:
         known = {node.name: node for node in before.nodes}
         for node in after.nodes:
             if changed := _changed(known.pop(node.name, None), node):
-                self._add("node", {"name": node.name, **changed})
+                self._add("node", {"name": node.name, **changed}, without="job_ids")
         for name in known:
             self._add("node_removed", {"name": name})
         if (before.engine_ok, before.engine_message) != (after.engine_ok, after.engine_message):
             self._add("engine", {"engine_ok": after.engine_ok, "engine_message": after.engine_message})
 
-    def _add(self, kind: str, data: Any, job_id: int | None = None, user: str | None = None) -> None:
-        text = encoded(kind, data, Position(self._epoch, self._ring.newest + 1))
-        self._ring.add(Event(text, job_id, user))
+    def _add(
+        self, kind: str, data: Any, job_id: int | None = None, user: str | None = None, without: str | None = None
+    ) -> None:
+        position = Position(self._epoch, self._ring.newest + 1)
+        text, rest = encoded(kind, data, position), None
+        if without is not None and without in data:
+            rest = encoded(kind, {name: value for name, value in data.items() if name != without}, position)
+        self._ring.add(Event(text, job_id, user, rest))
         for listener in self._of_job.get(job_id, ()) if job_id is not None else ():
             listener.wake()
 
     def _ring_all(self) -> None:
         for listener in self._listeners:
             listener.wake_if_behind(self._ring.newest)
+
+
+def _text(event: Event, may_see: MaySee | None) -> bytes:
+    return event.text if may_see is None or event.without_jobs is None else event.without_jobs
 
 
 def _is_for(event: Event, wants: Wants, may_see: MaySee | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import inf, isfinite
 from typing import assert_never
@@ -68,6 +68,15 @@ def explain(source: Engine | Snapshot, job_id: int, *, gpu_kind: str = "GPU") ->
         terms=source.terms(job_id),
         share_text=share_sentence(case.snapshot, case.job),
     )
+
+
+def without_others(why: Why, user: str) -> Why:
+    """Return the same without what only other users may know: their names and their jobs' numbers."""
+    others = [holder for holder in why.held_by if holder.user != user]
+    text = why.text
+    for holder in others:
+        text = text.replace(_held(holder), _held(holder, is_named=False))
+    return replace(why, text=text, held_by=tuple(holder for holder in why.held_by if holder.user == user))
 
 
 def _case(engine: Engine, job_id: int, gpu_kind: str) -> Case:
@@ -203,9 +212,10 @@ def _shape(case: Case) -> str:
     return " and ".join((f"{_gpus(gang.gpus, case)}{f' ({parts})' if parts else ''}", *others))
 
 
-def _held(holder: Holder) -> str:
+def _held(holder: Holder, *, is_named: bool = True) -> str:
     until = "without a time limit" if holder.until is None else f"until {clock(holder.until)} at the latest"
-    return f"job {holder.job_id} ({holder.user}) holds {holder.gpus} {until}"
+    whose = f"job {holder.job_id} ({holder.user})" if is_named else "another user's job"
+    return f"{whose} holds {holder.gpus} {until}"
 
 
 def _dependent(case: Case) -> str:

@@ -9,6 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -27,7 +28,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Write = Callable[[sqlite_utils.Database], Any]
 LOCK_WAIT_S = 20.0  # for another program that keeps the file locked
+Besides = Callable[[sqlite_utils.Database, Any], None]
 _MOST_IN_A_COMMIT = 512
+# What every transaction of a context takes along, given its answer: it is made, and undone, with it.
+taken_along: ContextVar[Besides | None] = ContextVar("taken_along", default=None)
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._requests.put(_Request(write, loop, future))
+        self._requests.put(_Request(_with(write, taken_along.get()), loop, future))
         return await future
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -196,6 +200,19 @@ def _name(write: Write) -> str:
 
 def _is_of_the_file(path: Path, error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and complaint(path, error) is not None
+
+
+def _with(write: Write, besides: Besides | None) -> Write:
+    if besides is None:
+        return write
+
+    def both(tables: sqlite_utils.Database) -> Any:
+        answer = write(tables)
+        besides(tables, answer)
+        return answer
+
+    both.__qualname__ = _name(write)  # what is slow is told by this name
+    return both
 
 
 def _deliver(answers: list[tuple[_Request, Any, BaseException | None]]) -> None:

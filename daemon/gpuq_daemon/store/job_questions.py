@@ -35,6 +35,11 @@ _OF_CURRENT = """SELECT t.* FROM {table} t JOIN jobs j ON j.id = t.job_id AND j.
                  WHERE NOT j.is_requeued AND j.id IN (SELECT value FROM json_each(:ids)) ORDER BY t.job_id, t.{order}"""
 
 
+def unknown_job(job_id: int) -> NotFoundError:
+    """Return what is said of a number that no job has."""
+    return NotFoundError(f"There is no job {job_id}; `gpuq queue --all` lists those that are known.")
+
+
 class JobQuestions:
     """The queue and the accounting as they are; nothing is changed."""
 
@@ -49,7 +54,7 @@ class JobQuestions:
         """
         found = self._jobs("j.id = :job_id", {"job_id": job_id})
         if not found:
-            raise NotFoundError(f"There is no job {job_id}; `gpuq queue --all` lists those that are known.")
+            raise unknown_job(job_id)
         return found[0]
 
     def jobs_of_array(self, array_id: int) -> list[Job]:
