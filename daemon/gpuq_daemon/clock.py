@@ -10,7 +10,11 @@ class Clock(Protocol):
     """Tells the time in Unix seconds."""
 
     def now(self) -> float:
-        """Return the present, in Unix seconds."""
+        """Return the present, in Unix seconds. It may jump, in either direction: somebody sets the clock."""
+        ...
+
+    def uptime(self) -> float:
+        """Return the seconds since the machine was started, which only grow and never jump; for durations."""
         ...
 
 
@@ -20,3 +24,7 @@ class WallClock:
     def now(self) -> float:
         """Return the present, in Unix seconds."""
         return time.time()
+
+    def uptime(self) -> float:
+        """Return the seconds since the machine was started, the time it slept included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -11,6 +11,7 @@ import click
 from gpuq import __version__
 from gpuq.errors import GpuqError
 from gpuq.text import clean
+from gpuq_daemon import state_commands
 
 _OF_THE_EXTRA = frozenset({"uvloop", "msgspec", "litestar", "uvicorn", "sqlite_utils", "numpy", "google_crc32c"})
 _CONFIG = click.option(
@@ -119,6 +120,10 @@ def demo(master_port: int | None) -> None:
     from gpuq_daemon import demo
 
     sys.exit(demo.run(master_port=master_port))
+
+
+for _command in (state_commands.backup, state_commands.restore, state_commands.verify):
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ class Scheduler:
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
         self._engine = Engine(replace(self._snapshot(), promises=promises.promises()))
-        self._recalculated_at = self._clock.now()
+        self._recalculated_at = self._clock.uptime()
         self._is_stale = False
         self._is_planned = False
         self._arrived: list[int] = []
@@ -223,7 +223,7 @@ class Scheduler:
             self._catch_up()
         self._refresh()
         now = self._clock.now()
-        if now - self._recalculated_at >= self._every_s():
+        if self._clock.uptime() - self._recalculated_at >= self._every_s():
             with self._passes["shares"].timed():
                 self._recalculate(now)
         self._engine.set_stopped(down=self._down(), placing=self._placing())
@@ -268,7 +268,7 @@ class Scheduler:
         self._bell.ring(job_id)
 
     def _recalculate(self, now: float) -> None:
-        self._recalculated_at = now
+        self._recalculated_at = self._clock.uptime()
         shares = self._standing.shares(now)
         self._engine.recalculate(shares, self._standing.used_gpu_s(now))
         self._recalculated(now)

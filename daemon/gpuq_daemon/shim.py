@@ -65,9 +65,16 @@ def main(path: str) -> int:
             return NO_ROOM
         raise
     become_subreaper()
+    began = time.monotonic()
     pid, problem = start(launch, output)
     code, number = lead(pid, launch.get("grace_s", _DEFAULT_GRACE_S))
-    ended = {"exit_code": code, "signal": number, "ended_at": time.time(), "error": _said(problem)}
+    ended = {
+        "exit_code": code,
+        "signal": number,
+        "ended_at": time.time(),
+        "ran_s": time.monotonic() - began,
+        "error": _said(problem),
+    }
     write_whole(os.path.join(folder, "exit.json"), json.dumps(ended) + "\n", draft)
     return 0
 

@@ -13,7 +13,7 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
 from gpuq_daemon.ingest import Ingest
-from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, verdict
+from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, end_of, verdict
 from gpuq_daemon.processes import ProcessId, open_pidfd
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
@@ -21,6 +21,7 @@ from gpuq_daemon.store.jobs import JobStore
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.5
+_TICKS_A_S = os.sysconf("SC_CLK_TCK")
 _RECLAIM_PAUSE_S = 0.5
 _RECLAIM_COMPLAINT_AFTER = 20
 
@@ -79,28 +80,33 @@ class Watch:
             await self._clear_away(attempt)
             await self._finish(attempt, failed, None)
             return
+        ran_s = None
         if shim is not None:
             await self._jobs.led_by(job_id, attempt.number, text_of(shim))
             logger.info("launched" if is_new else "found again", extra={"job_id": job_id, "shim_pid": shim.pid})
-            await self._follow(attempt, shim)
+            ran_s = await self._follow(attempt, shim)
         await self._ingest.take_in(attempt)
         await self._clear_away(self._jobs.active_attempt(job_id))
         await self._ingest.drain(attempt)  # now that nobody is left who could write
         end = await asyncio.to_thread(self._dispatcher.driver_end, attempt)
         attempt = self._jobs.active_attempt(job_id)
-        await self._finish(attempt, verdict(attempt.intent, attempt.outcome, end), end.ended_at)
+        ran_s = end.ran_s if ran_s is None else ran_s
+        await self._finish(attempt, verdict(attempt.intent, attempt.outcome, end), end.ended_at, ran_s)
 
-    async def _follow(self, attempt: ActiveAttempt, shim: ProcessId) -> None:
-        """Take in what the attempt writes until its shim has ended."""
+    async def _follow(self, attempt: ActiveAttempt, shim: ProcessId) -> float | None:
+        """Take in what the attempt writes until its shim has ended; return how long that ran, None if it is gone."""
         nudge = self._nudges[attempt.job_id]
         gone = asyncio.Event()
         try:
             pidfd = open_pidfd(shim)
         except ProcessLookupError:
-            return
+            return None
         loop = asyncio.get_running_loop()
 
+        ran_for = list[float]()
+
         def ended() -> None:
+            ran_for.append(self._ran_s(shim))
             loop.remove_reader(pidfd)
             gone.set()
             nudge.set()
@@ -117,6 +123,7 @@ class Watch:
         finally:
             loop.remove_reader(pidfd)
             os.close(pidfd)
+        return ran_for[0] if ran_for else None
 
     async def _look(self, job_id: int, shim: ProcessId) -> None:
         """Take in what is new, and end the attempt if its time is up or somebody wants it."""
@@ -125,9 +132,9 @@ class Watch:
             self._bell.ring(job_id)
             if attempt.state is JobState.CONFIGURING:
                 self._moved(job_id)
-        if self._is_to_be_warned(attempt):
+        if self._is_to_be_warned(attempt, shim):
             await self._warn(attempt)
-        over = self._overdue(attempt) if attempt.intent is None and attempt.outcome is None else None
+        over = self._overdue(attempt, shim) if attempt.intent is None and attempt.outcome is None else None
         if over is not None:
             logger.info("its time is over", extra={"job_id": job_id, "why": over.value})
             await self._jobs.intend(job_id, over, now=self._clock.now())
@@ -136,12 +143,12 @@ class Watch:
         if attempt.intent is not None:
             self._dispatcher.end(shim)
 
-    def _is_to_be_warned(self, attempt: ActiveAttempt) -> bool:
+    def _is_to_be_warned(self, attempt: ActiveAttempt, shim: ProcessId) -> bool:
         """Whether the script is to be told now that its time limit is near."""
         if attempt.signal_s is None or attempt.time_limit_s is None or attempt.outcome is not None:
             return False
-        warn_at = attempt.started_at + attempt.time_limit_s - attempt.signal_s
-        return self._clock.now() >= warn_at and (attempt.job_id, attempt.number) not in self._warned
+        is_near = self._ran_s(shim) >= attempt.time_limit_s - attempt.signal_s
+        return is_near and (attempt.job_id, attempt.number) not in self._warned
 
     async def _warn(self, attempt: ActiveAttempt) -> None:
         self._warned.add((attempt.job_id, attempt.number))
@@ -149,12 +156,15 @@ class Watch:
         told = await asyncio.to_thread(self._engines[attempt.partition].warn, attempt.token, pids)
         logger.info("warned of the time limit", extra={"job_id": attempt.job_id, "processes": told})
 
-    def _overdue(self, attempt: ActiveAttempt) -> Intent | None:
+    def _overdue(self, attempt: ActiveAttempt, shim: ProcessId) -> Intent | None:
         """Return which of its times is over: its limit, or its deadline where it has no limit that ends before."""
-        now = self._clock.now()
-        if attempt.time_limit_s is not None and now >= attempt.started_at + attempt.time_limit_s:
+        if attempt.time_limit_s is not None and self._ran_s(shim) >= attempt.time_limit_s:
             return Intent.TIMEOUT
-        return Intent.DEADLINE if attempt.deadline is not None and now >= attempt.deadline else None
+        return Intent.DEADLINE if attempt.deadline is not None and self._clock.now() >= attempt.deadline else None
+
+    def _ran_s(self, shim: ProcessId) -> float:
+        """Return for how long the attempt runs, by the clock that nobody can set."""
+        return max(0.0, self._clock.uptime() - shim.start_time / _TICKS_A_S)
 
     async def _clear_away(self, attempt: ActiveAttempt) -> None:
         """Return when it is proven that nothing of the attempt is left: only then its GPUs may be handed on."""
@@ -168,10 +178,11 @@ class Watch:
                 logger.warning("not gone yet", extra={"job_id": attempt.job_id, "left": left})
             await asyncio.sleep(_RECLAIM_PAUSE_S)
 
-    async def _finish(self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None) -> None:
+    async def _finish(
+        self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None, ran_s: float | None = None
+    ) -> None:
         """Account for the attempt and free its GPUs."""
-        now = self._clock.now()
-        ended_at = now if ended_at is None else min(max(ended_at, attempt.started_at), now)
+        ended_at = end_of(attempt.started_at, said=ended_at, now=self._clock.now(), ran_s=ran_s)
         await self._jobs.finish(
             attempt.job_id,
             ending,

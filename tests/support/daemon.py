@@ -23,6 +23,13 @@ from gpuq_daemon import logs, service
 from gpuq_daemon.config import load
 from tests.support.plain_engine import PlainEngine
 logs.set_up()
+set_by = Path(sys.argv[1]).with_name("clock-is-off-by-s")
+
+class SetClock(service.WallClock):
+    def now(self):
+        return super().now() + (float(set_by.read_text()) if set_by.exists() else 0.0)
+
+service.WallClock = SetClock
 service.make_engines = lambda config: {"plain": PlainEngine(nodes=2, gpus_per_node=1)}
 asyncio.run(service.serve(load(Path(sys.argv[1])), file=Path(sys.argv[1])))
 """
@@ -52,6 +59,12 @@ class Gpuqd:
     def stop(self) -> int:
         """End it in order and return its exit code."""
         return self._end(signal.SIGTERM)
+
+    def set_clock(self, off_by_s: float) -> None:
+        """Make its clock jump to so many seconds from the true time."""
+        draft = self.folder / "clock.draft"
+        draft.write_text(str(off_by_s))
+        draft.replace(self.folder / "clock-is-off-by-s")
 
     def enqueue(self, script: str, **spec: object) -> int:
         """Queue a script's text and return the job's id."""

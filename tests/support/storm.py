@@ -86,7 +86,7 @@ def check(gpuqd: Gpuqd, storm: Storm) -> None:
     started = Counter((gpuqd.folder / "starts").read_text().split())
     assert started == Counter(dict.fromkeys(by_key, 1)), "a job was started twice, or never"
     for job in jobs.values():
-        end = json.loads((gpuqd.folder / "jobs" / str(job["id"]) / "1" / "exit.json").read_text())
+        end = json.loads((gpuqd.folder / "attempts" / str(job["id"]) / "1" / "exit.json").read_text())
         assert job["ended_at"] == end["ended_at"], "an end is accounted with another time than its own"
     _check_charges(gpuqd)
 

@@ -137,9 +137,9 @@ async def wait(
     timeout_s: Annotated[float, Parameter(ge=0, le=_LONGEST_WAIT_S)] = 30.0,
 ) -> Job:
     """Return the job as soon as it has ended, or as it is after `timeout_s`."""
-    deadline = desk.clock.now() + timeout_s
+    deadline = desk.clock.uptime() + timeout_s
     while not (job := visible_job(request, desk, job_id)).state.is_final:
-        left = deadline - desk.clock.now()
+        left = deadline - desk.clock.uptime()
         if left <= 0 or desk.bell.is_closed:
             break
         await desk.bell.wait(min(left, _LONGEST_WAIT_S))

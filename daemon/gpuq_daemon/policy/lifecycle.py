@@ -11,6 +11,8 @@ CANCELLED_EXIT = 143  # 128 + SIGTERM
 TIMEOUT_EXIT = 124  # as timeout(1)
 DEADLINE_EXIT = TIMEOUT_EXIT
 _SIGNALLED = 128
+_CLOCK_WAS_SET_S = 60.0
+_LONGEST_S = 100 * 365 * 86_400.0
 
 
 class Event(StrEnum):
@@ -133,13 +135,15 @@ class Reported:
 class DriverEnd:
     """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows.
 
-    `error` says why it could not be started at all.
+    `error` says why it could not be started at all. `ended_at` is by the machine's clock, which may have been set
+    meanwhile; `ran_s` is how long it ran.
     """
 
     exit_code: int | None = None
     signal: int | None = None
     ended_at: float | None = None
     error: str | None = None
+    ran_s: float | None = None
 
     def __post_init__(self) -> None:
         # Read from a file: whatever is no exit code, signal or time counts as not known.
@@ -147,6 +151,20 @@ class DriverEnd:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= highest:
                 object.__setattr__(self, name, None)
+        if self.ran_s is not None and not 0 <= self.ran_s < _LONGEST_S:
+            object.__setattr__(self, "ran_s", None)
+
+
+def end_of(started_at: float, *, said: float | None, now: float, ran_s: float | None) -> float:
+    """Return when an attempt ended, never before it began.
+
+    `said` is the time by the clock of then, None if nobody has told. Where that does not agree with how long the
+    attempt ran, somebody has set the clock meanwhile (or its start had to wait): then what it ran counts.
+    """
+    at = now if said is None else min(said, now)
+    if ran_s is not None and abs(at - started_at - ran_s) > _CLOCK_WAS_SET_S:
+        at = started_at + ran_s
+    return max(at, started_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

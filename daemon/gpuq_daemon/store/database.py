@@ -20,6 +20,7 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from gpuq.errors import FullError, UnavailableError
+from gpuq_daemon.store.copies import prepare
 from gpuq_daemon.store.opening import complaint, readable, told
 from gpuq_daemon.vitals import Vitals
 
@@ -60,6 +61,7 @@ class Database:
         self._vitals = vitals or Vitals()
         self._commits, self._queries = self._vitals.commits[f"{schema}.db"], self._vitals.queries[f"{schema}.db"]
         self._synchronous = synchronous
+        prepare(path, schema)
         with readable(path):
             self._writer = self._open()
             _migrations(schema).apply(self._writer)

@@ -15,6 +15,7 @@ from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
+from gpuq_daemon.store.copies import prepare
 from gpuq_daemon.store.opening import readable, told
 from gpuq_daemon.vitals import Vitals
 
@@ -35,6 +36,7 @@ class MetricsStore:
         measured = vitals or Vitals()
         self._commits, self._queries = measured.commits["metrics.db"], measured.queries["metrics.db"]
         self._path = path
+        prepare(path, "metrics")
         with readable(path):
             self._writer, self._writing = _open(path), Lock()
             _migrate(self._writer)
