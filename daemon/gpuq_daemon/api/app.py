@@ -19,6 +19,7 @@ from gpuq_daemon.api import (
     checkpoints,
     cluster,
     diag,
+    document,
     enqueue,
     events,
     jobs,
@@ -90,6 +91,7 @@ _ROUTES = (
     reservations.list_drains,
     reservations.drain,
     reservations.resume,
+    document.show_document,
     telemetry.healthz,
     telemetry.readyz,
     telemetry.metrics,
@@ -111,7 +113,9 @@ def make_app(desk: Desk) -> Litestar:
         route_handlers=_ROUTES,
         dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
         exception_handlers={GpuqError: _refuse, HTTPException: _reject, Exception: _crash},
-        openapi_config=OpenAPIConfig(title="gpuq", version=__version__, path="/v1/schema"),
+        openapi_config=OpenAPIConfig(
+            title="gpuq", version=__version__, path="/v1/schema", render_plugins=[], use_handler_docstrings=True
+        ),
         request_max_body_size=_LARGEST_BODY,
         logging_config=None,
     )

@@ -1,0 +1,53 @@
+"""The OpenAPI document: as Litestar makes it from the routes, with errors as they really are."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "An error (RFC 9457); `detail` is a sentence for people.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+_REFUSED = {
+    "description": "It was refused, or cannot be done now; nothing was changed.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+@get(
+    "/v1/openapi.json",
+    media_type="application/json",
+    responses={200: ResponseSpec(data_container=dict[str, Any], description="The document.", generate_examples=False)},
+)
+async def show_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return this document: OpenAPI 3.1."""
+    return Response(_encoded(request.app), media_type="application/json")
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """Return the document of the routes, ready for JSON; its order is that of the routes."""
+    made: dict[str, Any] = app.openapi_schema.to_schema()
+    for methods in made["paths"].values():
+        for operation in methods.values():
+            answers = operation["responses"]
+            answers.pop("400", None)  # Litestar's own shape of an error, which gpuqd never sends
+            answers["default"] = _REFUSED
+    made["components"]["schemas"]["Problem"] = _PROBLEM
+    return made
+
+
+@cache
+def _encoded(app: Litestar) -> bytes:
+    return (json.dumps(document(app), indent=1, ensure_ascii=False) + "\n").encode()
