@@ -73,6 +73,7 @@ class Scheduler:
         self._is_stale = False
         self._is_planned = False
         self._arrived: list[int] = []
+        self.touched = set[int]()  # of which something was changed, for whoever keeps what it looked like
         self._held = {job.job_id: job for job in jobs.active()}
 
     # --- what has changed
@@ -85,6 +86,7 @@ class Scheduler:
     def changed(self, job_id: int) -> None:
         """Look at a pending job anew: something of it was changed."""
         self._take_up()
+        self.touched.add(job_id)
         for job in self._jobs.pending_of([job_id]):
             self._tell_fates(job)
             self._engine.update(job)
@@ -170,6 +172,17 @@ class Scheduler:
         for job_id, reason in self._engine.reasons():
             promise = self._engine.promise(job_id)
             yield job_id, reason, promise.start_at if promise is not None and isfinite(promise.start_at) else None
+
+    def outlooks(self) -> Iterator[tuple[PendingJob, Reason, int, float | None]]:
+        """Go through the pending jobs with their reason, their priority and the start that they are promised."""
+        self._plan_if_changed()
+        for job, reason, priority in self._engine.outlooks():
+            promise = self._engine.promise(job.job_id)
+            yield job, reason, priority, promise.start_at if promise and isfinite(promise.start_at) else None
+
+    def is_pending(self, job_id: int) -> bool:
+        """Return whether the job waits, as far as was told."""
+        return self._engine.is_pending(job_id)
 
     def test_start(self, job: PendingJob, gpu_kind: str) -> Why:
         """Return what would become of a job if it were queued now; nothing is."""

@@ -21,10 +21,12 @@ from gpuq.diagnosis import Diagnosis
 from gpuq.errors import UnavailableError
 from gpuq.models import Cluster
 from gpuq_daemon import logs
+from gpuq_daemon.api import views
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listeners import Listeners, listeners
+from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
@@ -49,6 +51,7 @@ from gpuq_daemon.state_folder import held
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.promises import PromiseStore
@@ -204,6 +207,10 @@ class Service:
             test_start=self._scheduler.test_start,
             rules=self._scheduler.rules,
             outlook=self._scheduler.outlook,
+            history=History(database.path),
+            listing=Listing(
+                jobs, self._scheduler, gpu_kinds=self._engines.gpu_kinds, whole=lambda job: views.whole(self._desk, job)
+            ),
             diagnose=self._diagnose,
             reload=self._reloader.reload,
             waiting=self._scheduler.waiting,

@@ -7,7 +7,7 @@ import os
 import pwd
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.gate import Gate
+from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.api.server import listen, make_server
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.bell import Bell
@@ -34,12 +35,28 @@ from gpuq_daemon.policy.snapshot import PendingJob, Start
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
 from tests.support.values import MAIN_FUN, a_node, a_spec
+
+
+class EveryPendingJob:
+    """A queue in which every job waits for its turn."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self.touched = set[int]()
+        self._jobs = jobs
+
+    def outlooks(self) -> Iterable[tuple[PendingJob, Reason, int, float | None]]:
+        return [(job, Reason.PRIORITY, 0, None) for job in self._jobs.pending()]
+
+    def is_pending(self, job_id: int) -> bool:
+        return any(job.job_id == job_id for job in self._jobs.pending())
+
 
 # Newer releases of Litestar want names that older ones, which we allow, do not have.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -131,6 +148,8 @@ def rig() -> Iterator[Rig]:
             test_start=test_start,
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
             outlook=lambda _: (None, None),
+            history=History(database.path),
+            listing=Listing(jobs, EveryPendingJob(jobs), gpu_kinds=dict, whole=lambda job: job),
             diagnose=lambda: pytest.fail("nobody asks how gpuqd fares here"),
             reload=tuple,
             waiting=tuple,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
 from gpuq.models import Cluster, PriorityTerm, Reason, Why
+from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
@@ -19,6 +20,7 @@ from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
+from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.tokens import TokenStore
@@ -69,6 +71,8 @@ class Desk:
     test_start: Callable[[PendingJob, str], Why]
     rules: Callable[[], Rules]
     outlook: Callable[[int], tuple[int | None, float | None]]
+    listing: Listing
+    history: History
     diagnose: Callable[[], Diagnosis]
     reload: Callable[[], tuple[ConfigChange, ...]]
     waiting: Callable[[], Iterable[tuple[int, Reason, float | None]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -9,11 +10,11 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Job, PriorityTerm, Why
+from gpuq.models import Cluster, Job, PriorityTerm, Reason, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.visible import may_see, seen_why, visible_job
+from gpuq_daemon.api.visible import may_see, seen_cluster, seen_why, visible_job
 from gpuq_daemon.feed.position import parse_position
 
 JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
@@ -54,6 +55,26 @@ class Jobs(Struct):
     next_cursor: str | None = None
 
 
+class Pending(Struct):
+    """Pending jobs by column, in the order of their ids; the columns are named as the fields of `Job`."""
+
+    id: list[int]
+    name: list[str]
+    user: list[str]
+    partition: list[str]
+    gpus: list[int]
+    submitted_at: list[float]
+    reason: list[Reason]
+
+
+class Queue(Struct):
+    """The cluster, the jobs that hold its GPUs, and those that wait."""
+
+    cluster: Cluster
+    jobs: list[Job]
+    pending: Pending
+
+
 @get("/v1/jobs")
 async def list_jobs(
     request: Request[Any, Any, Any],
@@ -80,8 +101,9 @@ async def list_jobs(
             return _only(desk, who, changed, everything=everything, user=user)
     seq = str(desk.feed.position)
     if limit is None and cursor is None:
-        found = desk.jobs.jobs(everything=everything, user=user)
-        return Jobs(_seen(desk, who, found), seq)
+        if not everything:
+            return Jobs(desk.listing.jobs(user, _sees(who)), seq)  # pyright: ignore[reportArgumentType] - as JSON
+        return Jobs(_seen(desk, who, desk.jobs.jobs(everything=True, user=user)), seq)
     most = _MOST_ROWS if limit is None else limit
     found = desk.jobs.jobs_after(int(cursor or 0), everything=everything, user=user, limit=most)
     more = str(found[-1].id) if len(found) == most else None
@@ -105,6 +127,22 @@ def _only(desk: Desk, who: Caller, changed: set[int], *, everything: bool, user:
 
 def _seen(desk: Desk, who: Caller, jobs: list[Job]) -> list[Job]:
     return [views.whole(desk, job) for job in jobs if may_see(who, job.user)]
+
+
+def _sees(who: Caller) -> Callable[[str], bool] | None:
+    """Return whose jobs are shown, None for everybody's."""
+    return None if who.sees_all else lambda user: may_see(who, user)
+
+
+@get("/v1/queue")
+async def table(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    user: Annotated[str | None, Parameter(max_length=64, description="Only this user's.")] = None,
+) -> Queue:
+    """Return what a table of the queue shows, with the cluster: less than all of every job."""
+    who = caller(request)
+    return Queue(cluster=seen_cluster(who, desk, desk.cluster()), **desk.listing.table(user, _sees(who)))
 
 
 @get("/v1/jobs/{job_id:int}")

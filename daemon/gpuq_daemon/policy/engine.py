@@ -15,6 +15,7 @@ from gpuq.models import PriorityTerm, Reason
 from gpuq_daemon.policy.conditions import next_change, unmet
 from gpuq_daemon.policy.dependency import Fate, Kind
 from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Block, Counts, Owner, Scope
 from gpuq_daemon.policy.line import Ahead, Cursor, Line
 from gpuq_daemon.policy.names import Names
@@ -190,6 +191,18 @@ class Engine:
                         yield job_id, self.reason(job_id)
                     else:
                         yield job_id, common
+
+    def outlooks(self) -> Iterator[tuple[PendingJob, Reason, int]]:
+        """Go through all pending jobs with why they wait and their priority, like jobs at once."""
+        ranking, pending = self._ranking, self._pending
+        bases: dict[tuple[Owner, str, Gang], int] = {}
+        for job_id, reason in self.reasons():
+            job = pending[job_id]
+            alike = (job.owner, job.partition, job.gang)
+            base = bases.get(alike)
+            if base is None:
+                base = bases[alike] = ranking.size_points(*alike[1:]) + ranking.standing_points(*alike[:2])
+            yield job, reason, ranking.priority_with(job, base)
 
     def pending(self, job_id: int) -> PendingJob:
         """Return a job that waits.

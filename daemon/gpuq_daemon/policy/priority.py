@@ -45,18 +45,25 @@ class Ranking:
 
     def key_with(self, job: PendingJob, base: int) -> Key:
         """Return the key of a job from its size points and standing points together."""
+        waited_s, priority = self._points(job, base)
+        if job.is_top:
+            return (_TOP, -priority, job.submitted_at, job.job_id)
+        if waited_s >= self._guard_s:
+            return (_GUARDED, 0, job.submitted_at, job.job_id)
+        return (_USUAL, -priority, job.submitted_at, job.job_id)
+
+    def priority_with(self, job: PendingJob, base: int) -> int:
+        """Return the priority of a job from its size points and standing points together."""
+        return self._points(job, base)[1]
+
+    def _points(self, job: PendingJob, base: int) -> tuple[float, int]:
         since = job.submitted_at
         if job.begin_at is not None and job.begin_at > since:
             since = job.begin_at
         waited_s = self._at - since
         part = waited_s / self._max_age_s
         age = self._age if part >= 1.0 else int(self._age * part) if part > 0.0 else 0
-        priority = base + age - job.nice
-        if job.is_top:
-            return (_TOP, -priority, job.submitted_at, job.job_id)
-        if waited_s >= self._guard_s:
-            return (_GUARDED, 0, job.submitted_at, job.job_id)
-        return (_USUAL, -priority, job.submitted_at, job.job_id)
+        return waited_s, base + age - job.nice
 
     def priority(self, job: PendingJob) -> int:
         """Return the sum of all terms."""

@@ -85,6 +85,11 @@ class JobQuestions:
             row["id"] for row in self._db.rows(f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id", {"user": user})
         ]
 
+    def active_jobs(self, user: str | None = None) -> list[Job]:
+        """Return the jobs that hold GPUs, all or one user's, by id."""
+        where = f"j.state IN {HOLDING}" + ("" if user is None else " AND j.user = :user")
+        return self._jobs(where, {"user": user}, limit=1_000_000)
+
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
         return pending_jobs(self._db.tuples(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))

@@ -1,0 +1,136 @@
+"""Jobs that have ended, the newest first, by what people ask for; over a connection of its own, that only reads."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpuq.errors import UnavailableError, UsageError
+
+COLUMNS = (
+    "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
+    "ended_at", "charged_gpu_s", "error",
+)  # fmt: skip
+_SELECT = """SELECT j.id, j.name, j.user, j.account, j.qos, j.partition, j.state, j.exit_code,
+                    j.workers * j.gpus_per_worker, j.submitted_at, a.started_at, j.ended_at,
+                    (SELECT coalesce(sum(charged_gpu_s), 0.0) FROM attempts WHERE job_id = j.id), j.error
+             FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+             WHERE j.ended_at IS NOT NULL"""
+_EQUAL = ("user", "account", "state", "partition")  # the index of the first one given is used, the rest is looked at
+_LONGEST_REGEX_S = 5.0
+_MOST_NAMES = 20_000
+
+# A regular expression of somebody's may take for ever, and would stop all of Python meanwhile: not in this process.
+_MATCH = """
+import re, sys
+pattern = sys.stdin.buffer.readline().decode()[:-1]
+search = re.compile(pattern).search
+names = sys.stdin.buffer.read().decode().split("\\n")
+sys.stdout.buffer.write("\\n".join(name for name in names if search(name)).encode())
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which jobs: None is any. `since` <= end < `until` in Unix seconds; of `glob` and `regex` one at most.
+
+    `before` is the (end, number) of the last job that was told.
+    """
+
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+    state: str | None = None
+    since: float | None = None
+    until: float | None = None
+    glob: str | None = None
+    regex: str | None = None
+    before: tuple[float, int] | None = None
+    limit: int = 100
+
+
+class History:
+    """Answers in the thread that asks, one at a time; the writer and the event loop go on meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def jobs(self, wanted: Wanted) -> list[tuple[Any, ...]]:
+        """Return rows of `COLUMNS`, the newest end first.
+
+        Raises:
+            UsageError: the regular expression is none, or takes too long.
+            UnavailableError: the state cannot be read.
+        """
+        try:
+            with self._lock, sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5) as connection:
+                names = None if wanted.regex is None else _matching(connection, wanted.regex)
+                sql, params = _question(wanted, names)
+                rows = connection.execute(sql, params).fetchall()
+            connection.close()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"The state in {self._path} cannot be read: {error}.") from error
+        return rows
+
+
+def _question(wanted: Wanted, names: list[str] | None) -> tuple[str, dict[str, Any]]:
+    params: dict[str, Any] = {"limit": wanted.limit}
+    terms: list[str] = []
+    is_named = wanted.glob is not None or names is not None
+    leading = next((name for name in _EQUAL if getattr(wanted, name) is not None), None)
+    by_name = is_named and leading is None and not (names and len(names) > _MOST_NAMES)
+    for name in _EQUAL:
+        if getattr(wanted, name) is not None:
+            # A plus keeps the planner from an index: it knows nothing of which one is the better.
+            terms.append(f"{'' if name == leading else '+'}j.{name} = :{name}")
+            params[name] = getattr(wanted, name)
+    if names is not None:
+        terms.append(f"{'' if by_name else '+'}j.name IN (SELECT value FROM json_each(:names))")
+        params["names"] = _json(names)
+    if wanted.glob is not None:
+        # The matching names first: there are fewer of them than jobs.
+        among = "SELECT DISTINCT name FROM jobs WHERE ended_at IS NOT NULL AND name GLOB :glob"
+        terms.append(f"j.name IN ({among})" if by_name else "j.name GLOB :glob")
+        params["glob"] = wanted.glob
+    for name, term in (("since", "j.ended_at >= :since"), ("until", "j.ended_at < :until")):
+        if getattr(wanted, name) is not None:
+            terms.append(term)
+            params[name] = getattr(wanted, name)
+    if wanted.before is not None:
+        terms.append("(j.ended_at, j.id) < (:before_at, :before_id)")
+        params["before_at"], params["before_id"] = wanted.before
+    where = "".join(f" AND {term}" for term in terms)
+    return f"{_SELECT}{where} ORDER BY j.ended_at DESC, j.id DESC LIMIT :limit", params
+
+
+def _json(names: list[str]) -> str:
+    import json
+
+    return json.dumps(names)
+
+
+def _matching(connection: sqlite3.Connection, regex: str) -> list[str]:
+    """Return the names of ended jobs in which the regular expression is found, each once."""
+    sql = "SELECT group_concat(name, char(10)) FROM (SELECT DISTINCT name FROM jobs WHERE ended_at IS NOT NULL)"
+    names: str | None = connection.execute(sql).fetchone()[0]
+    if names is None:
+        return []
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _MATCH],
+            input=f"{regex}\n{names}".encode(),
+            capture_output=True,
+            timeout=_LONGEST_REGEX_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(f"That pattern takes longer than {_LONGEST_REGEX_S:g} s: use a simpler one.") from error
+    if done.returncode:
+        raise UsageError("That pattern is no regular expression that Python knows.")
+    return done.stdout.decode().split("\n") if done.stdout else []
