@@ -101,6 +101,21 @@ class Client:
         connection = self._connected(timeout_s=2 * heartbeat_s + 5)
         return Stream(connection, target, head)
 
+    def jobs_text(self, *, user: str | None = None) -> bytes | memoryview:
+        """Return the jobs that have not ended as the text of a JSON array, ASCII only; parsed only where it must be."""
+        query = "" if user is None else f"?user={quote(user)}"
+        answer = self._answer("GET", f"/v1/jobs{query}", b"")
+        begin, end = answer.find(b"["), answer.rfind(b'],"seq":')
+        end = len(answer) - 2 if end < 0 else end
+        # A string in JSON holds no bare quotation mark: what is looked for is not found inside of one.
+        if answer.startswith(b'{"jobs":[') and answer[end : end + 1] == b"]" and answer.isascii():
+            return memoryview(answer)[begin : end + 1]
+        return json.dumps(self._parsed(answer)["jobs"]).encode()
+
+    def queue(self, *, user: str | None = None) -> Json:
+        """Return `{"cluster", "jobs", "pending"}`: the cluster, what holds its GPUs, and what waits, by columns."""
+        return self._ask("GET", "/v1/queue", {"user": user})
+
     def job(self, job_id: int, *, index: int | None = None) -> Json:
         """Return one job (`models.Job`), with `index` that task of the array."""
         return self._ask("GET", f"/v1/jobs/{job_id}", {"index": index})
@@ -230,13 +245,19 @@ class Client:
     ) -> Any:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
         query = _query([(k, v) for k, v in (params or {}).items() if v is not None])
+        return self._parsed(self._answer(method, f"{path}?{query}" if query else path, content, headers))
+
+    def _answer(self, method: str, target: str, content: bytes, headers: str = "") -> bytes:
         head = (
-            f"{method} {path}{'?' + query if query else ''} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
+            f"{method} {target} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\n{headers}Content-Length: {len(content)}\r\n\r\n"
         )
         status, answer = self._exchange(head.encode() + content)
         if status >= 400:
             raise error_of(status, answer)
+        return answer
+
+    def _parsed(self, answer: bytes) -> Any:
         try:
             return json.loads(answer)
         except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from gpuq.cli import terminal
-from gpuq.cli.views.queue import queue_lines
+from gpuq.cli.views.queue import open_queue_lines, queue_lines
 from gpuq.client import Client
 
 TYPE_CHECKING = False
@@ -24,6 +24,9 @@ def print_queue(
     """Print jobs by id: those not ended, or `everything`; of one user, in some states (none: in any)."""
     client = Client()
     whose = me() if is_mine else user
+    if not everything and not states:
+        _print_open(client, whose, is_mine=is_mine, as_json=as_json)
+        return
     jobs = [job for job in client.jobs(everything=everything, user=whose) if not states or job["state"] in states]
     if as_json:
         terminal.say_json(jobs)
@@ -32,6 +35,18 @@ def print_queue(
     cluster = client.cluster()
     lines = queue_lines(
         jobs, cluster, time.time(), width=terminal.width(), mark=mark, whose="yours: " if is_mine else ""
+    )
+    terminal.say("\n".join(lines))
+
+
+def _print_open(client: Client, user: str | None, *, is_mine: bool, as_json: bool) -> None:
+    """Print all that has not ended, of one user or everybody: the answer may be long, and goes the short way."""
+    if as_json:
+        terminal.say_ascii(client.jobs_text(user=user))
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    lines = open_queue_lines(
+        client.queue(user=user), time.time(), width=terminal.width(), mark=mark, whose="yours: " if is_mine else ""
     )
     terminal.say("\n".join(lines))
 

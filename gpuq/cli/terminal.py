@@ -24,6 +24,19 @@ def say(text: str) -> None:
         sys.stdout.write(text + "\n")
 
 
+def say_ascii(text: bytes | memoryview) -> None:
+    """Write ASCII and a line end to stdout, without making letters of megabytes of bytes."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
+        return
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # a stdout that only takes letters
+        sys.stdout.write(bytes(text).decode("ascii") + "\n")
+    else:
+        buffer.write(text)
+        buffer.write(b"\n")
+
+
 def say_part(text: str) -> None:
     """Write clean text to stdout at once, without a line end."""
     if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed

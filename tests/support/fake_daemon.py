@@ -50,12 +50,34 @@ class FakeDaemon:
         """Return the scripted answer to one request."""
         url = urlsplit(target)
         self.asked.append((method, url.path, dict(parse_qsl(url.query)), json.loads(body) if body else None))
+        if url.path == "/v1/queue" and "GET /v1/queue" not in self.answers:
+            return self._queue()
         value = self.answers.get(f"{method} {url.path}", Problem(404, f"There is no {url.path}."))
         if isinstance(value, Script):
             value = value.values.pop(0) if len(value.values) > 1 else value.values[0]
         if isinstance(value, Problem):
             return value.status, json.dumps({"title": "x", "detail": value.detail}).encode()
         return 200, value if isinstance(value, bytes) else json.dumps(as_json(value)).encode()
+
+    def _queue(self) -> tuple[int, bytes]:
+        """Tell the scripted jobs and cluster as a table."""
+        listed, cluster = self.answers.get("GET /v1/jobs"), self.answers.get("GET /v1/cluster")
+        for one in (listed, cluster):
+            if isinstance(one, bytes):
+                return 200, one
+            if one is None or isinstance(one, Problem):
+                problem = one or Problem(404, "There is no such thing.")
+                return problem.status, json.dumps({"title": "x", "detail": problem.detail}).encode()
+        assert isinstance(listed, dict)
+        jobs = as_json(listed)["jobs"]
+        waiting = [job for job in jobs if job["state"] == "PENDING" and job["reason"] is not None]
+        names = ("id", "name", "user", "partition", "gpus", "submitted_at", "reason")
+        table = {
+            "cluster": as_json(cluster),
+            "jobs": [job for job in jobs if job not in waiting],
+            "pending": {name: [job[name] for job in waiting] for name in names},
+        }
+        return 200, json.dumps(table).encode()
 
 
 @contextmanager

@@ -37,27 +37,60 @@ def queue_lines(
     TIME is the wait of a pending job and the run of any other, up to `now` (Unix seconds) or its end; `-` where
     the job ended before it started. Errors are cut at 100 cells with `mark`.
     """
-    first = [cluster_line(cluster, jobs, whose)]
+    rows = [_row(job, cluster, now, mark) for job in jobs]
+    return _lines(rows, cluster, width=width, mark=mark, whose=whose)
+
+
+def open_queue_lines(queue: Json, now: float, *, width: int | None, mark: str = "…", whose: str = "") -> list[str]:
+    """Return the same of a whole queue as the API tells it for a table: pending jobs by columns."""
+    cluster, pending = queue["cluster"], queue["pending"]
+    rows = [(job["id"], _row(job, cluster, now, mark)) for job in queue["jobs"]]
+    rows += zip(pending["id"], _pending_rows(pending, cluster, now), strict=True)
+    rows.sort(key=lambda row: row[0])
+    return _lines([row for _, row in rows], cluster, width=width, mark=mark, whose=whose)
+
+
+def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, ...]]:
+    comments: dict[tuple[str, int, str], str] = {}
+    waits: list[str] = []
+    for key in zip(pending["reason"], pending["gpus"], pending["partition"], strict=True):
+        if key not in comments:
+            comments[key] = _waiting(dict(zip(("reason", "gpus", "partition"), key, strict=True)), cluster)
+        waits.append(comments[key])
+    short = SHORT_STATES["PENDING"]
+    shown: dict[int, str] = {}
+    times = [
+        shown.get(int(now - at)) or shown.setdefault(int(now - at), duration(now - at))
+        for at in pending["submitted_at"]
+    ]
+    columns = (pending["id"], pending["name"], pending["user"], pending["gpus"], times, waits)
+    return [
+        (str(i), name, user, short, str(gpus), time, why)
+        for i, name, user, gpus, time, why in zip(*columns, strict=True)
+    ]
+
+
+def _lines(rows: Sequence[tuple[str, ...]], cluster: Json, *, width: int | None, mark: str, whose: str) -> list[str]:
+    first = [cluster_line(cluster, [row[3] for row in rows], whose)]
     if cluster.get("engine_message"):
         first.append(clean(f"Engine: {cluster['engine_message']}"))
     if width is not None:
         first = [fit(line, width, mark=mark) for line in first]
-    if not jobs:
+    if not rows:
         return first
-    rows = [_row(job, cluster, now, mark) for job in jobs]
     right = frozenset({"JOB", "GPU", "TIME"})
     return first + table(_HEADER, rows, right=right, width=width, widest={"NAME": 20, "USER": 12}, mark=mark)
 
 
-def cluster_line(cluster: Json, jobs: Sequence[Json], whose: str) -> str:
-    """Return how many GPUs are busy, nodes that are down, and how many jobs are in which state."""
+def cluster_line(cluster: Json, states: Sequence[str], whose: str) -> str:
+    """Return how many GPUs are busy, nodes that are down, and how many jobs are in which (short) state."""
     parts = [_busy(cluster["nodes"])]
     down = sum(not node["is_up"] for node in cluster["nodes"])
     if down:
         parts.append(f"{plural(down, 'node')} down")
-    counts = [(short, sum(job["state"] == state for job in jobs)) for state, short in SHORT_STATES.items()]
-    states = ", ".join(f"{count} {short}" for short, count in counts if count)
-    parts.append(f"{whose}{plural(len(jobs), 'job')}" + (f": {states}" if states else ""))
+    counts = [(short, states.count(short)) for short in SHORT_STATES.values()]
+    told = ", ".join(f"{count} {short}" for short, count in counts if count)
+    parts.append(f"{whose}{plural(len(states), 'job')}" + (f": {told}" if told else ""))
     return clean(" | ".join(parts))
 
 

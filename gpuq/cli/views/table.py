@@ -25,18 +25,27 @@ def table(
     Columns in `right` stand right. Where there is a `width`, columns in `widest` are cut to so many cells and
     the last one takes what is left; `mark` shows a cut.
     """
-    cells = [list(header)] + [[clean(cell) for cell in row] for row in rows]
-    limits = [(widest or {}).get(name) if width is not None else None for name in header]
-    cells = [
-        [cell if limit is None else fit(cell, limit, mark=mark) for cell, limit in zip(row, limits, strict=True)]
-        for row in cells
+    columns = [
+        _column([name, *cells], None if width is None else (widest or {}).get(name), name in right, mark)
+        for name, cells in zip(header, zip(*rows, strict=True) if rows else ((),) * len(header), strict=True)
     ]
-    widths = [max(display_width(row[i]) for row in cells) for i in range(len(header))]
-    sides = [name in right for name in header]
-    lines = [
-        _SPACE.join(pad(c, w, right=s) for c, w, s in zip(row, widths, sides, strict=True)).rstrip() for row in cells
-    ]
+    lines = [_SPACE.join(row).rstrip() for row in zip(*columns, strict=True)]
     return lines if width is None else [fit(line, width, mark=mark) for line in lines]
+
+
+def _column(cells: list[str], limit: int | None, is_right: bool, mark: str) -> list[str]:
+    """Return cells cleaned, cut and padded to one width; what is plain ASCII is seen to be so at once."""
+    together = "".join(cells)
+    if not together.isprintable():
+        cells = [clean(cell) for cell in cells]
+    if not together.isascii():
+        cells = cells if limit is None else [fit(cell, limit, mark=mark) for cell in cells]
+        most = max(display_width(cell) for cell in cells)
+        return [pad(cell, most, right=is_right) for cell in cells]
+    most = max(map(len, cells))
+    if limit is not None and most > limit:
+        cells, most = [fit(cell, limit, mark=mark) for cell in cells], limit
+    return [cell.rjust(most) for cell in cells] if is_right else [cell.ljust(most) for cell in cells]
 
 
 def facts(pairs: Sequence[tuple[str, str | None]]) -> list[str]:
