@@ -112,6 +112,14 @@ class Client:
             return memoryview(answer)[begin : end + 1]
         return json.dumps(self._parsed(answer)["jobs"]).encode()
 
+    def history(self, **wanted: object) -> Json:
+        """Return `{"columns", "rows", "next_cursor"}` of jobs that have ended, the newest first.
+
+        `wanted`: user, account, partition, state, since, until (Unix seconds), name (with * and ?) or regex, limit,
+        cursor.
+        """
+        return self._ask("GET", "/v1/history", wanted)
+
     def queue(self, *, user: str | None = None) -> Json:
         """Return `{"cluster", "jobs", "pending"}`: the cluster, what holds its GPUs, and what waits, by columns."""
         return self._ask("GET", "/v1/queue", {"user": user})

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "enqueue": "Queue a training script.",
     "queue": "Show the queue, as squeue does.",
+    "history": "Show jobs that have ended.",
     "show": "Show everything about one job.",
     "why": "Say why a job is where it is.",
     "logs": "Print or follow a job's log.",

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from gpuq.errors import UsageError
 from gpuq.models import JobState
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.peer import owner
-from gpuq_daemon.api.visible import may_see, sees_everything
+from gpuq_daemon.api.visible import may_see
 from gpuq_daemon.store.history import COLUMNS, Wanted
 
 _LONGEST = 256
@@ -35,7 +35,7 @@ async def history(
     user: Name = None,
     account: Name = None,
     partition: Name = None,
-    state: JobState | None = None,
+    ended: Annotated[JobState | None, Parameter(query="state")] = None,
     since: Annotated[float | None, Parameter(description="Ended at or after (Unix seconds).")] = None,
     until: Annotated[float | None, Parameter(description="Ended before (Unix seconds).")] = None,
     name: Annotated[str | None, Parameter(max_length=_LONGEST, description="A pattern with * ? [a-z].")] = None,
@@ -46,16 +46,16 @@ async def history(
     """Return jobs that have ended, the newest first, by any of these."""
     if regex is not None and (name is not None or "\n" in regex):
         raise UsageError("Give one pattern for the name, on one line.")
-    who = owner(request)
-    if user is None and not sees_everything(desk, who):
-        user = who.user
-    if user is not None and not may_see(desk, who, user):
+    who = caller(request)
+    if user is None and not who.sees_all:
+        user = who.owner.user
+    if user is not None and not may_see(who, user):
         return Ended(COLUMNS, [])
     wanted = Wanted(
         user=user,
         account=account,
         partition=partition,
-        state=state,
+        state=ended,
         since=since,
         until=until,
         glob=name,

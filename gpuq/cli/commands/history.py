@@ -1,0 +1,62 @@
+"""`gpuq history`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.commands.queue import parse_states
+from gpuq.cli.queue import me
+from gpuq.cli.views.history import history_lines
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.units import parse_moment, parse_whole
+
+_MOST = 10_000
+
+
+@click.command("history")
+@click.option("--user", "-u", help="Only jobs of this user.")
+@click.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
+@click.option("--account", "-A", help="Only jobs that this account paid for.")
+@click.option("--partition", "-p", help="Only jobs of this partition.")
+@click.option("--state", "-s", "state", help="Only jobs that ended so: CD, F, CA, TO, DL.")
+@click.option("--since", "-S", help="Ended at or after: now-2days, 16:00, 2026-12-01T10:00.")
+@click.option("--until", "-E", help="Ended before.")
+@click.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters.")
+@click.option("--regex", "-e", help="Only jobs in whose name this regular expression is found.")
+@click.option("--limit", "-l", default="100", help="At most so many, the newest. [100]")
+@click.option("--cursor", help="Go on behind the last answer: its next_cursor.")
+@click.option("--json", "as_json", is_flag=True, help="Print columns, rows and next_cursor as one JSON object.")
+def command(mine: bool, state: str | None, limit: str, as_json: bool, **asked: str | None) -> None:
+    """Show jobs that have ended, the newest first: when, how, and what they were charged."""
+    now = time.time()
+    states = sorted(parse_states((state,))) if state else [None]
+    if len(states) > 1:
+        raise UsageError("Name one state: history shows one at a time, or all.")
+    count = parse_whole(limit, "a number of jobs")
+    if not 1 <= count <= _MOST:
+        raise UsageError(f"--limit must be from 1 to {_MOST}; more follow with --cursor.")
+    if asked["name"] and asked["regex"]:
+        raise UsageError("Give --name or --regex, not both.")
+    for moment in ("since", "until"):
+        word = asked[moment]
+        asked[moment] = None if word is None else repr(_moment(word, now))
+    if mine:
+        asked["user"] = me()
+    found = Client().history(**asked, state=states[0], limit=count)
+    if as_json:
+        terminal.say_json(found)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    terminal.say("\n".join(history_lines(found, width=terminal.width(), mark=mark)))
+
+
+def _moment(word: str, now: float) -> float:
+    """Return a time of the past; `now-2days` counts back."""
+    back = word.strip().lower()
+    if back.startswith("now-"):
+        return 2 * now - parse_moment(f"now+{back.removeprefix('now-')}", now=now)
+    return parse_moment(word, now=now)
