@@ -118,7 +118,7 @@ def _beginning(job: Job) -> bytes:
     """
     text = msgspec.json.encode(job)
     text = text.replace(b'"reason":null,', b"", 1).replace(b'"priority":null,', b"", 1)
-    return text.removesuffix(b',"start_at":null}')
+    return text.replace(b',"start_at":null', b"", 1).removesuffix(b"}")
 
 
 def _number(value: float | None) -> bytes:
