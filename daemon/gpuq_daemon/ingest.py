@@ -119,7 +119,7 @@ class Ingest:
         batch = follower.poll(_BYTES_A_LOOK)
         if batch.is_empty or self._metrics.append(batch):
             self._followers[key] = follower
-        newest = max((points[-1][1] for points in batch.scalars.values() if points), default=None)
+        newest = max((points.last[1] for points in batch.scalars.values() if points), default=None)
         if newest is not None:
             self._vitals.point_age.record(max(0.0, self._clock.now() - newest))
         return not batch.is_empty

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.rows import Row
 
-_NAMES = ("start", "enqueue", "spark", "policy", "submits", "checkpoint", "faults", "history")
+_NAMES = ("start", "enqueue", "spark", "policy", "submits", "checkpoint", "events", "faults", "history")
 _MARKS = {True: "met", False: "MISSED", None: ""}
 
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.errors import NotFoundError
 from gpuq.models import SeriesKind
-from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, SeriesKey
+from gpuq_daemon.series.points import (
+    Batch,
+    FilePosition,
+    HistogramPoint,
+    ScalarColumns,
+    ScalarPoint,
+    ScalarPoints,
+    SeriesKey,
+)
 from gpuq_daemon.store.metrics import MetricsStore
 
 
@@ -39,7 +49,7 @@ def a_batch(
     return Batch(
         job_id=job_id,
         attempt=attempt,
-        scalars=points or {},
+        scalars={key: ScalarPoints(found) for key, found in (points or {}).items()},
         histograms=histograms or {},
         before={p.path: p for p in before},
         positions=positions,
@@ -52,6 +62,11 @@ def a_position(offset: int, path: str = "rank-0/e", skipped: int = 0, is_held: b
 
 def line(count: int, start: int = 0) -> list[ScalarPoint]:
     return [(i, 1000.0 + i, float(i)) for i in range(start, start + count)]
+
+
+def columns_of(points: list[ScalarPoint]) -> ScalarColumns:
+    steps, wall_times, values = zip(*points, strict=True)
+    return ScalarColumns(steps=np.array(steps), wall_times=np.array(wall_times), values=np.array(values))
 
 
 @settings(max_examples=25, deadline=None)
@@ -68,6 +83,27 @@ def test_points_stay_in_order_however_they_are_batched(
 
     assert curve.steps == tuple(float(i) for i in range(written))
     assert curve.series.count == written
+    store.close()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 3000)), min_size=1, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_points_read_in_bulk_are_kept_as_others_are(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bool, int]]
+) -> None:
+    store, written = MetricsStore(tmp_path_factory.mktemp("store") / "metrics.db"), 0
+    for is_bulk, size in parts:
+        rows = line(size, written)
+        points = ScalarPoints(() if is_bulk else rows)
+        if is_bulk:
+            points.add(columns_of(rows))
+        store.append(replace(a_batch(), scalars={a_key(): points}))
+        written += size
+
+    curve = store.curve(1, "loss", columns=written)
+
+    assert (curve.steps, curve.last) == (tuple(map(float, range(written))),) * 2
+    assert (curve.series.last_step, curve.series.first_step) == (written - 1, 0)
     store.close()
 
 

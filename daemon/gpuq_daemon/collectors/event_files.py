@@ -11,11 +11,12 @@ from pathlib import Path
 
 from gpuq.models import SeriesKind
 from gpuq_daemon.collectors.local_files import Found, LocalFiles
-from gpuq_daemon.eventfile.events import EventDecoder, Points
+from gpuq_daemon.eventfile.events import Points
+from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader
-from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, SeriesKey
+from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoints, SeriesKey
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 1024 * 1024
 DEFAULT_BUDGET_BYTES = 4 * 2**20
 
 _RANK_FOLDER = re.compile(r"rank-([0-9]{1,5})")
@@ -29,8 +30,7 @@ class _Followed:
     path: str
     rank: int
     run: str
-    reader: RecordReader
-    decoder: EventDecoder = field(default_factory=EventDecoder)
+    events: EventReader
     points: Points = field(default_factory=Points)
     malformed: int = 0
     exhausted_as: tuple[int, int] | None = None
@@ -40,10 +40,14 @@ class _Followed:
         """Whether there are bytes not consumed that were not looked at, or that may have been rewritten."""
         return self.found.size > self.reader.offset and self.exhausted_as != _look(self.found)
 
+    @property
+    def reader(self) -> RecordReader:
+        """Where its records are read, one by one."""
+        return self.events.records
+
     def feed(self, data: bytes) -> None:
         """Take the bytes at the reader's place."""
-        for payload in self.reader.feed(data):
-            self.decoder.decode(payload, self.points)
+        self.events.feed(data, self.points)
 
     def position(self) -> FilePosition:
         """Return how far the file is read now."""
@@ -129,7 +133,7 @@ class EventFileFollower:
             reader = RecordReader(stored.offset, stored.skipped, stored.oversized)
             reader.is_held = stored.is_held
         run = _text("/".join(found.parts[1:-1])) or "."
-        return _Followed(found=found, path=path, rank=rank, run=run, reader=reader)
+        return _Followed(found=found, path=path, rank=rank, run=run, events=EventReader(reader))
 
     def _read(self, file: _Followed) -> int:
         """Read some of a file, at least a whole record if there is one; return how many bytes were read."""
@@ -147,7 +151,7 @@ class EventFileFollower:
 
     def _batch(self, files: list[_Followed]) -> Batch:
         """Return what was read of `files` and make their positions the ones that are stored."""
-        scalars: dict[SeriesKey, list[ScalarPoint]] = {}
+        scalars: dict[SeriesKey, ScalarPoints] = {}
         histograms: dict[SeriesKey, list[HistogramPoint]] = {}
         before: dict[str, FilePosition] = {}
         positions: list[FilePosition] = []
@@ -159,7 +163,7 @@ class EventFileFollower:
             points = file.take_points()
             for tag, values in points.scalars.items():
                 key = SeriesKey(rank=file.rank, run=file.run, tag=tag, kind=SeriesKind.SCALAR)
-                scalars.setdefault(key, []).extend(values)
+                scalars.setdefault(key, ScalarPoints()).extend(values)
             for tag, distributions in points.histograms.items():
                 key = SeriesKey(rank=file.rank, run=file.run, tag=tag, kind=SeriesKind.HISTOGRAM)
                 histograms.setdefault(key, []).extend(distributions)

@@ -6,6 +6,7 @@ Source: TensorFlow, tensorflow/core/util/event.proto and tensorflow/core/framewo
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import TypeAlias
@@ -21,7 +22,7 @@ from gpuq_daemon.eventfile.protowire import (
     signed,
 )
 from gpuq_daemon.eventfile.tensors import DOUBLE, FLOAT, read_tensor
-from gpuq_daemon.series.points import HistogramPoint, ScalarPoint
+from gpuq_daemon.series.points import HistogramPoint, ScalarPoints
 
 MAX_TAG_BYTES = 1024
 _DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
@@ -39,7 +40,7 @@ _Template: TypeAlias = tuple[int, struct.Struct, dict[bytes, str]]
 class Points:
     """What a run of events holds, by tag, in the order of the file. `malformed` counts refused events."""
 
-    scalars: dict[str, list[ScalarPoint]] = field(default_factory=dict[str, list[ScalarPoint]])
+    scalars: defaultdict[str, ScalarPoints] = field(default_factory=lambda: defaultdict(ScalarPoints))
     histograms: dict[str, list[HistogramPoint]] = field(default_factory=dict[str, list[HistogramPoint]])
     malformed: int = 0
 
@@ -160,6 +161,25 @@ def _plugin(data: bytes, start: int, end: int) -> bytes:
     return b""
 
 
+def scalar_layout(payload: bytes) -> tuple[int, tuple[tuple[str, int, int], ...]] | None:
+    """Return how an event that holds only scalars of fixed width is laid out, None for any other event.
+
+    That is the number of bytes of its step, and tag, place and width of each number. Wall time is its first field, the
+    step, unless it is 0, its second, and the summary its last.
+    """
+    summary_at, _ = _after_step(payload)
+    if not summary_at or not _ends_with_summary(payload, summary_at):
+        return None
+    try:
+        event = read_event(payload)
+    except MalformedError:
+        return None
+    if not event.scalars or event.histograms or any(s.at is None for s in event.scalars):
+        return None
+    step_bytes = summary_at - _STEP_AT if summary_at > _STEP_AT else 0
+    return step_bytes, tuple((s.tag, s.at or 0, s.width) for s in event.scalars)
+
+
 class EventDecoder:
     """Decodes the events of one file, and remembers what its scalar events look like.
 
@@ -182,7 +202,7 @@ class EventDecoder:
             tag = tags.get(payload[summary_at:value_at] + payload[value_at + code.size :])
             wall_time = _DOUBLE.unpack_from(payload, 1)[0]
             if tag is not None and isfinite(wall_time):
-                into.scalars.setdefault(tag, []).append((step, wall_time, code.unpack_from(payload, value_at)[0]))
+                into.scalars[tag].append((step, wall_time, code.unpack_from(payload, value_at)[0]))
                 return
         try:
             event = read_event(payload)
@@ -195,7 +215,7 @@ class EventDecoder:
 
     def _add(self, event: Event, into: Points) -> None:
         for scalar in event.scalars:
-            into.scalars.setdefault(scalar.tag, []).append((event.step, event.wall_time, scalar.value))
+            into.scalars[scalar.tag].append((event.step, event.wall_time, scalar.value))
         for tag, (edges, counts) in event.histograms:
             point = HistogramPoint(step=event.step, wall_time=event.wall_time, edges=edges, counts=counts)
             into.histograms.setdefault(tag, []).append(point)

@@ -62,6 +62,10 @@ class RecordReader:
         self._tail.clear()
         self._needed = 0
 
+    def pass_over(self, size: int) -> None:
+        """Go on `size` bytes further: they were read otherwise, whole records, from where no record is begun."""
+        self.offset += size
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take the bytes at `next_offset`; return the payloads that are complete now, in order."""
         self._tail += data

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gpuq_daemon.series.points import HistogramPoint, ScalarPoint
+from gpuq_daemon.series.points import HistogramPoint, ScalarColumns, ScalarPoint
 
 POINTS_PER_CHUNK = 4096
 _AT_BYTES = 16
@@ -44,6 +44,25 @@ def pack(points: Sequence[ScalarPoint]) -> bytes:
     short = array("f", values)
     column = short if array("d", short).tobytes() == exact.tobytes() else exact
     return b"".join(_bytes(a) for a in (array("q", steps), array("d", wall_times), column))
+
+
+def pack_columns(points: ScalarColumns) -> list[tuple[int, bytes]]:
+    """Return the blobs of many points, `POINTS_PER_CHUNK` each and the rest, with their counts."""
+    return [
+        (len(points.steps[start : start + POINTS_PER_CHUNK]), _packed(points, start, start + POINTS_PER_CHUNK))
+        for start in range(0, len(points), POINTS_PER_CHUNK)
+    ]
+
+
+def _packed(points: ScalarColumns, start: int, end: int) -> bytes:
+    import numpy as np
+
+    exact = points.values[start:end].astype("<f8")
+    with np.errstate(over="ignore"):
+        short = exact.astype("<f4")
+    column = short if short.astype("<f8").tobytes() == exact.tobytes() else exact
+    parts = (points.steps[start:end].astype("<i8"), points.wall_times[start:end].astype("<f8"), column)
+    return b"".join(part.tobytes() for part in parts)
 
 
 def unpack(blob: bytes, count: int) -> list[ScalarPoint]:

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from gpuq.errors import NotFoundError
 from gpuq.models import Series, SeriesKind
-from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_histogram, unpack, value_at
-from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, SeriesKey
+from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
+from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
 
 _SERIES = "job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value"
 
@@ -53,7 +53,8 @@ def _grow(
     db: sqlite3.Connection,
     batch: Batch,
     key: SeriesKey,
-    steps: list[int],
+    count: int,
+    first_step: int,
     last: ScalarPoint | HistogramPoint,
 ) -> int:
     """Count new points in their series' row, made if missing, and return its id; `last` is the newest of them."""
@@ -80,8 +81,8 @@ def _grow(
         "run": key.run,
         "tag": key.tag,
         "kind": str(key.kind),
-        "count": len(steps),
-        "first_step": min(steps),
+        "count": count,
+        "first_step": first_step,
         "last_step": last_step,
         "last_wall_time": last_wall_time,
         "last_value": last_value,
@@ -89,14 +90,13 @@ def _grow(
     return db.execute(sql, values).fetchone()[0]
 
 
-def append_scalars(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points: list[ScalarPoint]) -> None:
+def append_scalars(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points: ScalarPoints) -> None:
     """Add points behind the series' last chunk.
 
     A chunk at the end that is no larger than what follows it is merged with it, like the digits of a binary
     counter: a point is rewritten at most 12 times, and a series has at most that many small chunks.
     """
-    newest = max(reversed(points), key=lambda p: p[1])
-    row = _grow(db, batch, key, [p[0] for p in points], newest)
+    row = _grow(db, batch, key, len(points), *_ends(points))
     last = """
         SELECT number, count, points FROM chunk WHERE series_id = :id AND count < :full
           AND number = (SELECT max(number) FROM chunk WHERE series_id = :id)"""
@@ -107,18 +107,38 @@ def append_scalars(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points:
         if found[1] > len(points):
             break
         number = found[0]
-        points = unpack(found[2], found[1]) + points
+        before = ScalarPoints(unpack(found[2], found[1]))
+        before.extend(points)
+        points = before
         db.execute("DELETE FROM chunk WHERE series_id = :id AND number = :number", {"id": row, "number": number})
     insert = "INSERT INTO chunk (series_id, number, count, points) VALUES (:id, :number, :count, :points)"
-    for start in range(0, len(points), POINTS_PER_CHUNK):
-        part = points[start : start + POINTS_PER_CHUNK]
-        db.execute(insert, {"id": row, "number": number, "count": len(part), "points": pack(part)})
-        number += 1
+    for place, (count, blob) in enumerate(_blobs(points), number):
+        db.execute(insert, {"id": row, "number": place, "count": count, "points": blob})
+
+
+def _ends(points: ScalarPoints) -> tuple[int, ScalarPoint]:
+    """Return the first step, and the point of the newest wall time: of several, the one written last."""
+    if not points.has_columns:
+        rows = list(points)
+        return min(p[0] for p in rows), max(reversed(rows), key=lambda p: p[1])
+    columns = points.columns()
+    newest = len(columns) - 1 - int(columns.wall_times[::-1].argmax())
+    last = (int(columns.steps[newest]), float(columns.wall_times[newest]), float(columns.values[newest]))
+    return int(columns.steps.min()), last
+
+
+def _blobs(points: ScalarPoints) -> Iterable[tuple[int, bytes]]:
+    """Return the points as the blobs of chunks, with their counts; without numpy where it is not loaded yet."""
+    if points.has_columns:
+        return pack_columns(points.columns())
+    rows = list(points)
+    parts = (rows[start : start + POINTS_PER_CHUNK] for start in range(0, len(rows), POINTS_PER_CHUNK))
+    return ((len(part), pack(part)) for part in parts)
 
 
 def append_histograms(db: sqlite3.Connection, batch: Batch, key: SeriesKey, points: list[HistogramPoint]) -> None:
     newest = max(reversed(points), key=lambda p: p.wall_time)
-    row = _grow(db, batch, key, [p.step for p in points], newest)
+    row = _grow(db, batch, key, len(points), min(p.step for p in points), newest)
     sql = """
         INSERT INTO histogram (series_id, number, step, point)
         SELECT :id, coalesce(max(number), -1) + 1, :step, :point FROM histogram WHERE series_id = :id"""
