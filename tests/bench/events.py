@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.eventfile.events import Points
@@ -80,10 +82,9 @@ def _followed(root: Path) -> float:
 
 
 def _tensorboard(root: Path) -> float:
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
+    loader: Any = import_module("tensorboard.backend.event_processing.event_file_loader")  # it has no types
     file = next(root.rglob("events.out.*"))
-    next(iter(EventFileLoader(str(file)).Load()))  # imports what it needs
+    next(iter(loader.EventFileLoader(str(file)).Load()))  # imports what it needs
     before = time.process_time()
-    count = sum(1 for _ in EventFileLoader(str(file)).Load())
+    count = sum(1 for _ in loader.EventFileLoader(str(file)).Load())
     return count / (time.process_time() - before) / 1e6

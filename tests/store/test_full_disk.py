@@ -12,7 +12,7 @@ import pytest
 
 from gpuq.errors import FullError, UnavailableError
 from gpuq.models import SeriesKind
-from gpuq_daemon.series.points import Batch, FilePosition, ScalarPoint, SeriesKey
+from gpuq_daemon.series.points import Batch, FilePosition, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
@@ -80,7 +80,7 @@ def test_points_that_have_no_room_are_stored_when_there_is(disk: Path) -> None:
     key = SeriesKey(rank=0, run=".", tag="loss", kind=SeriesKind.SCALAR)
     points: list[ScalarPoint] = [(n, float(n), 0.5) for n in range(20_000)]
     at = FilePosition(path="rank-0/events", identity="1:1", offset=10)
-    batch = Batch(job_id=1, attempt=1, scalars={key: points}, histograms={}, before={}, positions=(at,))
+    batch = Batch(job_id=1, attempt=1, scalars={key: ScalarPoints(points)}, histograms={}, before={}, positions=(at,))
     try:
         with filled(disk):
             for _ in range(3):
