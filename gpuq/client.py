@@ -41,8 +41,8 @@ class BrokenOffError(UnavailableError):
 
 
 def default_socket() -> str:
-    """Return where gpuqd listens: $GPUQ_SOCKET, else the system's, else the user's own."""
-    named = os.environ.get("GPUQ_SOCKET")
+    """Return where gpuqd listens: $GPUQ_HOST (a URL), $GPUQ_SOCKET, else the system's, else the user's own."""
+    named = os.environ.get("GPUQ_HOST") or os.environ.get("GPUQ_SOCKET")
     if named:
         return named
     system = "/run/gpuq/gpuqd.sock"
@@ -56,7 +56,7 @@ class Client:
     """Asks one gpuqd. Each question is one connection; safe to use from several threads."""
 
     def __init__(self, path: str | None = None, *, timeout_s: float = 60.0) -> None:
-        self.path = path or default_socket()
+        self.path = (path or default_socket()).removeprefix("unix://")
         self.timeout_s = timeout_s
 
     def cluster(self) -> Json:
@@ -281,6 +281,10 @@ class Client:
                 raise self._silent(self.timeout_s) from error
 
     def _connected(self, *, timeout_s: float) -> socket.socket:
+        if "://" in self.path:
+            from gpuq.remote import connect
+
+            return connect(self.path, timeout_s)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(timeout_s)

@@ -89,6 +89,26 @@ class AdminClient(Client):
         """Give a reservation's nodes back."""
         return self._ask("DELETE", f"/v1/reservations/{_part(name)}")
 
+    def me(self) -> Json:
+        """Return who asks, as gpuqd sees it (`identity.Me`)."""
+        return self._ask("GET", "/v1/me")
+
+    def create_token(self, user: str | None, name: str, expires_in_s: int | None) -> Json:
+        """Make a token and return `{"row": identity.TokenRow, "token"}`; the text is told this once."""
+        return self._ask("POST", "/v1/tokens", body=_known(user=user, name=name, expires_in_s=expires_in_s))
+
+    def tokens(self) -> list[Json]:
+        """Return one's own tokens (`identity.TokenRow`), or as an admin everybody's."""
+        return self._ask("GET", "/v1/tokens")["tokens"]
+
+    def revoke_token(self, token_id: int) -> Json:
+        """Let nobody in by a token any more."""
+        return self._ask("DELETE", f"/v1/tokens/{token_id}")
+
+    def audit(self, *, since: float, user: str | None = None) -> list[Json]:
+        """Return what was changed, or tried, since a moment (`identity.AuditRow`), in the order made."""
+        return self._ask("GET", "/v1/audit", {"since": since, "user": user, "limit": 10_000})["audit"]
+
     def drains(self) -> list[Json]:
         """Return the drained nodes (`sharing.Drain`) by name."""
         return self._ask("GET", "/v1/drains")["drains"]

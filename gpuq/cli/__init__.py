@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     """Answer the exact shapes that are typed most without click, which costs more to load than they take."""
     match words:
+        case ["--host", host, *rest]:
+            import os
+
+            os.environ["GPUQ_HOST"] = host
+            return _run(rest)
         case ["--version"] | ["-V"]:
             from gpuq import __version__
             from gpuq.cli import terminal

@@ -35,6 +35,7 @@ COMMANDS = {
     "prio": "Show every term of a job's priority.",
     "share": "Show who has used how much of what is due.",
     "nodes": "Show the nodes and what is free on them.",
+    "dial": "Join stdin and stdout to gpuqd, for ssh://.",
     "admin": "Decide about accounts, shares, QOS, limits, reservations and nodes.",
     "top": "Watch everything in a full-screen terminal.",
 }
@@ -52,7 +53,8 @@ _MEANT = {
 }
 
 _EPILOG = """\b
-Without a command: your own jobs. GPUQ_SOCKET names the daemon's socket.
+Without a command: your own jobs. GPUQ_HOST names the daemon: unix:///path,
+https://host:port or ssh://[user@]host[:port][/socket].
 \b
 Exit codes: 0 done, 1 error, 2 bad use, 3 no such job or tag, 4 not allowed,
 5 no daemon, 130 interrupted, 141 nobody reads the output. `gpuq wait` and

@@ -56,6 +56,11 @@ def me() -> str:
     import os
     import pwd
 
+    if "://" in Client().path:
+        from gpuq.client_admin import AdminClient
+
+        return AdminClient().me()["user"]
+
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

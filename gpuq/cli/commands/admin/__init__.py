@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gpuq.cli.commands.admin import account, diag, limit, node, qos, reservation, share, user
+from gpuq.cli.commands.admin import account, audit, diag, limit, node, qos, reservation, share, token, user
 from gpuq.cli.group import Verbs
 
 
@@ -12,10 +12,10 @@ from gpuq.cli.group import Verbs
 def command() -> None:
     """Decide about accounts, shares, QOS, limits, reservations and nodes, and see how gpuqd fares.
 
-    Anyone may list; only root and the user that gpuqd runs as may change. A change counts from the next scheduling
-    pass on, for jobs that wait too.
+    Anyone may list; operators may change nodes and reservations, admins everything. A change counts from the next
+    scheduling pass on, for jobs that wait too.
     """
 
 
-for _one in (account, user, share, qos, limit, reservation, node, diag):
+for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit):
     command.add_command(_one.command)

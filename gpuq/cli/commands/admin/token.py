@@ -1,0 +1,59 @@
+"""`gpuq admin token`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.group import Verbs
+from gpuq.client_admin import AdminClient
+from gpuq.units import moment, parse_time_limit
+
+
+@click.group("token", cls=Verbs)
+def command() -> None:
+    """Make and revoke tokens, by which users of other hosts ask over HTTPS. Users make their own, admins anybody's."""
+
+
+@command.command("create")
+@click.argument("user", required=False)
+@click.option("--expires", help="How long it is good, such as 30d or 12h. [for ever]")
+@click.option("--name", default="default", help="What it is for, such as laptop. [default]")
+def create(user: str | None, expires: str | None, name: str) -> None:
+    """Make a token for USER, or for yourself, and print it: this once, it is not kept."""
+    made = AdminClient().create_token(user, name, None if expires is None else parse_time_limit(expires))
+    terminal.say(made["token"])
+    terminal.flush()
+    sys.stderr.write("Keep it in ~/.config/gpuq/token, with mode 600; nobody can show it again.\n")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of tokens, without their secrets.")
+def list_tokens(as_json: bool) -> None:
+    """List your tokens, as an admin everybody's."""
+    found = AdminClient().tokens()
+    if as_json:
+        terminal.say_json(found)
+        return
+    rows = [
+        (
+            str(t["id"]),
+            t["user"],
+            t["name"],
+            moment(t["created_at"]),
+            moment(t["expires_at"]),
+            moment(t["last_used_at"]),
+        )
+        for t in found
+    ]
+    say_list(("ID", "USER", "NAME", "CREATED", "EXPIRES", "LAST USED"), rows, none="There are no tokens.")
+
+
+@command.command("revoke")
+@click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
+def revoke(token_id: int) -> None:
+    """Let nobody in by the token ID any more, as `gpuq admin token list` numbers it."""
+    say_done(f"The token {AdminClient().revoke_token(token_id)['name']} is revoked.")

@@ -1,0 +1,173 @@
+"""gpuqd asked from elsewhere: over HTTPS with a token, and over a real SSH server; the token leaks nowhere."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder, until
+from tests.support.tls import a_free_port, make_certificate
+
+_GPUQ = "import sys; from gpuq.cli import main; sys.exit(main())"
+_SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+class Elsewhere:
+    """A gpuqd, and a token for it in a file."""
+
+    def __init__(self, gpuqd: Gpuqd, folder: Path, port: int) -> None:
+        self.gpuqd, self.folder, self.port = gpuqd, folder, port
+        made = self.run("admin", "token", "create", GPUQ_SOCKET=str(folder / "gpuqd.sock"))
+        self.token = made.stdout.strip()
+        self.file = folder / "token"
+        self.file.write_text(self.token)
+        self.file.chmod(0o600)
+
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `gpuq` with these variables and no others of its own."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GPUQ_")}
+        argv = [sys.executable, "-c", _GPUQ, *words]
+        return subprocess.run(argv, env={**clean, **env}, capture_output=True, text=True, timeout=60)
+
+    def over_https(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `gpuq` with the token."""
+        named = {
+            "GPUQ_HOST": f"https://localhost:{self.port}",
+            "GPUQ_CA": str(self.folder / "cert.pem"),
+            "GPUQ_TOKEN_FILE": str(self.file),
+        }
+        return self.run(*words, **{**named, **env})
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    port = a_free_port()
+    with short_folder() as folder:
+        make_certificate(folder)
+        more = f'[listen]\nhttps = "127.0.0.1:{port}"\ncert = "{folder}/cert.pem"\nkey = "{folder}/key.pem"\n'
+        with plain_gpuqd(more=more, within=folder) as gpuqd:
+            yield Elsewhere(gpuqd, folder, port)
+
+
+def test_https_answers_whoever_has_a_token(elsewhere: Elsewhere) -> None:
+    nodes, mine = elsewhere.over_https("nodes"), elsewhere.over_https()
+
+    assert (nodes.returncode, mine.returncode) == (0, 0), nodes.stderr + mine.stderr
+    assert "plain-1" in nodes.stdout
+
+
+def test_a_token_that_others_can_read_is_not_used(elsewhere: Elsewhere) -> None:
+    loose = elsewhere.folder / "loose"
+    loose.write_text(elsewhere.token)
+    loose.chmod(0o644)
+
+    done = elsewhere.over_https("nodes", GPUQ_TOKEN_FILE=str(loose))
+
+    assert (done.returncode, "chmod 600" in done.stderr) == (4, True)
+
+
+def test_an_unknown_certificate_is_not_trusted(elsewhere: Elsewhere) -> None:
+    done = elsewhere.over_https("nodes", GPUQ_CA="", XDG_CONFIG_HOME=str(elsewhere.folder))
+
+    assert (done.returncode, "is not to be trusted" in done.stderr) == (5, True)
+
+
+def test_a_token_appears_nowhere_but_where_it_was_printed(elsewhere: Elsewhere) -> None:
+    secret = elsewhere.token.split("_", 2)[2]
+    listed = elsewhere.over_https("admin", "token", "list", "--json")
+    recorded = elsewhere.over_https("admin", "audit", "--json")
+
+    assert '"name": "default"' in listed.stdout
+    assert '"add token"' in recorded.stdout
+    for text in (listed.stdout, recorded.stdout, (elsewhere.folder / "gpuqd.log").read_text()):
+        assert secret not in text
+    for name in ("state.db", "state.db-wal"):
+        assert secret.encode() not in (elsewhere.folder / name).read_bytes()
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert secret.encode() not in process.read_bytes()
+        except OSError:
+            continue  # gone meanwhile
+
+
+@pytest.mark.skipif(_SSHD is None, reason="there is no OpenSSH server here")
+def test_ssh_needs_nothing_but_ssh(elsewhere: Elsewhere) -> None:
+    folder, port = elsewhere.folder, a_free_port()
+    with _sshd(folder, port):
+        path = f"{folder}/bin:{os.environ['PATH']}"
+        target = f"ssh://{ME}@127.0.0.1:{port}"
+
+        found = elsewhere.run("--host", f"{target}{folder}/gpuqd.sock", "nodes", PATH=path)
+        lost = elsewhere.run("--host", f"{target}{folder}/none.sock", "nodes", PATH=path)
+
+    assert (found.returncode, "plain-1" in found.stdout) == (0, True), found.stderr
+    assert (lost.returncode, "none.sock: No such file" in lost.stderr) == (5, True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ssh://-oProxyCommand=x",
+        "ssh://a/$(x)",
+        "ssh://a b",
+        "ssh://-l@a",
+        "ssh://a/x;y",
+        "https://-x:1",
+        "ftp://a",
+        "://",
+    ],
+)
+def test_what_names_no_host_reaches_no_program(elsewhere: Elsewhere, host: str) -> None:
+    done = elsewhere.run("--host", host, "nodes", PATH="/nonexistent")
+
+    assert (done.returncode, "names no gpuqd" in done.stderr) == (2, True), done.stderr
+
+
+class _sshd:
+    """A server of the test's own: port, keys, hosts it is known by."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder, self._port = folder, port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> None:
+        folder, port = self._folder, self._port
+        for key in ("host", "user"):
+            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
+            subprocess.run(make, check=True)
+        python_path = os.pathsep.join(path for path in sys.path if path)
+        self._program("gpuq", f"exec {sys.executable} -c '{_GPUQ}' \"$@\"")
+        known = f"-o UserKnownHostsFile={folder}/known -o StrictHostKeyChecking=yes -o BatchMode=yes"
+        self._program("ssh", f'exec {shutil.which("ssh")} -F none -i {folder}/user {known} "$@"')
+        (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+        (folder / "sshd_config").write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
+            "PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\n"
+            f"SetEnv PATH={folder}/bin:/usr/bin:/bin PYTHONPATH={python_path}\n"
+        )
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where its unprivileged part lives
+        log = folder / "sshd.log"
+        with log.open("wb") as output:
+            argv = [str(_SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=output)
+        until(lambda: "listening" in log.read_text(), timeout_s=20, what="sshd", log=log)
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(20)
+
+    def _program(self, name: str, does: str) -> None:
+        path = self._folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{does}\n")
+        path.chmod(0o755)
