@@ -21,11 +21,16 @@ _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, without its final zero
 class EmbeddedPartition(
     Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="embedded", tag_field="engine"
 ):
-    """A Spark Standalone cluster on loopback that gpuqd starts and stops itself."""
+    """Spark on loopback that gpuqd starts and stops itself.
+
+    `spark` is "one" cluster that stands by and runs all jobs as the user that gpuqd is, or one "per-job", run as the
+    job's owner; "auto" is the latter for root. `master_port` is that of the one.
+    """
 
     nodes: Annotated[int, Meta(ge=1, le=64)] = 2
     gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
     gpu: Literal["auto", "virtual", "real"] = "auto"
+    spark: Literal["auto", "one", "per-job"] = "auto"
     python: str | None = None
     master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096

@@ -31,9 +31,10 @@ from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.embedded import EmbeddedEngine
+from gpuq_daemon.backends.private import PrivateEngine
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock, WallClock
-from gpuq_daemon.config import Config
+from gpuq_daemon.config import Config, EmbeddedPartition
 from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
@@ -67,19 +68,31 @@ _SPACE_EVERY_S = 2.0
 
 def make_engines(config: Config) -> dict[str, Engine]:
     """Return the engine of every partition; none is started."""
-    return {
-        name: EmbeddedEngine(
+    return {name: _engine(config, name, wanted) for name, wanted in config.partition.items()}
+
+
+def _engine(config: Config, name: str, wanted: EmbeddedPartition) -> Engine:
+    folder, python = config.state / "engine" / name, Path(wanted.python or sys.executable)
+    if wanted.spark == "per-job" or (wanted.spark == "auto" and os.geteuid() == 0):
+        return PrivateEngine(
             partition=name,
-            folder=config.state / "engine" / name,
+            folder=folder,
             nodes=wanted.nodes,
             gpus_per_node=wanted.gpus_per_node,
-            python=Path(wanted.python or sys.executable),
+            python=python,
             gpu_mode=wanted.gpu,
-            master_port=wanted.master_port,
             memory_floor_mib=wanted.memory_floor_mib,
         )
-        for name, wanted in config.partition.items()
-    }
+    return EmbeddedEngine(
+        partition=name,
+        folder=folder,
+        nodes=wanted.nodes,
+        gpus_per_node=wanted.gpus_per_node,
+        python=python,
+        gpu_mode=wanted.gpu,
+        master_port=wanted.master_port,
+        memory_floor_mib=wanted.memory_floor_mib,
+    )
 
 
 async def serve(config: Config, *, file: Path | None = None, ready: Callable[[], None] = lambda: None) -> None:

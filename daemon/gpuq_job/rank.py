@@ -41,6 +41,10 @@ class MainFun:
 
     def __call__(self, args: Words, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
         rank: int = ctx.executor_id
+        if rank < len(self.run.seats):
+            # TensorFlow looks at this when it first uses a GPU; until here nobody has.
+            os.environ["GPUQ_NODE"], gpus = self.run.seats[rank]
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         end = RankEnd(self.address, bytes.fromhex(self.run.key), rank)
         try:
             end.tell("RESERVED", role=ctx.job_name, **_whereabouts())

@@ -27,6 +27,7 @@ class Run:
     workers has no GPU: it runs on executors of its own kind, `server_executor`.
     `args` is what `main_fun` gets: the script's name, then the user's words. `host` is the address that the
     driver listens on for its ranks; `key` (hex) proves to it that a connection comes from one of them.
+    `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
     """
 
     job_id: int
@@ -39,6 +40,7 @@ class Run:
     checkpoints: str
     host: str
     key: str
+    seats: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ps: int = 0
     evaluator: bool = False
     server_executor: Executor | None = None
@@ -78,6 +80,7 @@ def read(path: Path) -> Run:
     """Read spec.json."""
     fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     fields["args"] = tuple(fields["args"])
+    fields["seats"] = tuple((node, tuple(gpus)) for node, gpus in fields.get("seats", ()))
     if fields["server_executor"] is not None:
         fields["server_executor"] = Executor(**fields["server_executor"])
     return Run(**fields)

@@ -166,14 +166,19 @@ def plain_gpuqd_of(name: str, owners: str) -> Generator[Gpuqd]:
 
 
 @contextlib.contextmanager
-def embedded_gpuqd(*, nodes: int = 2, gpus_per_node: int = 1) -> Generator[Gpuqd]:
-    """Give a running gpuqd with the embedded engine: real Spark, TensorFlowOnSpark and TensorFlow."""
+def embedded_gpuqd(
+    *, nodes: int = 2, gpus_per_node: int = 1, owners: str = "allow_root_jobs = true", more: str = ""
+) -> Generator[Gpuqd]:
+    """Give a running gpuqd with the embedded engine: real Spark, TensorFlowOnSpark and TensorFlow.
+
+    `more` are lines for its partition.
+    """
     with short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
             f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
-            "[owners]\nallow_root_jobs = true\n"
-            f'[partition.local]\nengine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n'
+            f"[owners]\n{owners}\n"
+            f'[partition.local]\nengine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n{more}\n'
         )
         with _ended(
             Gpuqd(folder, config, [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)])

@@ -125,6 +125,7 @@ class EmbeddedEngine:
 
     def command(self, attempt: Attempt) -> Command:
         """Return the spark-submit for this attempt; writes its spec.json."""
+        _refuse_others(attempt)
         record, installation = self._record, self._installation
         if record is None or installation is None:
             raise EngineError("The embedded engine is not started.")
@@ -311,6 +312,11 @@ class EmbeddedEngine:
         if not re.fullmatch(r"app-[0-9]+-[0-9]+", application_id):
             return []
         return [self._folder / "work" / name / application_id for name in self._names()]
+
+
+def _refuse_others(attempt: Attempt) -> None:
+    if attempt.owner is not None and attempt.owner.uid != os.geteuid():
+        raise EngineError('One Spark for all cannot run jobs as their owners: set spark = "per-job" in its partition.')
 
 
 def _run(attempt: Attempt, server_executor: spec.Executor | None) -> spec.Run:

@@ -53,6 +53,11 @@ def base_environment(outside: Mapping[str, str], installation: Installation, hos
     }
 
 
+def libraries(outside: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets a Python find its libraries where its operator has put them elsewhere."""
+    return {name: outside[name] for name in ("LD_LIBRARY_PATH",) if name in outside}
+
+
 def application_name(attempt: Attempt) -> str:
     """Return the name by which an attempt's application is found at the master."""
     return f"gpuq-{attempt.job_id}-{attempt.number}-{attempt.token}"
