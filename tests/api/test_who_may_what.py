@@ -95,6 +95,8 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/tokens"): Rule(Role.ADMIN, body={"user": OWNER, "name": "more"}),
     ("DELETE", "/v1/tokens/{token_id}"): ANYBODY,
     ("GET", "/v1/audit"): ANYBODY,
+    ("GET", "/v1/queue"): ANYBODY,
+    ("GET", "/v1/history"): ANYBODY,
 }
 _OVER_SOCKET_ONLY = {("POST", "/v1/tokens")}
 _KINDS = {"{name}": "none", "{account}": "none", "{user}": "none", "{kind}": "user", "{node}": "none"}
