@@ -95,6 +95,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/tokens"): Rule(Role.ADMIN, body={"user": OWNER, "name": "more"}),
     ("DELETE", "/v1/tokens/{token_id}"): ANYBODY,
     ("GET", "/v1/audit"): ANYBODY,
+    ("GET", "/v1/openapi.json"): ANYBODY,
     ("GET", "/v1/queue"): ANYBODY,
     ("GET", "/v1/history"): ANYBODY,
 }
