@@ -134,3 +134,13 @@ def test_those_that_never_end_are_ended_with_the_training(engine: EmbeddedEngine
     last = ended(running)
 
     assert [last[rank]["state"] for rank in (0, 1, 2)] == ["DONE", "KILLED", "KILLED"]
+
+
+def test_an_evaluator_scores_checkpoints_to_the_last(engine: EmbeddedEngine, folder: Path) -> None:
+    running = run(engine, folder, SAMPLES / "digits_evaluated.py", "--epochs", "3", workers=1, evaluator=True)
+
+    last = ended(running)
+
+    assert [(last[rank]["role"], last[rank]["state"]) for rank in (0, 1)] == [("chief", "DONE"), ("evaluator", "DONE")]
+    assert "epoch 3  test accuracy 0." in running.text("logs/rank-1.log")
+    assert list((running.attempt.folder / "events" / "rank-1").glob("events.out.tfevents.*"))
