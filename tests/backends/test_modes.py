@@ -1,0 +1,77 @@
+"""Real trainings, one for each way to train that needs no rank without GPUs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpuq_daemon.backends.embedded import EmbeddedEngine
+from tests.support.engine import SAMPLES, Running, an_attempt, an_engine, short_folder
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(480)]
+JOB_IDS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Generator[Path]:
+    with short_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Generator[EmbeddedEngine]:
+    with an_engine(folder, gpus_per_node=1) as started:
+        yield started
+
+
+def run(engine: EmbeddedEngine, folder: Path, script: Path, *args: str, **more: Any) -> Running:
+    return Running(engine, an_attempt(folder, script, *args, job_id=next(JOB_IDS), **more))
+
+
+def ended(running: Running) -> dict[int, dict[str, Any]]:
+    """Wait for the end of a training that completes; return the last report of every rank."""
+    outcome = running.outcome()
+    assert (outcome["exit_code"], outcome["error"]) == (0, None), outcome
+    assert running.end()["exit_code"] == 0
+    assert running.reclaim() == 0
+    assert running.living() == 0
+    last = {report["rank"]: report for report in running.reports("rank")}
+    assert {report["state"] for report in last.values()} == {"DONE"}
+    return last
+
+
+def said(running: Running, pattern: str, rank: int = 0) -> str:
+    """Return the one group of a pattern that the rank has printed."""
+    found = re.search(pattern, running.text(f"logs/rank-{rank}.log"))
+    assert found is not None, running.text(f"logs/rank-{rank}.log")[-2000:]
+    return found[1]
+
+
+def test_two_devices_learn_what_one_with_the_whole_batch_does(engine: EmbeddedEngine, folder: Path) -> None:
+    both = [
+        run(engine, folder, SAMPLES / "digits_mirrored.py", "--devices", devices, "--steps", "60")
+        for devices in ("1", "2")
+    ]
+
+    for running in both:
+        ended(running)
+
+    assert [said(running, r"(\d) devices") for running in both] == ["1", "2"]
+    one, two = (float(said(running, r"loss ([\d.]+) at step 60")) for running in both)
+    assert one == pytest.approx(two, abs=1e-4)
+    assert one < 1.5
+
+
+def test_tf_keras_fits_on_two_workers(engine: EmbeddedEngine, folder: Path) -> None:
+    running = run(engine, folder, SAMPLES / "digits_tf_keras.py", "--epochs", "4", workers=2)
+
+    last = ended(running)
+
+    assert [last[rank]["role"] for rank in (0, 1)] == ["chief", "worker"]
+    assert float(said(running, r"test accuracy ([\d.]+)")) >= 0.8
+    assert list((running.attempt.folder / "events" / "rank-0" / "train").glob("events.out.tfevents.*"))
