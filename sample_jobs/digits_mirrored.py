@@ -3,14 +3,13 @@
 
     gpuq enqueue --gpus-per-worker 2 sample_jobs/digits_mirrored.py
 
-`MirroredStrategy` takes all GPUs that the job was given. Without real GPUs the processor is split into `--devices` logical
-devices: the arithmetic is the same, and so is the loss, whatever the number of devices.
+`MirroredStrategy` takes all GPUs that the job was given. Without real GPUs the processor is split into `--devices`
+logical devices: the arithmetic is the same, and so is the loss, whatever the number of devices.
 """
 
 import argparse
 import os
 
-import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
