@@ -55,7 +55,7 @@ def main_fun(args, ctx):
         return strategy.reduce("SUM", strategy.run(step_of_one_device, args=(x, y)), None)
 
     writer = tf.summary.create_file_writer(os.environ["GPUQ_LOG_DIR"])
-    for step, (x, y) in zip(range(1, options.steps + 1), data):
+    for step, (x, y) in zip(range(1, options.steps + 1), data, strict=False):
         loss = train_step(x, y)
         with writer.as_default(step):
             tf.summary.scalar("loss", loss)
