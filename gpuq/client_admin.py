@@ -53,13 +53,29 @@ class AdminClient(Client):
         """Return every QOS (`sharing.QosRow`) by name."""
         return self._ask("GET", "/v1/qos")["qos"]
 
-    def add_qos(self, name: str, *, priority: int | None = None, usage_factor: float | None = None) -> Json:
+    def add_qos(
+        self,
+        name: str,
+        *,
+        priority: int | None = None,
+        usage_factor: float | None = None,
+        accounts: list[str] | None = None,
+    ) -> Json:
         """Make a QOS."""
-        return self._ask("POST", "/v1/qos", body=_known(name=name, priority=priority, usage_factor=usage_factor))
+        body = _known(name=name, priority=priority, usage_factor=usage_factor, accounts=accounts)
+        return self._ask("POST", "/v1/qos", body=body)
 
-    def modify_qos(self, name: str, *, priority: int | None = None, usage_factor: float | None = None) -> Json:
+    def modify_qos(
+        self,
+        name: str,
+        *,
+        priority: int | None = None,
+        usage_factor: float | None = None,
+        accounts: list[str] | None = None,
+    ) -> Json:
         """Change a QOS."""
-        return self._ask("PATCH", f"/v1/qos/{_part(name)}", body=_known(priority=priority, usage_factor=usage_factor))
+        body = _known(priority=priority, usage_factor=usage_factor, accounts=accounts)
+        return self._ask("PATCH", f"/v1/qos/{_part(name)}", body=body)
 
     def delete_qos(self, name: str) -> Json:
         """Delete a QOS that no job has."""

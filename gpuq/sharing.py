@@ -56,11 +56,15 @@ class ShareRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QosRow:
-    """A quality of service: its priority among all, and how many times the usual price a second in it has."""
+    """A quality of service: its priority among all, and how many times the usual price a second in it has.
+
+    Only jobs in `accounts`, or in accounts below them, may have it; if none is named, all may.
+    """
 
     name: str
     priority: int
     usage_factor: float
+    accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def test_accounts_limits_and_drains_are_kept_over_a_crash(gpuqd: Gpuqd) -> None:
     client.add_account("nlp")
     client.add_member("ann", "vis")
     client.add_member("ann", "nlp", shares="2", is_default=True)
-    client.add_qos("urgent", priority=10, usage_factor=2.0)
+    client.add_qos("urgent", priority=10, usage_factor=2.0, accounts=["vis"])
     client.set_limit("user", "ann", {"running_gpus": 8, "gpu_hours": 1.5})
     client.set_limit("user", "ann", {"longest_s": 3600, "gpu_hours": None})
     client.drain("plain-2", "fan")
@@ -59,7 +59,7 @@ def test_accounts_limits_and_drains_are_kept_over_a_crash(gpuqd: Gpuqd) -> None:
         {"user": "ann", "account": "nlp", "shares": 2, "is_default": True},
         {"user": "ann", "account": "vis", "shares": 1, "is_default": False},
     ]
-    assert client.qos()[1] == {"name": "urgent", "priority": 10, "usage_factor": 2.0}
+    assert client.qos()[1] == {"name": "urgent", "priority": 10, "usage_factor": 2.0, "accounts": ["vis"]}
     (limit,) = client.limits()
     assert (limit["running_gpus"], limit["longest_s"], limit["gpu_hours"]) == (8, 3600, None)
     (drain,) = client.drains()

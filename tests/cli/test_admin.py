@@ -122,6 +122,8 @@ ASKS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         "/v1/qos",
         {"name": "urgent", "priority": 10, "usage_factor": 2.0},
     ),
+    "qos add fast --accounts vis,nlp": ("POST", "/v1/qos", {"name": "fast", "accounts": ["vis", "nlp"]}),
+    "qos modify fast --accounts all": ("PATCH", "/v1/qos/fast", {"accounts": []}),
     "qos modify urgent --priority 0": ("PATCH", "/v1/qos/urgent", {"priority": 0}),
     "qos delete urgent": ("DELETE", "/v1/qos/urgent", None),
     "limit set user:ann running-gpus=8 gpu-hours=1.5 longest=2d queued-jobs=none": (

@@ -133,8 +133,12 @@ def test_what_can_never_run_is_refused_with_the_number_against_it(spec: JobSpec,
 def _rules_refused(spec: JobSpec) -> str | None:
     owner = Owner("ann", "bio", spec.qos or "normal")
     kept = Reservation(name="night", nodes=frozenset({"a"}), start_at=900.0, end_at=2000.0, users=frozenset({"bob"}))
-    limits = Limits(users={"ann": Limit(running_gpus=4, longest_s=3600)})
-    rules = Rules(qos={"fast": Qos()}, limits=limits)
+    limits = Limits(
+        users={"ann": Limit(running_gpus=4, longest_s=3600)},
+        parents={"bio": "science", "science": "root", "root": None},
+    )
+    qos = {"fast": Qos(), "ours": Qos(accounts=("science",)), "theirs": Qos(accounts=("nlp",))}
+    rules = Rules(qos=qos, limits=limits)
     more = Reservation(name="day", nodes=frozenset({"b"}), start_at=900.0, end_at=2000.0, users=frozenset({"ann"}))
     far = replace(more, name="far", nodes=frozenset({"z"}))
     there = [a_node("a", 2), a_node("b", 2)]
@@ -144,7 +148,11 @@ def _rules_refused(spec: JobSpec) -> str | None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        (a_spec(qos="gold", time_limit_s=60), "There is no QOS 'gold': use one of fast, normal."),
+        (a_spec(qos="gold", time_limit_s=60), "There is no QOS 'gold': use one of fast, normal, ours."),
+        (
+            a_spec(qos="theirs", time_limit_s=60),
+            "Account bio may not use the QOS theirs: use one of fast, normal, ours.",
+        ),
         (a_spec(workers=5, time_limit_s=60), "at most 4 running GPUs; this job asks for 5 (AssocGrpGRES)"),
         (a_spec(), "has no time limit"),
         (a_spec(reservation="noon", time_limit_s=60), "no reservation 'noon'"),
@@ -162,6 +170,10 @@ def test_what_a_rule_forbids_for_ever_is_refused_with_the_rule(spec: JobSpec, sa
 
 def test_a_known_qos_within_all_limits_is_let_in() -> None:
     assert _rules_refused(a_spec(qos="fast", workers=4, time_limit_s=3600)) is None
+
+
+def test_a_qos_of_an_account_is_for_those_below_it_too() -> None:
+    assert _rules_refused(a_spec(qos="ours", time_limit_s=60)) is None
 
 
 @pytest.mark.parametrize(("adding", "is_refused"), [(1, False), (2, True)])

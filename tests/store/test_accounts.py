@@ -75,7 +75,7 @@ def test_what_was_decided_is_there_after_a_restart(tmp_path: Path) -> None:
 
     async def first(store: AccountStore, _: Database) -> None:
         await a_lab(store)
-        await store.add_qos("urgent", Qos(priority=9, usage_factor=2.0))
+        await store.add_qos("urgent", Qos(priority=9, usage_factor=2.0, accounts=("nlp", "vis")))
         await store.set_limit(("qos_user", "urgent"), lambda old: replace(old, running_gpus=2))
         await store.add_reservation(night, by_user="root", now=50.0, nodes=["n1", "n2"])
         await store.drain(Drain(node="n2", reason="fan", since=5.0, by_user="root"))
@@ -84,7 +84,7 @@ def test_what_was_decided_is_there_after_a_restart(tmp_path: Path) -> None:
         tree = store.tree()
         assert {a.name: a.shares for a in tree.accounts} == {"root": 1, "vis": 3, "nlp": 1}
         assert account_of(tree, "bob", None) == "vis"
-        assert store.qos()["urgent"] == Qos(priority=9, usage_factor=2.0)
+        assert store.qos()["urgent"] == Qos(priority=9, usage_factor=2.0, accounts=("nlp", "vis"))
         assert store.limits(DAY).qos_users == {"urgent": Limit(running_gpus=2)}
         assert store.reservations() == (night,)
         assert store.drains() == {"n2": "fan"}
@@ -120,6 +120,8 @@ BAD: dict[str, tuple[Callable[[AccountStore], Awaitable[object]], str]] = {
     "qos twice": (lambda s: s.add_qos("normal", Qos()), "There is a QOS normal already"),
     "qos below zero": (lambda s: s.add_qos("x", Qos(usage_factor=-1.0)), "QOS x must have a priority"),
     "qos unknown": (lambda s: s.modify_qos("x", lambda q: q), "There is no QOS 'x'; there is normal."),
+    "qos of nobody": (lambda s: s.add_qos("x", Qos(accounts=("nope",))), "There is no account nope"),
+    "qos for some": (lambda s: s.modify_qos("normal", lambda q: replace(q, accounts=("root",))), "is for all accounts"),
     "qos normal": (lambda s: s.delete_qos("normal"), "The QOS normal cannot be deleted"),
     "limit of nobody": (lambda s: s.set_limit(("user", "eve"), lambda x: x), "User eve is in no account"),
     "limit of no account": (lambda s: s.set_limit(("account", "x"), lambda x: x), "There is no account 'x'"),

@@ -73,12 +73,16 @@ class QosList(Struct):
     qos: list[QosRow]
 
 
+_Names = Annotated[tuple[str, ...], Meta(max_length=1000)]
+
+
 class NewQos(Struct, forbid_unknown_fields=True):
     """A QOS to make."""
 
     name: str
     priority: _Priority = 0
     usage_factor: _Factor = 1.0
+    accounts: _Names = ()
 
 
 class QosChange(Struct, forbid_unknown_fields=True):
@@ -86,6 +90,7 @@ class QosChange(Struct, forbid_unknown_fields=True):
 
     priority: _Priority | None = None
     usage_factor: _Factor | None = None
+    accounts: _Names | None = None
 
 
 @get("/v1/accounts")
@@ -186,7 +191,8 @@ async def list_qos(desk: Desk) -> QosList:
 async def add_qos(request: Request[Any, Any, Any], desk: Desk, data: NewQos) -> QosRow:
     """Make a QOS."""
     administrator(request)
-    name, new = checked_name(data.name, "QOS"), Qos(priority=data.priority, usage_factor=data.usage_factor)
+    name = checked_name(data.name, "QOS")
+    new = Qos(priority=data.priority, usage_factor=data.usage_factor, accounts=_account_names(data.accounts))
     note(request, target=name, change=f"priority {new.priority}, usage factor {new.usage_factor:g}")
     await desk.accounts.add_qos(name, new)
     desk.rules_changed()
@@ -205,6 +211,7 @@ async def modify_qos(request: Request[Any, Any, Any], desk: Desk, name: str, dat
             Qos(
                 priority=old.priority if data.priority is None else data.priority,
                 usage_factor=old.usage_factor if data.usage_factor is None else data.usage_factor,
+                accounts=old.accounts if data.accounts is None else _account_names(data.accounts),
             ),
         ),
     )
@@ -226,4 +233,8 @@ def _member(a: Association) -> Member:
 
 
 def _qos(name: str, qos: Qos) -> QosRow:
-    return QosRow(name=name, priority=qos.priority, usage_factor=qos.usage_factor)
+    return QosRow(name=name, priority=qos.priority, usage_factor=qos.usage_factor, accounts=qos.accounts)
+
+
+def _account_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({checked_name(name, "account") for name in names}))

@@ -79,14 +79,24 @@ def rules_refusal(
     `nodes` are those of its partition.
     """
     if owner.qos != QOS and owner.qos not in rules.qos:
-        known = ", ".join(sorted({QOS, *rules.qos}))
-        return f"There is no QOS '{_shown(owner.qos)}': use one of {known}."
+        return f"There is no QOS '{_shown(owner.qos)}': use one of {_usable(owner, rules)}."
+    if not _may_use(owner.qos, owner, rules):
+        return f"Account {owner.account} may not use the QOS {owner.qos}: use one of {_usable(owner, rules)}."
     refused = limits.never(owner, spec.gpus, spec.time_limit_s, rules.limits)
     if refused is None and spec.reservation is not None:
         refused = reservation.use_refusal(
             spec.reservation, reservations, user=owner.user, account=owner.account, limit_s=spec.time_limit_s, now=now
         ) or _outside(spec, reservations, nodes)
     return refused
+
+
+def _may_use(qos: str, owner: Owner, rules: Rules) -> bool:
+    accounts = rules.qos[qos].accounts if qos in rules.qos else ()
+    return not accounts or any(account in accounts for account in rules.limits.line(owner.account))
+
+
+def _usable(owner: Owner, rules: Rules) -> str:
+    return ", ".join(sorted(qos for qos in {QOS, *rules.qos} if _may_use(qos, owner, rules)))
 
 
 def _outside(spec: JobSpec, reservations: Iterable[Reservation], nodes: Sequence[NodeView]) -> str | None:

@@ -42,6 +42,13 @@ class Limits:
     parents: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     period_s: float = 30 * 86400.0
 
+    def line(self, account: str) -> Iterator[str]:
+        """Yield an account and those above it."""
+        above: str | None = account
+        while above is not None:
+            yield above
+            above = self.parents.get(above)
+
 
 class Owner(NamedTuple):
     """Whose limits a job counts in. `throttle` is how many tasks of its array may run at once."""
@@ -100,11 +107,9 @@ def rows_of(owner: Owner, limits: Limits) -> tuple[Row, ...]:
 def _rows(owner: Owner, limits: Limits) -> Iterator[Row]:
     if owner.user in limits.users:
         yield Row(("user", owner.user), limits.users[owner.user], *_ASSOC)
-    above: str | None = owner.account
-    while above is not None:
+    for above in limits.line(owner.account):
         if above in limits.accounts:
             yield Row(("account", above), limits.accounts[above], *_ASSOC)
-        above = limits.parents.get(above)
     if owner.qos in limits.qos:
         yield Row(("qos", owner.qos), limits.qos[owner.qos], *_QOS)
     if owner.qos in limits.qos_users:

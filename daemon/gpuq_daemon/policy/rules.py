@@ -24,10 +24,14 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qos:
-    """A quality of service: its priority among all, and what a second in it costs. Limits are in `Limits`."""
+    """A quality of service: its priority among all, and what a second in it costs. Limits are in `Limits`.
+
+    Only jobs in `accounts`, or in accounts below them, may have it; if none is named, all may.
+    """
 
     priority: int = 0
     usage_factor: float = 1.0
+    accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

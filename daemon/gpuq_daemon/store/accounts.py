@@ -116,6 +116,9 @@ class AccountStore:
             users = sorted(a.user for a in tree.associations if a.account == name)
             if refused is None and users:
                 refused = f"Account {name} has users ({_some(users)}): delete them from it first."
+            qos = [one for one, its in rows.read_qos(ask).items() if name in its.accounts]
+            if refused is None and qos:
+                refused = f"Account {name} is one that may use QOS {qos[0]}: change that with `gpuq admin qos modify`."
             if refused is not None:
                 raise UsageError(refused)
             tables.execute("DELETE FROM limits WHERE kind = 'account' AND name = :name", {"name": name})
@@ -200,10 +203,11 @@ class AccountStore:
         def change(tables: Tables, ask: Ask) -> None:
             if name in rows.read_qos(ask):
                 raise UsageError(f"There is a QOS {name} already: `gpuq admin qos modify` changes it.")
-            checked(Rules(qos={name: new}))
+            _check_qos(ask, name, new)
             tables.execute(
-                "INSERT INTO qos (name, priority, usage_factor) VALUES (:name, :priority, :usage_factor)",
-                {"name": name, **asdict(new)},
+                "INSERT INTO qos (name, priority, usage_factor, accounts) "
+                "VALUES (:name, :priority, :usage_factor, :accounts)",
+                _qos_row(name, new),
             )
 
         await self._change(change)
@@ -213,10 +217,11 @@ class AccountStore:
 
         def change(tables: Tables, ask: Ask) -> Qos:
             new = changed(_qos(ask, name))
-            checked(Rules(qos={name: new}))
+            _check_qos(ask, name, new)
             tables.execute(
-                "UPDATE qos SET priority = :priority, usage_factor = :usage_factor WHERE name = :name",
-                {"name": name, **asdict(new)},
+                "UPDATE qos SET priority = :priority, usage_factor = :usage_factor, accounts = :accounts "
+                "WHERE name = :name",
+                _qos_row(name, new),
             )
             return new
 
@@ -368,6 +373,20 @@ def _association(tree: Tree, user: str, account: str) -> Association:
         if (association.user, association.account) == (user, account):
             return association
     raise NotFoundError(f"User {user} is not in the account {account}: `gpuq admin user list` shows who is where.")
+
+
+def _check_qos(ask: Ask, name: str, new: Qos) -> None:
+    checked(Rules(qos={name: new}))
+    known = {account.name for account in rows.read_tree(ask).accounts}
+    for account in new.accounts:
+        if account not in known:
+            raise UsageError(f"There is no account {account}: `gpuq admin account list` shows them.")
+    if name == DEFAULT_QOS and new.accounts:
+        raise UsageError(f"The QOS {DEFAULT_QOS} is for all accounts: jobs that name none have it.")
+
+
+def _qos_row(name: str, qos: Qos) -> dict[str, object]:
+    return {**asdict(qos), "name": name, "accounts": " ".join(qos.accounts)}
 
 
 def _qos(ask: Ask, name: str) -> Qos:

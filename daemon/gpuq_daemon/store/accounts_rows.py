@@ -42,8 +42,8 @@ def read_tree(ask: Ask) -> Tree:
 
 def read_qos(ask: Ask) -> dict[str, Qos]:
     """Return every QOS by name."""
-    rows = ask("SELECT name, priority, usage_factor FROM qos ORDER BY name", {})
-    return {row.pop("name"): Qos(**row) for row in rows}
+    rows = ask("SELECT name, priority, usage_factor, accounts FROM qos ORDER BY name", {})
+    return {row.pop("name"): Qos(accounts=tuple(row.pop("accounts").split()), **row) for row in rows}
 
 
 def read_limits(ask: Ask) -> dict[Scope, Limit]:

@@ -26,6 +26,13 @@ _FACTOR = click.option(
 )
 
 
+_ACCOUNTS = click.option(
+    "--accounts",
+    metavar="NAME,...",
+    help="Only jobs in or below these accounts may have it. [all]",
+)
+
+
 @click.group("qos", cls=Verbs)
 def command() -> None:
     """Make, change, delete and list qualities of service; `gpuq admin limit set qos:NAME` limits them."""
@@ -35,9 +42,10 @@ def command() -> None:
 @click.argument("name")
 @_PRIORITY
 @_FACTOR
-def add(name: str, priority: int | None, usage_factor: float | None) -> None:
+@_ACCOUNTS
+def add(name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
     """Make the QOS NAME."""
-    AdminClient().add_qos(name, priority=priority, usage_factor=usage_factor)
+    AdminClient().add_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
     say_done(f"QOS {name} is made.")
 
 
@@ -45,11 +53,12 @@ def add(name: str, priority: int | None, usage_factor: float | None) -> None:
 @click.argument("name")
 @_PRIORITY
 @_FACTOR
-def modify(name: str, priority: int | None, usage_factor: float | None) -> None:
+@_ACCOUNTS
+def modify(name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
     """Change the QOS NAME."""
-    if priority is None and usage_factor is None:
-        raise UsageError(f"Nothing to change of QOS {name}: give --priority or --usage-factor.")
-    AdminClient().modify_qos(name, priority=priority, usage_factor=usage_factor)
+    if priority is None and usage_factor is None and accounts is None:
+        raise UsageError(f"Nothing to change of QOS {name}: give --priority, --usage-factor or --accounts.")
+    AdminClient().modify_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
     say_done(f"QOS {name} is changed.")
 
 
@@ -69,6 +78,16 @@ def list_qos(as_json: bool) -> None:
     if as_json:
         terminal.say_json(found)
         return
-    rows = [(one["name"], str(one["priority"]), f"{one['usage_factor']:g}") for one in found]
-    header = ("QOS", "PRIORITY", "USAGE FACTOR")
+    rows = [
+        (one["name"], str(one["priority"]), f"{one['usage_factor']:g}", ",".join(one["accounts"]) or "all")
+        for one in found
+    ]
+    header = ("QOS", "PRIORITY", "USAGE FACTOR", "ACCOUNTS")
     say_list(header, rows, none="There is no QOS.", right=frozenset({"PRIORITY", "USAGE FACTOR"}))
+
+
+def _named(accounts: str | None) -> list[str] | None:
+    """Return the accounts of an option, none of them for "all"; None where the option was not given."""
+    if accounts is None:
+        return None
+    return [] if accounts == "all" else [name.strip() for name in accounts.split(",")]
