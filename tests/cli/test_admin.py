@@ -230,7 +230,7 @@ def test_lists_are_tables_or_json(daemon: FakeDaemon, gpuq: Gpuq) -> None:
         "yes",
     ]
     assert gpuq("admin", "user", "list", "--account", "nlp").out == "Nobody is in this account.\n"
-    assert gpuq("admin", "qos", "list").out.split()[-3:] == ["normal", "0", "0.5"]
+    assert gpuq("admin", "qos", "list").out.split()[-4:] == ["normal", "0", "0.5", "all"]
     assert gpuq("admin", "limit", "list").out.split()[-6:] == ["user:ann", "0", "-", "-", "12345.5", "01:00:00"]
     assert "fan\\x1b" in gpuq("admin", "node", "list").out
     assert json.loads(gpuq("admin", "limit", "list", "--json").out) == [as_json(limit)]
