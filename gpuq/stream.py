@@ -53,14 +53,23 @@ class Stream:
         Raises:
             UnavailableError: gpuqd ended the stream, or is silent.
         """
+        for events in self.batches():
+            yield from events
+
+    def batches(self) -> Iterator[list[tuple[str, Any]]]:
+        """Yield the events that came together.
+
+        Raises:
+            UnavailableError: gpuqd ended the stream, or is silent.
+        """
         rest = b""
         try:
             while piece := self._piece():
                 *events, rest = (rest + piece).split(b"\n\n")
                 if len(rest) > _LONGEST_EVENT:
                     raise UnavailableError("What gpuqd sends is no stream of events.")
-                for event in events:
-                    yield from self._event(event)
+                if heard := [one for event in events for one in self._event(event)]:
+                    yield heard
         except TimeoutError as error:
             raise UnavailableError("gpuqd has been silent for too long; it may hang.") from error
         except (OSError, ValueError) as error:

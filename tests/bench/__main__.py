@@ -11,7 +11,19 @@ from pathlib import Path
 
 from tests.bench.rows import Row
 
-_NAMES = ("start", "enqueue", "spark", "policy", "submits", "checkpoint", "events", "faults", "history")
+_NAMES = (
+    "start",
+    "enqueue",
+    "spark",
+    "policy",
+    "submits",
+    "checkpoint",
+    "events",
+    "faults",
+    "history",
+    "top",
+    "streams",
+)
 _MARKS = {True: "met", False: "MISSED", None: ""}
 
 

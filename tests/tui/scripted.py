@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -12,12 +12,56 @@ from textual.pilot import Pilot
 
 from gpuq import models
 from gpuq.client import Json
-from gpuq.errors import NotFoundError
+from gpuq.errors import NotFoundError, UnavailableError
 from gpuq.models import Cluster, Curve, Job, JobState, Node, Progress, Rank, RankState, Reason, Series, SeriesKind, Why
 from gpuq_tui.app import GpuqApp
+from gpuq_tui.changes import Event
 from gpuq_tui.lines.line import Look
 
 T = TypeVar("T")
+
+
+class QuietError(Exception):
+    """A scripted stream has nothing to tell until it is closed."""
+
+    def __init__(self, until: asyncio.Event) -> None:
+        super().__init__()
+        self.until = until
+
+
+class ScriptedStream(Iterator[list[Event]]):
+    """Tells everything there is, then what a test gives it with `tell`; ends when it is closed."""
+
+    def __init__(self, snapshot: list[Event]) -> None:
+        self.last: str | None = None
+        self._told = [snapshot]
+        self._stirred = asyncio.Event()
+        self._is_closed = False
+
+    def tell(self, *told: Event) -> None:
+        """Tell these events together."""
+        self._told.append(list(told))
+        self._stirred.set()
+
+    def batches(self) -> Iterator[list[Event]]:
+        return self
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        return self
+
+    def __next__(self) -> list[Event]:
+        self._stirred.clear()
+        if self._told:
+            return self._told.pop(0)
+        if self._is_closed:
+            raise UnavailableError("gpuqd ended the stream; it may be starting again.")
+        raise QuietError(self._stirred)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._stirred.set()
+
+
 NOW = 1_000_000.0
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 [bold]x[/bold] [/] ‮rtl \U0001f469‍\U0001f469 漢字 \udcff\n" + "n" * 10_000
 
@@ -93,10 +137,19 @@ class ScriptedClient:
     failure: Exception | None = None
     free: int = 0
     cancelled: list[int] = field(default_factory=list[int])
+    streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
+    asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
 
-    def cluster(self) -> Json:
+    def stream(self, *, last: str | None = None, heartbeat_s: float = 15) -> ScriptedStream:
         self._fail()
+        self.asked.append(f"stream after {last}")
+        live = [as_json(job) for job in self.queue if not job.state.is_final]
+        snapshot: list[Event] = [("reset", {}), ("cluster", self._cluster()), ("jobs", {"jobs": live}), ("ready", {})]
+        self.streams.append(ScriptedStream(snapshot))
+        return self.streams[-1]
+
+    def _cluster(self) -> Json:
         node = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=self.free)
         is_ok = self.engine_message is None
         return as_json(
@@ -105,6 +158,7 @@ class ScriptedClient:
 
     def jobs(self, *, everything: bool = False) -> list[Json]:
         self._fail()
+        self.asked.append("jobs")
         return [as_json(job) for job in self.queue if everything or not job.state.is_final]
 
     def job(self, job_id: int) -> Json:
@@ -112,6 +166,7 @@ class ScriptedClient:
 
     def why(self, job_id: int) -> Json:
         job = self._find(job_id)
+        self.asked.append(f"why {job_id}")
         text = f"Job {job_id} needs 2 GPUs and 0 are free."
         return as_json(
             Why(job_id=job_id, state=job.state, reason=job.reason, text=text, needs_gpus=2, free_gpus=0, total_gpus=2)
@@ -161,8 +216,12 @@ class ScriptedClient:
 
 
 async def at_once(function: Callable[[], T], /) -> T:
-    """Return `function()`: a scripted client never blocks."""
-    return function()
+    """Return `function()`; a scripted stream that would block is waited for."""
+    while True:
+        try:
+            return function()
+        except QuietError as quiet:
+            await quiet.until.wait()
 
 
 @dataclass

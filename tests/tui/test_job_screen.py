@@ -55,8 +55,8 @@ def test_a_job_shows_its_ranks_its_chart_and_its_log(size: tuple[int, int]) -> N
         text = screen_text(app)
 
         for part in (
-            "1 train (alice) RUNNING 1m00s",
-            "RUNNING for 1m00s, attempt 1",
+            "1 train (alice) RUNNING 1m",
+            "RUNNING for 1m, attempt 1",
             "2 virtual GPUs = 2 workers x 1 on n1",
             "Rank 0  chief  RUNNING  on n1  pid 70  GPU 0",
             "loss: last 1 at step 2, min 1, max 3, 3 points",
@@ -328,6 +328,6 @@ def test_a_job_that_is_gone_is_said_and_its_last_state_stays() -> None:
         await pilot.press("r")
         await pilot.pause()
         assert "There is no job 1." in screen_text(app)
-        assert "RUNNING for 1m00s" in screen_text(app)
+        assert "RUNNING for 1m" in screen_text(app)
 
     piloted(app, use)

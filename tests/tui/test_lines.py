@@ -52,7 +52,7 @@ def test_cleaned_text_of_an_ascii_terminal_is_printable_ascii(text: str) -> None
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-5, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m00s"), (599, "9m59s"), (600, "10m"), (3600, "1h00m"),
+    [(-5, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m"), (599, "9m"), (600, "10m"), (3600, "1h00m"),
      (86_399, "23h59m"), (86_400, "1d00h"), (8_640_000, "100d")],
 )  # fmt: skip
 def test_spans_are_short(seconds: float, words: str) -> None:
@@ -209,7 +209,7 @@ def test_why_shows_the_arithmetic_and_who_holds_gpus() -> None:
 
     assert "Why   Three jobs are ahead." in text
     assert "needs 2, free 0 of 4; 3 jobs ahead want 6" in text
-    assert "4 GPUs by job 9 of bob (at most 1m00s more)" in text
+    assert "4 GPUs by job 9 of bob (at most 1m more)" in text
     assert "1 GPU by job 8 of eve (no time limit)" in text
 
 

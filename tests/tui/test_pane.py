@@ -66,20 +66,6 @@ def test_a_threads_error_comes_back() -> None:
         asyncio.run(in_thread(fail))
 
 
-def test_rows_that_did_not_change_are_not_decoded_again() -> None:
-    client = ScriptedClient(queue=[a_job(1), a_job(2)])
-    feed = Feed(client, Look())
-
-    first = feed.ask(Wanted()).jobs
-    client.queue[1] = a_job(2, name="other")
-    second = feed.ask(Wanted()).jobs
-
-    assert first is not None
-    assert second is not None
-    assert first[0] is second[0]
-    assert [job.name for job in second] == ["train", "other"]
-
-
 def test_a_tag_goes_back_to_gpuqd_as_it_came() -> None:
     series = a_series(HOSTILE.replace("\udcff", ""))
     feed = Feed(ScriptedClient(queue=[a_job(1)], curves={series.tag: a_curve(series)}), Look(is_ascii=True))

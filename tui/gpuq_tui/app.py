@@ -1,13 +1,15 @@
-"""`gpuq top`: asks gpuqd each second and shows the answers on screens."""
+"""`gpuq top`: shows on screens what gpuqd tells, and what it answers about the job in view."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -15,9 +17,11 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from gpuq.errors import UsageError
+from gpuq_tui.changes import Changes, Told
 from gpuq_tui.feed import Answer, Asks, Feed
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
+from gpuq_tui.mirror import Mirror
 from gpuq_tui.screens.confirm import ConfirmCancel
 from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
@@ -25,7 +29,8 @@ from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.terminal import look_of
 from gpuq_tui.threads import Beside, in_thread
 
-PERIOD_S = 1.0
+TICK_S = 1.0
+RETRY_S = 1.0
 
 
 def run(client: Asks, *, mouse: bool = False) -> int:
@@ -43,7 +48,11 @@ def run(client: Asks, *, mouse: bool = False) -> int:
 
 
 class GpuqApp(App[None], inherit_bindings=False):
-    """Holds the screens together: one worker asks for what the topmost view wants and hands over the answers."""
+    """Holds the screens together.
+
+    One worker listens to what changes; another asks what the topmost view wants of one job: at once for a key, else at
+    a tick after something has changed, and where nothing tells of it (a log that grows) at every second tick.
+    """
 
     CSS_PATH = "gpuq.tcss"
     ENABLE_COMMAND_PALETTE = False
@@ -57,8 +66,12 @@ class GpuqApp(App[None], inherit_bindings=False):
         self._beside = beside
         self._feed = Feed(client, look)
         self._contact = Contact()
+        self._changes = Changes(client, look)
+        self._mirror = Mirror()
         self._is_asked = asyncio.Event()
-        self._is_all_asked = False
+        self._is_renewed = asyncio.Event()
+        self._is_news = False
+        self._ticks = 0
 
     @property
     def view(self) -> View:
@@ -66,18 +79,41 @@ class GpuqApp(App[None], inherit_bindings=False):
         return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, View))
 
     async def on_mount(self) -> None:
-        """Show the queue and begin to ask."""
+        """Show the queue and begin to listen."""
         if not self.is_headless:
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit, None, 128 + ending)
         await self.push_screen(QueueScreen(look=self._look, clock=self._clock))
-        self.run_worker(self._follow(), name="feed", exclusive=True)
-        self.set_interval(PERIOD_S, self._tick)
+        self.run_worker(self._listen(), name="stream")
+        self.run_worker(self._answer_questions(), name="questions")
+        self.set_interval(TICK_S, self._tick)
+
+    def on_unmount(self) -> None:
+        """End the stream."""
+        self._changes.close()
 
     @on(View.Wants)
     def _wants(self, message: View.Wants) -> None:
-        self._is_all_asked = self._is_all_asked or message.is_all
+        if message.is_all:
+            self._mirror.has_ended = False
+            self._changes.renew()
+            self._is_renewed.set()
         self._is_asked.set()
+
+    @on(View.Uncovered)
+    def _uncovered(self) -> None:
+        if self._contact.paused_at is None:
+            self._show_told()
+
+    @on(View.PauseAsked)
+    def _pause_asked(self) -> None:
+        is_paused = self._contact.paused_at is not None
+        self._contact = replace(self._contact, paused_at=None if is_paused else self.view.data_time)
+        if is_paused:
+            self._is_asked.set()
+            self._show_told()
+        else:
+            self.view.take(Answer(wanted=self.view.wanted()), self._contact)
 
     @on(QueueScreen.OpenAsked)
     def _open_asked(self, message: QueueScreen.OpenAsked) -> None:
@@ -100,39 +136,86 @@ class GpuqApp(App[None], inherit_bindings=False):
     async def _cancel(self, job_id: int) -> None:
         said = await self._beside(lambda: self._feed.cancel(job_id))
         self.view.say(said)
-        self.post_message(View.Wants(is_all=True))
+        self._is_asked.set()
 
-    async def _follow(self) -> None:
-        """Ask each second, and in between for the details of what has just been selected."""
+    async def _listen(self) -> None:
+        """Hear what changes, for ever; while gpuqd is not heard, try again each second."""
         while True:
-            whole_at = asyncio.get_running_loop().time() + PERIOD_S
-            await self._ask(details_only=False)
-            while await self._is_asked_before(whole_at):
-                await self._ask(details_only=True)
+            self._is_renewed.clear()
+            told = await self._beside(self._changes.next)
+            self._mirror.take(told)
+            if told.is_whole:
+                await self._find_selected()
+            self._hear(told)
+            if told.problem is not None:
+                await self._pause()
 
-    async def _ask(self, *, details_only: bool) -> None:
-        self._is_asked.clear()
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await self._is_renewed.wait()
+
+    async def _find_selected(self) -> None:
+        """Ask for the job under the cursor where it is not in the list any more: it has ended unheard."""
+        job_id = self.view.wanted().job_id
+        if job_id is not None and self._mirror.job(job_id) is None:
+            job = await self._beside(partial(self._feed.job, job_id))
+            self._mirror.take(Told(jobs={job_id: job}))
+
+    def _hear(self, told: Told) -> None:
+        self._is_news = self._is_news or told.is_news
+        if told.problem is not None:
+            self._contact = replace(self._contact, problem=told.problem)
+        elif told.is_heard and self._mirror.cluster is not None:
+            self._contact = replace(self._contact, answered_at=self._clock(), problem=None)
+        if self._contact.paused_at is not None:
+            return
+        if told.is_news:
+            self._show_told()
+        elif told.problem is not None or self.view.contact.is_lost(self._clock()):
+            self.view.take(Answer(wanted=self.view.wanted()), self._contact)
+        else:
+            self.view.contact = self._contact
+
+    def _show_told(self) -> None:
+        """Show the lists as they are now."""
         wanted = self.view.wanted()
-        self._take(await self._beside(lambda: self._feed.ask(wanted, details_only=details_only)))
+        if wanted.everything and not self._mirror.has_ended:
+            self._is_asked.set()  # they are shown together
+            wanted = replace(wanted, everything=False)
+        answer = Answer(
+            wanted=wanted,
+            cluster=self._mirror.cluster,
+            jobs=self._mirror.jobs(everything=wanted.everything) if self._mirror.cluster is not None else None,
+            job=None if wanted.job_id is None else self._mirror.job(wanted.job_id),
+        )
+        self.view.take(answer, self._contact)
 
-    async def _is_asked_before(self, until: float) -> bool:
-        """Wait for somebody to ask for details; False once it is time for everything, or that was asked for."""
-        if asyncio.get_running_loop().time() >= until:
-            return False
-        try:
-            async with asyncio.timeout_at(until):
-                await self._is_asked.wait()
-        except TimeoutError:
-            return False
-        is_whole, self._is_all_asked = self._is_all_asked, False
-        return not is_whole
+    async def _answer_questions(self) -> None:
+        while True:
+            await self._is_asked.wait()
+            self._is_asked.clear()
+            wanted = self.view.wanted()
+            with_ended = wanted.everything and not self._mirror.has_ended
+            if self._contact.problem is None and (with_ended or wanted.job_id is not None):
+                self._is_news = False
+                self._take(await self._beside(partial(self._feed.ask, wanted, with_ended=with_ended)))
 
     def _take(self, answer: Answer) -> None:
-        if answer.problem is not None:
-            self._contact = replace(self._contact, problem=answer.problem)
-        elif answer.jobs is not None:
-            self._contact = Contact(answered_at=self._clock())
+        """Hand over an answer. Whether gpuqd is there at all is for the stream to say."""
+        if answer.jobs is not None:
+            self._mirror.take_ended([job for job in answer.jobs if job.state.is_final])
+            answer = replace(answer, jobs=self._mirror.jobs(everything=True))
+        if answer.problem is not None and not self.view.notice:
+            self.view.say(f"Not answered: {answer.problem}")
         self.view.take(answer, self._contact)
 
     def _tick(self) -> None:
-        self.view.show_edges()
+        if self._contact.paused_at is not None:
+            return
+        self._ticks += 1
+        job = self.view.selected
+        is_read = self.view.wanted().is_whole_job and job is not None and not job.state.is_final
+        if self._is_news or (is_read and self._ticks % 2 == 0):
+            self._is_asked.set()
+        self.view.show_time()

@@ -1,4 +1,4 @@
-"""The one place that asks gpuqd: what a view wants goes in, values come out."""
+"""What the stream does not tell: what a view wants of one job goes in, values come out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gpuq import models
 from gpuq.client import Json
 from gpuq.errors import GpuqError, UnavailableError
 from gpuq.wire import decode
+from gpuq_tui.changes import Streams
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.log import LogPiece
@@ -19,10 +20,9 @@ T = TypeVar("T")
 _FIRST_LOG_BYTES = 32 * 1024
 
 
-class Asks(Protocol):
+class Asks(Streams, Protocol):
     """What the interface needs of `gpuq.client.Client`."""
 
-    def cluster(self) -> Json: ...
     def jobs(self, *, everything: bool = False) -> list[Json]: ...
     def job(self, job_id: int) -> Json: ...
     def why(self, job_id: int) -> Json: ...
@@ -53,13 +53,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What gpuqd said to `wanted`; a part is None if it was not asked for or not answered.
+    """What gpuqd said to `wanted`, or told by itself; a part is None if it was not asked for or not answered.
 
-    `job` is there for a job shown whole, and for one that has left the list. `problem` says why gpuqd could not
-    be asked; `refused` why one part could not be had.
+    `is_asked` tells an answer about `wanted.job_id` from what the stream told. `job` is there for a job shown whole,
+    and for one that has left the list. `problem` says why gpuqd could not be asked; `refused` why one part could not
+    be had.
     """
 
     wanted: Wanted
+    is_asked: bool = False
     cluster: models.Cluster | None = None
     jobs: tuple[models.Job, ...] | None = None
     why: models.Why | None = None
@@ -77,16 +79,14 @@ class Feed:
     def __init__(self, client: Asks, look: Look) -> None:
         self._client = client
         self._look = look
-        self._known: dict[int, tuple[Json, models.Job]] = {}
 
-    def ask(self, wanted: Wanted, *, details_only: bool = False) -> Answer:
-        """Return what gpuqd answers now; blocks. `details_only` leaves the cluster and the jobs out."""
-        answer = Answer(wanted=wanted)
+    def ask(self, wanted: Wanted, *, with_ended: bool = False) -> Answer:
+        """Return what gpuqd answers now about the job in view, and `with_ended` all jobs that are kept; blocks."""
+        answer = Answer(wanted=wanted, is_asked=True)
         try:
-            if not details_only:
-                jobs = self._jobs(self._client.jobs(everything=wanted.everything))
-                cluster = self._model(models.Cluster, self._client.cluster())
-                answer = replace(answer, jobs=jobs, cluster=cluster)
+            if with_ended:
+                rows = self._client.jobs(everything=True)
+                answer = replace(answer, jobs=tuple(self._model(models.Job, row) for row in rows))
             if wanted.job_id is not None:
                 answer = self._with_details(answer, wanted.job_id)
         except (GpuqError, OSError) as error:
@@ -95,6 +95,13 @@ class Feed:
             what = cleaned_text(f"{type(error).__name__}: {error}"[:200], self._look)
             return replace(answer, problem=f"its answer is not understood ({what}); is gpuq older than gpuqd?")
         return answer
+
+    def job(self, job_id: int) -> models.Job | None:
+        """Return a job, None if it cannot be had now; blocks."""
+        try:
+            return self._model(models.Job, self._client.job(job_id))
+        except (GpuqError, OSError, ValueError, TypeError, KeyError):
+            return None
 
     def cancel(self, job_id: int) -> str:
         """Ask for a job's end; return the sentence to show. Blocks."""
@@ -109,27 +116,15 @@ class Feed:
         part = _Parts(refused, self._look)
         why = part.take("why", lambda: self._model(models.Why, self._client.why(job_id)))
         answer = replace(answer, why=why, refused=refused)
-        if wanted.is_whole_job or job_id not in self._known:  # it may have ended since it was selected
-            job = part.take("job", lambda: self._model(models.Job, self._client.job(job_id)))
-            answer = replace(answer, job=job)
         if not wanted.is_whole_job:
             return answer
         return replace(
             answer,
+            job=part.take("job", lambda: self._model(models.Job, self._client.job(job_id))),
             series=part.take("series", lambda: self._series(job_id)),
             curve=part.take("curve", lambda: self._curve(job_id, wanted)),
             log=part.take("log", lambda: self._log(job_id, wanted)),
         )
-
-    def _jobs(self, rows: list[Json]) -> tuple[models.Job, ...]:
-        """Decode only the rows that changed: decoding 10 000 jobs takes longer than a second may."""
-        known = {row["id"]: self._known_or_decoded(row) for row in rows}
-        self._known = known
-        return tuple(job for _, job in known.values())
-
-    def _known_or_decoded(self, row: Json) -> tuple[Json, models.Job]:
-        before = self._known.get(row["id"])
-        return before if before is not None and before[0] == row else (row, self._model(models.Job, row))
 
     def _series(self, job_id: int) -> tuple[models.Series, ...]:
         # tags and runs stay as they are: they go back in the question for a curve

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def short(seconds: float) -> str:
-    """Return a span in words: "47s", "3m07s", "12m", "2h05m", "4d03h"; negative spans are "0s".
+    """Return a span in words: "47s", "3m", "2h05m", "4d03h"; negative spans are "0s".
 
-    From ten minutes on there are no seconds: they would make every row of a table change each second.
+    From a minute on there are no seconds: they would make every row of a table change each second.
     """
     whole = max(0, int(seconds))
     minutes, s = divmod(whole, 60)
@@ -16,6 +16,4 @@ def short(seconds: float) -> str:
         return f"{days}d{h:02}h" if days < 100 else f"{days}d"
     if hours:
         return f"{hours}h{m:02}m"
-    if minutes >= 10:
-        return f"{minutes}m"
-    return f"{minutes}m{s:02}s" if minutes else f"{s}s"
+    return f"{minutes}m" if minutes else f"{s}s"

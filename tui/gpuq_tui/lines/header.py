@@ -6,20 +6,25 @@ from collections import Counter
 from dataclasses import dataclass
 
 from gpuq.models import Cluster, Job
-from gpuq.units import plural
+from gpuq.units import moment, plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
 from gpuq_tui.lines.queue import STATE_CODES
 
-STALE_AFTER_S = 3.0
+HEARTBEAT_S = 5.0  # gpuqd gives a sign of life at least so often
+STALE_AFTER_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How gpuqd answers: when it last did (None: never), and what went wrong since, if anything."""
+    """How gpuqd is heard: when it last was (None: never), and what went wrong since, if anything.
+
+    `paused_at` is the moment that is shown for as long as the user wants it.
+    """
 
     answered_at: float | None = None
     problem: str | None = None
+    paused_at: float | None = None
 
     def age_s(self, now: float) -> float | None:
         """Return how old the data is, in seconds; None if there is none."""
@@ -66,7 +71,8 @@ def problems(cluster: Cluster | None, contact: Contact, now: float) -> list[str]
     found: list[str] = []
     age = contact.age_s(now)
     if contact.is_lost(now):
-        since = "" if age is None else f" ({short(age)} ago)"
+        is_counted = age is not None and contact.paused_at is None
+        since = f" ({short(age)} ago)" if age is not None and is_counted else ""
         why = contact.problem or "still waiting"
         same = "gpuqd does not answer"
         found.append(f"{same}{since}{why.removeprefix(same) if why.startswith(same) else ': ' + why}")
@@ -76,7 +82,12 @@ def problems(cluster: Cluster | None, contact: Contact, now: float) -> list[str]
 
 
 def _age(contact: Contact, now: float) -> str:
+    """Return how old the data is. Live data is at most so old: a number that counts would never rest."""
+    if contact.paused_at is not None:
+        return f"PAUSED at {moment(contact.paused_at).split(' ')[1]}"
     age = contact.age_s(now)
     if age is None:
         return "no data yet"
-    return f"{'OLD DATA ' if contact.is_lost(now) else ''}{short(age)} ago"
+    if contact.is_lost(now):
+        return f"{'reconnecting  ' if contact.problem else ''}OLD DATA {short(age)} ago"
+    return f"live, <{STALE_AFTER_S:g}s old"

@@ -104,7 +104,7 @@ class JobScreen(View):
     def show_answer(self, answer: Answer) -> None:
         """Show what came of this job; an answer to another question is left out."""
         wanted = answer.wanted
-        if wanted.job_id != self._job.id or not wanted.is_whole_job:
+        if not answer.is_asked or wanted.job_id != self._job.id or not wanted.is_whole_job:
             return
         if answer.job is not None:
             self._take_job(answer.job)
@@ -113,6 +113,11 @@ class JobScreen(View):
         self._take_series(answer)
         self._take_log(answer)
         self._show_all()
+
+    def show_time(self) -> None:
+        """Let the spans of the overview go on."""
+        super().show_time()
+        self._show_overview()
 
     def action_tag(self, by: int) -> None:
         """Draw the tag `by` places on; round at the ends."""
@@ -188,13 +193,16 @@ class JobScreen(View):
         self.call_after_refresh(self._show_all)
 
     def _show_all(self) -> None:
+        self._show_overview()
+        self._show_chart()
+        self._show_log()
+
+    def _show_overview(self) -> None:
         pane = self._overview
         text = None if self._why is None else self._why.text
         now = self.data_time
         lines = overview_lines(self._job, text, now=now, width=pane.size.width, look=self.look)
         pane.show(lines, title=title(self._job, now))
-        self._show_chart()
-        self._show_log()
 
     def _show_chart(self) -> None:
         words = "Chart" if self._shown is None else label(self._shown, self.look)

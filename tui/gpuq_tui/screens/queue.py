@@ -86,12 +86,18 @@ class QueueScreen(View):
             self._show_jobs(answer)
         self._show_why()
 
+    def show_time(self) -> None:
+        """Let the spans of the rows and of the pane go on."""
+        super().show_time()
+        self._table.show_time(self.data_time)
+        self._show_why()
+
     def action_everything(self) -> None:
         """Show ended jobs too, or no longer."""
         self._is_begun = True
         self._everything = not self._everything
         self._show_jobs()
-        self.action_refresh_now()
+        self.post_message(self.Wants())
 
     def action_open(self) -> None:
         """Show all of the job under the cursor."""
@@ -142,7 +148,7 @@ class QueueScreen(View):
             self._everything = answer.wanted.everything and bool(answer.jobs)
         else:
             self._everything = True
-            self.action_refresh_now()
+            self.post_message(self.Wants())
 
     def _show_jobs(self, answer: Answer | None = None) -> None:
         """Show what passes; after an `answer` (not a key) the selected job too, until the cursor moves."""

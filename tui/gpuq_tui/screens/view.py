@@ -28,13 +28,20 @@ class View(Screen[None], inherit_bindings=False):
         Binding("question_mark", "help", "help for this view", key_display="?"),
         Binding("tab", "pane(1)", "next pane"),
         Binding("shift+tab", "pane(-1)", "previous pane"),
-        Binding("r", "refresh_now", "ask gpuqd now"),
+        Binding("r", "refresh_now", "ask gpuqd for everything anew"),
+        Binding("p", "pause", "pause, or go on"),
         Binding("ctrl+x", "cancel", "cancel the job (asks first)"),
         Binding("escape", "back", "one step back", key_display="esc"),
     ]
 
+    class Uncovered(Message):
+        """The view is on top now; it may show what was."""
+
+    class PauseAsked(Message):
+        """The user wants the screen to stand still, or to go on."""
+
     class Wants(Message):
-        """What the view wants has changed: ask for its details at once, or for everything if `is_all`."""
+        """What the view wants has changed: ask for its details at once, or for everything anew if `is_all`."""
 
         def __init__(self, *, is_all: bool = False) -> None:
             super().__init__()
@@ -61,7 +68,10 @@ class View(Screen[None], inherit_bindings=False):
     @property
     def data_time(self) -> float:
         """Return the moment the data is of: spans are counted up to it, so old data shows no new numbers."""
-        return self.clock() if self.contact.answered_at is None else self.contact.answered_at
+        now, contact = self.clock(), self.contact
+        if contact.paused_at is not None:
+            return contact.paused_at
+        return contact.answered_at if contact.is_lost(now) and contact.answered_at is not None else now
 
     @property
     def selected(self) -> Job | None:
@@ -98,6 +108,10 @@ class View(Screen[None], inherit_bindings=False):
         self.show_answer(answer)
         self.show_edges()
 
+    def show_time(self) -> None:
+        """Let the spans go on to now."""
+        self.show_edges()
+
     def say(self, text: str) -> None:
         """Show a sentence in the last line until the next key."""
         self.notice = text
@@ -114,6 +128,10 @@ class View(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         """Show the edges before the first answer comes."""
         self.show_edges()
+
+    def on_screen_resume(self) -> None:
+        """Have shown what was told while another view was on top."""
+        self.post_message(self.Uncovered())
 
     def on_resize(self) -> None:
         """Fit the edges to the new width."""
@@ -140,8 +158,12 @@ class View(Screen[None], inherit_bindings=False):
             self.focus_previous()
 
     def action_refresh_now(self) -> None:
-        """Ask gpuqd for everything without waiting for the next second."""
+        """Ask gpuqd for everything anew."""
         self.post_message(self.Wants(is_all=True))
+
+    def action_pause(self) -> None:
+        """Let the screen stand still, or go on."""
+        self.post_message(self.PauseAsked())
 
     def action_cancel(self) -> None:
         """Ask whether the job is to end."""

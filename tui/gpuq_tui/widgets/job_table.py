@@ -61,6 +61,11 @@ class JobTable(Pane):
         at = next((i for i, job in enumerate(jobs) if job.id == self._selected_id), self._at)
         self._set_cursor(at)
 
+    def show_time(self, now: float) -> None:
+        """Show the same jobs as of `now`."""
+        self._now = now
+        self.repaint()
+
     def count(self) -> int:
         """Return how many jobs there are."""
         return len(self._jobs)

@@ -1,0 +1,121 @@
+"""What `gpuq top` costs in a pseudo-terminal: bytes to it and CPU, when nothing changes and when much does."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from gpuq.client import Client
+from tests.bench.loaded import fill, folder_of_a_daemon, serving
+from tests.bench.rows import Row
+
+_JOBS = 1000
+_SETTLE_S = 6.0
+_QUIET_S = 30.0
+_BUSY_S = 10.0
+_CHANGES_A_SECOND = 100
+_PROGRAM = (
+    "import sys; from gpuq.client import Client; from gpuq_tui.app import run; sys.exit(run(Client(sys.argv[1])))"
+)
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a program did in a span of time: bytes it wrote to its terminal, share of a CPU in percent."""
+
+    written: int
+    cpu_percent: float
+
+
+def measure() -> list[Row]:
+    """Return bytes and CPU at 80x24 with a thousand jobs waiting: at rest, paused, and with many changes in sight."""
+    with folder_of_a_daemon() as folder:
+        fill(folder, _JOBS, hold=True)
+        with serving(folder) as daemon, _shown(daemon.client.path) as (terminal, pid):
+            _spent(terminal, pid, _SETTLE_S)
+            quiet = _spent(terminal, pid, _QUIET_S)
+            with _changing(daemon.client):
+                busy = _spent(terminal, pid, _BUSY_S)
+                os.write(terminal, b"p")
+                _spent(terminal, pid, 1.0)
+                paused = _spent(terminal, pid, _BUSY_S)
+            os.write(terminal, b"q")
+    much = f"{_CHANGES_A_SECOND} changes/s"
+    return [
+        Row(name="top, nothing changes", value=quiet.written, unit=f"bytes in {_QUIET_S:g} s", aim="<= 0"),
+        Row(name="top, nothing changes", value=quiet.cpu_percent, unit="% of a CPU", aim="<= 1"),
+        Row(name=f"top, {much}", value=busy.written / _BUSY_S / 1024, unit="KiB/s"),
+        Row(name=f"top, {much}", value=busy.cpu_percent, unit="% of a CPU"),
+        Row(name=f"top, paused, {much}", value=paused.written, unit=f"bytes in {_BUSY_S:g} s", aim="<= 0"),
+        Row(name=f"top, paused, {much}", value=paused.cpu_percent, unit="% of a CPU"),
+    ]
+
+
+@contextlib.contextmanager
+def _shown(socket: str) -> Generator[tuple[int, int]]:
+    """Give the terminal and the process of `gpuq top`, once its first screen is there."""
+    terminal, inner = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
+    command = [sys.executable, "-c", _PROGRAM, socket]
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
+        output = b""
+        while b"live, <" not in output:
+            output += os.read(terminal, 65536)
+        try:
+            yield terminal, process.pid
+        finally:
+            process.terminate()
+            _spent(terminal, process.pid, 1.0)
+            process.wait(20)
+    os.close(inner)
+    os.close(terminal)
+
+
+def _spent(terminal: int, pid: int, span_s: float) -> Spent:
+    """Read what is written for so long."""
+    written, ticks, begin = 0, _ticks(pid), time.monotonic()
+    while (left := begin + span_s - time.monotonic()) > 0:
+        if select.select([terminal], [], [], left)[0]:
+            written += len(os.read(terminal, 65536))
+    return Spent(written=written, cpu_percent=100 * (_ticks(pid) - ticks) / _TICKS_A_SECOND / span_s)
+
+
+def _ticks(pid: int) -> int:
+    """Return user and system time. Source: proc_pid_stat(5)."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@contextlib.contextmanager
+def _changing(client: Client) -> Generator[None]:
+    """Rename the jobs on the screen, so many a second, meanwhile."""
+    is_over = threading.Event()
+
+    def change() -> None:
+        number = 0
+        begin = time.monotonic()
+        while not is_over.wait(max(0.0, begin + number / _CHANGES_A_SECOND - time.monotonic())):
+            client.update(1 + number % 15, {"name": f"name{number}"})
+            number += 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()

@@ -1,0 +1,170 @@
+"""The stream of changes as values: opened again as often as it ends, from where it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gpuq import models
+from gpuq.client import Json
+from gpuq.errors import GpuqError
+from gpuq.wire import decode
+from gpuq_tui.foreign import cleaned, cleaned_text
+from gpuq_tui.lines.header import HEARTBEAT_S
+from gpuq_tui.lines.line import Look
+
+Event = tuple[str, Any]
+
+
+class Batches(Protocol):
+    """What is needed of `gpuq.stream.Stream`. `last` is the id to go on from."""
+
+    last: str | None
+
+    def batches(self) -> Iterator[list[Event]]: ...
+    def close(self) -> None: ...
+
+
+class Streams(Protocol):
+    """What is needed of `gpuq.client.Client`."""
+
+    def stream(self, *, last: str | None = None, heartbeat_s: float = 15) -> Batches: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What gpuqd said in one go.
+
+    `jobs` are the jobs that are new or changed, None for one that is gone. `is_whole` says that there are no others.
+    `cluster` None: it is as before. `is_heard`: gpuqd is there; `is_news`: and this is more than a sign of life.
+    `problem` says why nothing is heard; None where the user wanted the end of the stream.
+    """
+
+    jobs: dict[int, models.Job | None] = field(default_factory=dict[int, models.Job | None])
+    cluster: models.Cluster | None = None
+    is_whole: bool = False
+    is_heard: bool = False
+    is_news: bool = False
+    problem: str | None = None
+
+
+class Changes:
+    """Reads the stream. `next` is for one thread at a time; `renew` and `close` are for any."""
+
+    def __init__(self, client: Streams, look: Look) -> None:
+        self._client = client
+        self._look = look
+        self._lock = threading.Lock()
+        self._stream: Batches | None = None
+        self._batches: Iterator[list[Event]] = iter(())
+        self._last: str | None = None
+        self._is_renewed = False
+        self._rows: dict[int, Json] = {}
+        self._cluster: Json = {}
+        self._nodes: dict[str, Json] = {}
+        self._is_whole = False
+
+    def next(self) -> Told:
+        """Return what is told next, of a stream that has just been opened at once; blocks."""
+        try:
+            if self._stream is None:
+                self._open()
+                return Told(is_heard=True)
+            return self._told(next(self._batches))
+        except (GpuqError, OSError) as error:
+            with self._lock:
+                is_asked = self._is_renewed
+            return self._ended(None if is_asked else cleaned_text(str(error), self._look))
+        except (ValueError, TypeError, KeyError) as error:
+            what = cleaned_text(f"{type(error).__name__}: {error}"[:200], self._look)
+            self._last = None
+            return self._ended(f"its answer is not understood ({what}); is gpuq older than gpuqd?")
+
+    def renew(self) -> None:
+        """Forget what was told: `next` asks for everything anew."""
+        with self._lock:
+            self._is_renewed = True
+        self.close()
+
+    def close(self) -> None:
+        """End the stream, also while `next` waits for it."""
+        with self._lock:
+            stream = self._stream
+        if stream is not None:
+            stream.close()
+
+    def _open(self) -> None:
+        with self._lock:
+            self._last, self._is_renewed = (None if self._is_renewed else self._last), False
+        stream = self._client.stream(last=self._last, heartbeat_s=HEARTBEAT_S)
+        with self._lock:
+            self._stream = stream
+        self._batches = stream.batches()
+
+    def _ended(self, problem: str | None) -> Told:
+        """Let go of a stream that is over; one that broke off within a snapshot did not go on from anywhere."""
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+            self._last = None if self._is_whole else stream.last
+        return Told(problem=problem)
+
+    def _told(self, events: Sequence[Event]) -> Told:
+        changed, is_whole, is_moved = dict[int, None](), False, False
+        for kind, data in events:
+            match kind:
+                case "reset":
+                    self._rows, self._nodes, self._is_whole = {}, {}, True
+                case "cluster":
+                    self._cluster, self._nodes = data, {node["name"]: node for node in data["nodes"]}
+                case "jobs":
+                    self._rows.update((row["id"], row) for row in data["jobs"])
+                case "ready":
+                    is_whole, self._is_whole = True, False
+                case "job":
+                    if data["id"] not in self._rows and "submitted_at" not in data:
+                        continue  # it ended before its row was read
+                    self._rows[data["id"]] = {**self._rows.get(data["id"], {}), **data}
+                    changed[data["id"]] = None
+                case "removed":
+                    self._rows.pop(data["id"], None)
+                    changed[data["id"]] = None
+                case _:
+                    is_moved = self._is_moved(kind, data) or is_moved
+        if self._is_whole:
+            return Told(is_heard=True)  # the rest of it is on its way
+        return Told(
+            jobs={job_id: self._job(job_id) for job_id in (self._rows if is_whole else changed)},
+            cluster=self._model_of_cluster() if is_whole or is_moved else None,
+            is_whole=is_whole,
+            is_heard=True,
+            is_news=is_whole or bool(changed) or any(kind for kind, _ in events),
+        )
+
+    def _is_moved(self, kind: str, data: Any) -> bool:
+        """Take over what is said of nodes and engines."""
+        match kind:
+            case "node":
+                self._nodes[data["name"]] = {**self._nodes.get(data["name"], {}), **data}
+            case "node_removed":
+                self._nodes.pop(data["name"], None)
+            case "engine":
+                self._cluster = {**self._cluster, **data}
+            case _:
+                return False
+        return True
+
+    def _job(self, job_id: int) -> models.Job | None:
+        row = self._rows.get(job_id)
+        if row is None:
+            return None
+        job = decode(models.Job, cleaned(row, self._look))
+        if job.state.is_final:
+            del self._rows[job_id]  # nothing more is told of it, but all if it is queued again
+        return job
+
+    def _model_of_cluster(self) -> models.Cluster:
+        return decode(models.Cluster, cleaned({**self._cluster, "nodes": list(self._nodes.values())}, self._look))

@@ -1,0 +1,63 @@
+"""The queue as gpuqd last told it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpuq.models import Cluster, Job
+from gpuq_tui.changes import Told
+
+_MOST_ENDED = 1000
+
+
+class Mirror:
+    """What there is now: jobs that have not ended, those that ended while somebody looked, the cluster.
+
+    `has_ended` says that the others that ended are known too.
+    """
+
+    def __init__(self) -> None:
+        self.cluster: Cluster | None = None
+        self.has_ended = False
+        self._live: dict[int, Job] = {}
+        self._ended: dict[int, Job] = {}
+        self._is_ordered = True
+
+    def take(self, told: Told) -> None:
+        """Take over what was told."""
+        self.cluster = told.cluster or self.cluster
+        if told.is_whole:  # what ended while nothing was heard is in no list
+            self._live, self._is_ordered, self.has_ended = {}, True, False
+        for job_id, job in told.jobs.items():
+            self._put(job_id, job)
+
+    def take_ended(self, jobs: Sequence[Job]) -> None:
+        """Take over the jobs that have ended, whenever that was."""
+        self._ended = {job.id: job for job in jobs if job.id not in self._live} | self._ended
+        self.has_ended = True
+
+    def jobs(self, *, everything: bool) -> tuple[Job, ...]:
+        """Return jobs by id: those that have not ended, or `everything` that is known."""
+        if everything:
+            both = self._live | self._ended
+            return tuple(both[job_id] for job_id in sorted(both))
+        if not self._is_ordered:
+            self._live = dict(sorted(self._live.items()))
+            self._is_ordered = True
+        return tuple(self._live.values())
+
+    def job(self, job_id: int) -> Job | None:
+        """Return a job as it was last told; None if it was not, or is gone."""
+        return self._live.get(job_id) or self._ended.get(job_id)
+
+    def _put(self, job_id: int, job: Job | None) -> None:
+        self._ended.pop(job_id, None)
+        if job is not None and not job.state.is_final:
+            self._is_ordered = self._is_ordered and (job_id in self._live or job_id > next(reversed(self._live), 0))
+            self._live[job_id] = job
+            return
+        self._live.pop(job_id, None)
+        if job is not None:
+            self._ended[job_id] = job
+            if not self.has_ended and len(self._ended) > _MOST_ENDED:
+                del self._ended[next(iter(self._ended))]
