@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gpuq.cli.views.queue import ranges
 from gpuq.models import Holder, JobState, Progress, Rank, RankState, Reason, Why
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import (
@@ -43,6 +48,27 @@ def test_the_queue_shows_gpu_use_reasons_and_progress(daemon: FakeDaemon, gpuq: 
     assert "2 of 2 virtual GPUs busy | 2 jobs: 1 PD, 1 R" in done.out
     assert "loss 0.412 @ 240 v  node-1" in done.out
     assert "Resources: needs 2 GPUs, 0 free" in done.out
+
+
+def test_tasks_of_an_array_that_wait_alike_are_one_line(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    tasks = [a_job(id=20 + i, array_id=20, array_index=i, throttle=2, reason=Reason.PRIORITY) for i in (1, 2, 3, 7)]
+    first = a_job(id=20, array_id=20, array_index=0, throttle=2, state=JobState.RUNNING, started_at=1_001.0)
+    other = replace(tasks[0], id=28, array_index=8, reason=Reason.ARRAY_THROTTLE)
+    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [first, *tasks, other]}}
+
+    lines = gpuq("queue").out.splitlines()
+
+    assert [line.split()[0] for line in lines[2:]] == ["20_0", "20_[1-3,7%2]", "20_8"]
+    assert "6 jobs: 5 PD, 1 R" in lines[0]
+
+
+@given(st.sets(st.integers(0, 10**6), max_size=30))
+def test_ranges_say_which_numbers(numbers: set[int]) -> None:
+    said = ranges(sorted(numbers))
+
+    ends = [part.split("-") for part in said.split(",") if part]
+    assert {n for end in ends for n in range(int(end[0]), int(end[-1]) + 1)} == numbers
+    assert all(int(a[-1]) + 1 < int(b[0]) for a, b in itertools.pairwise(ends))
 
 
 def test_the_queue_as_json_is_the_models_unchanged(daemon: FakeDaemon, gpuq: Gpuq) -> None:

@@ -71,7 +71,18 @@ class FakeDaemon:
         assert isinstance(listed, dict)
         jobs = as_json(listed)["jobs"]
         waiting = [job for job in jobs if job["state"] == "PENDING" and job["reason"] is not None]
-        names = ("id", "name", "user", "partition", "gpus", "submitted_at", "reason")
+        names = (
+            "id",
+            "name",
+            "user",
+            "partition",
+            "gpus",
+            "submitted_at",
+            "reason",
+            "array_id",
+            "array_index",
+            "throttle",
+        )
         table = {
             "cluster": as_json(cluster),
             "jobs": [job for job in jobs if job not in waiting],

@@ -65,6 +65,9 @@ class Pending(Struct):
     gpus: list[int]
     submitted_at: list[float]
     reason: list[Reason]
+    array_id: list[int | None]
+    array_index: list[int | None]
+    throttle: list[int | None]
 
 
 class Queue(Struct):

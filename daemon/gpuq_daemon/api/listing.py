@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from gpuq_daemon.policy.snapshot import PendingJob
 from gpuq_daemon.store.jobs import JobStore
 
 _MOST = 10_000
-_TABLE = ("id", "name", "user", "partition", "gpus", "submitted_at", "reason")
+_TABLE = ("id", "name", "user", "partition", "gpus", "submitted_at", "reason", "array_id", "array_index", "throttle")
 
 
 Sees = Callable[[str], bool]  # whether a user's jobs are shown to who asks
@@ -80,11 +81,15 @@ class Listing:
 
     def table(self, user: str | None = None, sees: Sees | None = None) -> dict[str, Any]:
         """Return what a table shows: `pending` by column, by id, and the `jobs` that hold GPUs (`models.Job`)."""
-        rows = sorted(
-            (job.job_id, job.name, job.user, job.partition, job.gpus, job.submitted_at, reason)
+        rows = [
+            (
+                *(job.job_id, job.name, job.user, job.partition, job.gpus, job.submitted_at, reason),
+                *(job.array_id, job.array_index, job.throttle),
+            )
             for job, reason, _, _ in self._queue.outlooks()
             if (user is None or job.user == user) and (sees is None or sees(job.user))
-        )
+        ]
+        rows.sort(key=itemgetter(0))
         columns = zip(*rows, strict=True) if rows else ((),) * len(_TABLE)
         active = [self._whole(job) for job in self._active(user, sees)]
         return {"pending": dict(zip(_TABLE, columns, strict=True)), "jobs": active}

@@ -76,6 +76,7 @@ class PendingJob:
     dependencies: tuple[Dependency, ...] = ()
     reservation: str | None = None
     array_id: int | None = None
+    array_index: int | None = None
     throttle: int | None = None
 
     @property

@@ -18,7 +18,7 @@ from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
 
 HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
 PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
-  begin_at, deadline, waits_for, reservation, array_id, throttle,
+  begin_at, deadline, waits_for, reservation, array_id, array_index, throttle,
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout,
   ps, evaluator, cpus_per_ps, memory_mib_per_ps"""
 ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
@@ -89,6 +89,7 @@ def _pending_job(
     waits_for: str | None,
     reservation: str | None,
     array_id: int | None,
+    array_index: int | None,
     throttle: int | None,
     *gang: Any,
 ) -> PendingJob:
@@ -110,6 +111,7 @@ def _pending_job(
         dependencies=() if waits_for is None else dependencies_of(waits_for),
         reservation=reservation,
         array_id=array_id,
+        array_index=array_index,
         throttle=throttle,
     )
 

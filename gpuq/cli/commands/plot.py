@@ -6,10 +6,11 @@ import click
 
 from gpuq.chart import ChartOptions
 from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
 from gpuq.cli.plotting import Plot, follow
 from gpuq.cli.views.table import table
 from gpuq.client import Client
-from gpuq.units import number, parse_job_id
+from gpuq.units import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def command(
 
     Without TAG, the one that stands for the job: its loss, else its first.
     """
-    ids, tags = split_words(words)
     client = Client()
+    ids, tags = split_words(words, client)
     if is_list:
         _print_tags(client, ids, as_json)
         return
@@ -66,14 +67,14 @@ def command(
         terminal.say(plot.text(plot.ask()))
 
 
-def split_words(words: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Return job numbers and tags: the numbers come first, at least one.
+def split_words(words: Sequence[str], client: Client) -> tuple[list[int], list[str]]:
+    """Return job numbers and tags: the jobs come first, at least one, tasks as `12_3`.
 
     Raises:
-        UsageError: the first word is no job number.
+        UsageError: the first word is no job.
     """
-    count = next((i for i, word in enumerate(words) if not word.isdigit()), len(words))
-    return [parse_job_id(word) for word in words[: max(1, count)]], list(words[max(1, count) :])
+    count = next((i for i, word in enumerate(words) if not word.replace("_", "", 1).isdigit()), len(words))
+    return [number_of(client, word) for word in words[: max(1, count)]], list(words[max(1, count) :])
 
 
 def _options(width: int | None, height: int | None, look: dict[str, object]) -> ChartOptions:

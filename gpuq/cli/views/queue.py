@@ -26,6 +26,7 @@ SHORT_STATES = {
 }
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE"})
 _WIDEST_ERROR = 100  # cells, also where nothing else is cut: `gpuq show` has the whole
+_WIDEST_TASKS = 24
 _HEADER = ("JOB", "NAME", "USER", "ST", "GPU", "TIME", "WHY / PROGRESS")
 
 
@@ -38,16 +39,50 @@ def queue_lines(
     the job ended before it started. Errors are cut at 100 cells with `mark`.
     """
     rows = [_row(job, cluster, now, mark) for job in jobs]
-    return _lines(rows, cluster, width=width, mark=mark, whose=whose)
+    return _lines(rows, [row[3] for row in rows], cluster, width=width, mark=mark, whose=whose)
 
 
 def open_queue_lines(queue: Json, now: float, *, width: int | None, mark: str = "…", whose: str = "") -> list[str]:
-    """Return the same of a whole queue as the API tells it for a table: pending jobs by columns."""
+    """Return the same of a whole queue as the API tells it for a table: pending jobs by columns.
+
+    Tasks of an array that wait for the same reason are one line, at the first of them, as squeue shows them.
+    """
     cluster, pending = queue["cluster"], queue["pending"]
     rows = [(job["id"], _row(job, cluster, now, mark)) for job in queue["jobs"]]
-    rows += zip(pending["id"], _pending_rows(pending, cluster, now), strict=True)
+    states = [row[3] for _, row in rows] + [SHORT_STATES["PENDING"]] * len(pending["id"])
+    rows += _less_tasks(pending, _pending_rows(pending, cluster, now), mark)
     rows.sort(key=lambda row: row[0])
-    return _lines([row for _, row in rows], cluster, width=width, mark=mark, whose=whose)
+    return _lines([row for _, row in rows], states, cluster, width=width, mark=mark, whose=whose)
+
+
+def _less_tasks(pending: Json, rows: list[tuple[str, ...]], mark: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Return rows with the ids that order them, those of like tasks of an array put together."""
+    alone: list[tuple[int, tuple[str, ...]]] = []
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, (job_id, array_id) in enumerate(zip(pending["id"], pending["array_id"], strict=True)):
+        if array_id is None:
+            alone.append((job_id, rows[place]))
+        else:
+            alike = (array_id, pending["reason"][place], pending["partition"][place], pending["gpus"][place])
+            groups.setdefault(alike, []).append(place)
+    for (array_id, *_), places in groups.items():
+        tasks = ranges(sorted(pending["array_index"][place] for place in places))
+        throttle = pending["throttle"][places[0]]
+        at_once = "" if throttle is None else f"%{throttle}"
+        named = f"[{fit(tasks, _WIDEST_TASKS, mark=mark)}{at_once}]" if len(places) > 1 else tasks
+        alone.append((pending["id"][places[0]], (f"{array_id}_{named}", *rows[places[0]][1:])))
+    return alone
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return rising numbers as an array is written: `0-3,7,9-12`."""
+    parts: list[list[int]] = []
+    for one in numbers:
+        if parts and one == parts[-1][-1] + 1:
+            parts[-1][1:] = [one]
+        else:
+            parts.append([one])
+    return ",".join("-".join(map(str, part)) for part in parts)
 
 
 def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, ...]]:
@@ -70,8 +105,16 @@ def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, .
     ]
 
 
-def _lines(rows: Sequence[tuple[str, ...]], cluster: Json, *, width: int | None, mark: str, whose: str) -> list[str]:
-    first = [cluster_line(cluster, [row[3] for row in rows], whose)]
+def _lines(
+    rows: Sequence[tuple[str, ...]],
+    states: Sequence[str],
+    cluster: Json,
+    *,
+    width: int | None,
+    mark: str,
+    whose: str,
+) -> list[str]:
+    first = [cluster_line(cluster, states, whose)]
     if cluster.get("engine_message"):
         first.append(clean(f"Engine: {cluster['engine_message']}"))
     if width is not None:
@@ -108,7 +151,7 @@ def _busy(nodes: Sequence[Json]) -> str:
 def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
     elapsed = elapsed_s(job, now)
     return (
-        str(job["id"]),
+        str(job["id"]) if job["array_id"] is None else f"{job['array_id']}_{job['array_index']}",
         job["name"],
         job["user"],
         SHORT_STATES.get(str(job["state"]), str(job["state"])),
