@@ -18,6 +18,10 @@ _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 _MOST_HEAD = 32 * 1024
 
 
+class TooLargeError(Exception):
+    """Ends the parsing of a request whose fields are refused."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP that ends a connection which is too slow, too large, or one too many of its user.
 
@@ -32,7 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._peer: dict[str, Any] = {}
         self._arriving: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._head_bytes = 0  # of a head that has not arrived yet
+        self._field_bytes = 0  # of the address and all fields, those behind the body among them
         self._body_bytes = 0
         self._is_in_body = False
 
@@ -60,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._key is None:
+        if self._key is None or self.transport.is_closing():
             return  # refused, and closing
         if not self._is_in_body:
             self._head_bytes += len(data)
@@ -70,11 +75,27 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._field_bytes = 0
         extensions: dict[Any, Any] = {PEER: dict(self._peer)}
         self.scope["extensions"] = extensions
         self._all.asked(self._key, self)
         if self._arriving is None:
             self._arriving = self.loop.call_later(self._timeout_s, self._too_slow)
+
+    def on_url(self, url: bytes) -> None:
+        self._count_fields(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; what follows a body in pieces (RFC 9112, 7.1.2) is not kept."""
+        self._count_fields(len(name) + len(value) + 4)
+        if not self._is_in_body:
+            super().on_header(name, value)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that this is no HTTP, unless the request has been refused already."""
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
@@ -124,6 +145,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Return whose connection it is, and what requests are told of it; None if that cannot be known."""
         raise NotImplementedError
 
+    def _count_fields(self, more: int) -> None:
+        """Refuse fields beyond the bound: a head that came whole in one piece is measured nowhere else."""
+        self._field_bytes += more
+        if self._field_bytes > _MOST_HEAD:
+            self._refuse(431, "Request Header Fields Too Large")
+            raise TooLargeError
+
     def _too_slow(self) -> None:
         self._arriving = None
         if self._head_bytes or self._is_in_body:
@@ -162,7 +190,7 @@ class TokenProtocol(BoundedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the token out of the headers that anything else sees."""
-        if name.lower() == b"authorization":
+        if name.lower() == b"authorization" and not self._is_in_body:
             self.scope["extensions"][PEER]["authorization"] = value.decode("latin-1")  # pyright: ignore - set above
         else:
             super().on_header(name, value)
