@@ -1,4 +1,4 @@
-"""Whether a script can become a job: it parses and has a `main_fun` that takes `(args, ctx)`."""
+"""Whether a script can become a job: it parses and has the functions that are called, with their two arguments."""
 
 from __future__ import annotations
 
@@ -17,19 +17,38 @@ def check_main_fun(text: str, path: str) -> None:
     Raises:
         UsageError: the script cannot become a job.
     """
-    shown = clean(path)
-    binding = _binding(_parse(text, shown).body)
+    _check(text, clean(path), "main_fun", "args, ctx", "which every worker runs")
+
+
+def check_feed(text: str, path: str) -> None:
+    """Check that the script parses and has a `feed(sc, args)` at top level, as `check_main_fun` does.
+
+    Raises:
+        UsageError: the script cannot be fed.
+    """
+    _check(text, clean(path), "feed", "sc, args", "which returns the RDD that --epochs is about")
+
+
+def check_driver(text: str, path: str) -> None:
+    """Check that a driver script, which is run whole, parses.
+
+    Raises:
+        UsageError: it does not.
+    """
+    _parse(text, clean(path))
+
+
+def _check(text: str, shown: str, name: str, arguments: str, purpose: str) -> None:
+    binding = _binding(_parse(text, shown).body, name)
     if binding is None:
-        raise UsageError(
-            f"{shown} has no main_fun at top level; define `def main_fun(args, ctx):`, which every worker runs."
-        )
+        raise UsageError(f"{shown} has no {name} at top level; define `def {name}({arguments}):`, {purpose}.")
     if isinstance(binding, ast.AsyncFunctionDef):
-        raise UsageError(f"{shown} line {binding.lineno}: main_fun is async; make it a plain function.")
-    arguments = _known_arguments(binding)
-    if arguments is not None and not _takes_two(arguments):
+        raise UsageError(f"{shown} line {binding.lineno}: {name} is async; make it a plain function.")
+    known = _known_arguments(binding)
+    if known is not None and not _takes_two(known):
         raise UsageError(
-            f"{shown} line {binding.lineno}: main_fun cannot be called with two arguments; "
-            "define it as `def main_fun(args, ctx):`."
+            f"{shown} line {binding.lineno}: {name} cannot be called with two arguments; "
+            f"define it as `def {name}({arguments}):`."
         )
 
 
@@ -45,30 +64,30 @@ def _parse(text: str, shown: str) -> ast.Module:
         raise UsageError(f"{shown} cannot be parsed: {clean(str(error)) or 'it is nested too deeply'}.") from error
 
 
-def _binding(statements: list[ast.stmt]) -> ast.stmt | None:
-    """Return the last statement at module level that gives `main_fun` a value when the script is imported."""
+def _binding(statements: list[ast.stmt], name: str) -> ast.stmt | None:
+    """Return the last statement at module level that gives `name` a value when the script is imported."""
     found: ast.stmt | None = None
     for statement in statements:
-        found = statement if _binds(statement) else _binding(_blocks(statement)) or found
+        found = statement if _binds(statement, name) else _binding(_blocks(statement), name) or found
     return found
 
 
-def _binds(statement: ast.stmt) -> bool:
+def _binds(statement: ast.stmt, name: str) -> bool:
     match statement:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return name == "main_fun"
+        case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound) | ast.ClassDef(name=bound):
+            return bound == name
         case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return any((alias.asname or alias.name) in ("main_fun", "*") for alias in names)
+            return any((alias.asname or alias.name) in (name, "*") for alias in names)
         case ast.Assign(targets=targets):
-            return any(_names_main_fun(target) for target in targets)
+            return any(_names(target, name) for target in targets)
         case ast.AnnAssign(target=target, value=value):
-            return value is not None and _names_main_fun(target)
+            return value is not None and _names(target, name)
         case _:
             return False
 
 
-def _names_main_fun(target: ast.expr) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == "main_fun" for node in ast.walk(target))
+def _names(target: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
 
 
 def _blocks(statement: ast.stmt) -> list[ast.stmt]:

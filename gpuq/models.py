@@ -88,7 +88,9 @@ class JobSpec:
     job that cannot meet it is dropped, one that runs then is ended.
     `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script gets SIGUSR1 so many
     seconds before its time limit. `ps` parameter servers and an `evaluator` come on top of the workers and get no GPU;
-    `cpus_per_ps` and `memory_mib_per_ps` are for each of them.
+    `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows that the script's `feed`
+    gives are fed to its workers; 0: it reads its data itself. `independent` workers know nothing of each other; a
+    `driver` script starts Spark and TFoS itself.
     """
 
     script_name: str
@@ -119,6 +121,9 @@ class JobSpec:
     evaluator: bool = False
     cpus_per_ps: int = 1
     memory_mib_per_ps: int = 0
+    epochs: int = 0
+    independent: bool = False
+    driver: bool = False
 
     @property
     def gpus(self) -> int:
@@ -130,7 +135,8 @@ class JobSpec:
 class Rank:
     """One TFoS node of an attempt: where it runs and how it is. `role` is chief, worker, ps or evaluator.
 
-    Rank 0 is the chief; then come the workers, then the parameter servers, then the evaluator.
+    Rank 0 is the chief; then come the workers, then the parameter servers, then the evaluator. `rows` is how many rows
+    it has taken of those fed to it, None where none are.
     """
 
     rank: int
@@ -142,6 +148,7 @@ class Rank:
     gpus: tuple[str, ...] = ()
     state: RankState = RankState.RESERVED
     exit_code: int | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +232,9 @@ class Job:
     evaluator: bool = False
     cpus_per_ps: int = 1
     memory_mib_per_ps: int = 0
+    epochs: int = 0
+    independent: bool = False
+    driver: bool = False
 
     @property
     def rank_count(self) -> int:

@@ -28,6 +28,8 @@ OPTIONS = {
     "-g": "gpus_per_worker",
     "--ps": "ps",
     "--evaluator": "evaluator",
+    "--epochs": "epochs",
+    "--independent": "independent",
     "--cpus-per-ps": "cpus_per_ps",
     "--memory-per-ps": "memory_per_ps",
     "--time": "time",
@@ -60,7 +62,7 @@ OPTIONS = {
     "--reservation": "reservation",
     "--signal": "signal",
 }
-FLAGS = frozenset({"exclusive", "hold", "evaluator"})  # fields whose options take no value
+FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent"})  # fields whose options take no value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pyspark import SparkContext
 
-from gpuq_job import spec, tfos
+from gpuq_job import feeding, independent, spec, tfos
 from gpuq_job.link import DriverEnd
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank import MainFun, Words
@@ -36,12 +36,13 @@ class Driver:
     def __init__(self, run: spec.Run) -> None:
         self.run = run
         self.reports = Reports(run.reports)
-        self.ranks = Ranks(workers=run.workers, servers=run.servers)
+        self.ranks = Ranks(workers=run.workers, servers=run.servers, are_independent=run.independent)
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.tfos_error: str | None = None
         self.module: Any = None
         self.cluster: Any = None
+        self.is_fed = threading.Event()
 
     def main(self) -> int:
         """Run the attempt; return its exit code."""
@@ -55,10 +56,13 @@ class Driver:
             return 1
         self.reports.add({"kind": "application", "application_id": context.applicationId, "driver_pid": os.getpid()})
         importing.join()
-        starting = threading.Thread(target=self._start, args=(context,), name="tfos", daemon=True)
+        start = self._start_independent if self.run.independent else self._start
+        starting = threading.Thread(target=start, args=(context,), name="tfos", daemon=True)
         starting.start()
         code = self._follow()
         if code == 0:
+            if starting.is_alive() and self.run.epochs:
+                context.cancelAllJobs()  # nobody takes rows any more
             starting.join()
             self._end(context)
         return code
@@ -66,9 +70,20 @@ class Driver:
     def _import(self) -> None:
         self.module = tfos.import_cluster()
 
+    def _start_independent(self, context: SparkContext) -> None:
+        error = independent.run(context, MainFun(run=self.run, address=self.end.address))
+        if error is not None:
+            self.tfos_error = _python_error(error)
+
     def _start(self, context: SparkContext) -> None:
         """Start TFoS's cluster; it is complete when this ends without `tfos_error`."""
         run = self.run
+        try:
+            rows = feeding.rows(context, run) if run.epochs else None
+        except Exception as error:  # whatever is wrong with the user's rows
+            traceback.print_exc()
+            self.tfos_error = shortened(f"{type(error).__name__}: {error}".splitlines()[0])
+            return
         words = Words(run.args)
         words.num_gpus = run.gpus_per_worker
         tfos.watch_reservations(run.host, self.reserved.put)
@@ -80,10 +95,13 @@ class Driver:
                 num_executors=run.ranks,
                 num_ps=run.ps,
                 eval_node=run.evaluator,
-                input_mode=self.module.InputMode.TENSORFLOW,
+                input_mode=self.module.InputMode.SPARK if run.epochs else self.module.InputMode.TENSORFLOW,
                 master_node="chief",
                 reservation_timeout=tfos.reservation_timeout(_RESERVATION_TIMEOUT_S),
             )
+            if rows is not None:
+                feeding.feed(self.cluster, rows, run.epochs)
+                self.is_fed.set()
         except BaseException as error:  # TFoS calls sys.exit in here
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
@@ -102,6 +120,9 @@ class Driver:
         while self.ranks.outcome is None:
             for message in self.end.messages(_POLL_S):
                 self._hear(message)
+            if self.is_fed.is_set():
+                self.is_fed.clear()
+                self.end.say_fed()
             while not self.reserved.empty():
                 node = self.reserved.get()
                 self._report(self.ranks.reserved(node["executor_id"], node["job_name"], node["host"]))
@@ -137,6 +158,9 @@ class Driver:
         Meanwhile those that only served others tell that they have ended, too.
         """
         self.end.say_over()
+        if self.cluster is None:
+            context.stop()
+            return
         ending = threading.Thread(target=self._shut_down, name="shutdown", daemon=True)
         ending.start()
         while ending.is_alive():

@@ -1,8 +1,8 @@
 """The connection that every rank keeps to the driver: its end is how the driver learns of a killed rank.
 
 JSON lines over TCP. The driver sends a nonce, the rank answers with its HMAC under the attempt's key, then
-tells its state changes; the driver says one thing more, that the training is over. A rank's side never fails the
-training, and waits long only for that word.
+tells its state changes; the driver says two words more: that all rows are fed, where rows are, and that the training is
+over. A rank's side never fails the training, and waits long only for these words.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import hmac
 import json
 import os
 import secrets
+import select
 import selectors
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +25,8 @@ Message = dict[str, Any]  # JSON from a rank: "rank", "state" and what goes with
 _MAX_LINE = 256 * 1024
 _MAX_CONNECTIONS = 1024
 _TIMEOUT_S = 5.0
-_OVER = b"over\n"
+_FED = b"fed"
+_OVER = b"over"
 
 
 def answer(key: bytes, nonce: bytes) -> bytes:
@@ -36,6 +39,8 @@ class RankEnd:
 
     def __init__(self, address: tuple[str, int], key: bytes, rank: int) -> None:
         self._rank = rank
+        self._heard = bytearray()
+        self._reading = threading.Lock()
         self._socket: socket.socket | None = None
         try:
             self._socket = _connected(address, key)
@@ -54,13 +59,27 @@ class RankEnd:
 
     def wait_for_end(self) -> bool:
         """Return True when the driver says that the training is over, or hangs up; False at once without a driver."""
-        if self._socket is None:
-            return False
-        self._socket.settimeout(None)
-        with contextlib.suppress(OSError):
-            self._socket.recv(len(_OVER))
-            self._socket.settimeout(_TIMEOUT_S)
-        return True
+        return self._wait_for(_OVER) is not None
+
+    def wait_for_fed(self) -> bool:
+        """Return True when the driver says that all rows are fed; False without a driver, or when it is over before."""
+        return self._wait_for(_FED) is True
+
+    def _wait_for(self, word: bytes) -> bool | None:
+        """Return True when the driver has said this word, False when it ends before that, None without a driver."""
+        with self._reading:
+            while word not in (words := bytes(self._heard).split(b"\n")[:-1]) and _OVER not in words:
+                connection = self._socket
+                if connection is None:
+                    return None
+                piece = b""
+                with contextlib.suppress(OSError, ValueError):  # also closed meanwhile
+                    select.select([connection], [], [])  # no limit, while what is told keeps its own
+                    piece = connection.recv(len(_FED + _OVER) + 2)
+                if not piece:
+                    return False
+                self._heard += piece
+            return word in words
 
     def close(self) -> None:
         """Hang up."""
@@ -114,11 +133,18 @@ class DriverEnd:
 
     def say_over(self) -> None:
         """Tell every rank that the training is over."""
+        self._say(_OVER)
+
+    def say_fed(self) -> None:
+        """Tell every rank that all rows are fed."""
+        self._say(_FED)
+
+    def _say(self, word: bytes) -> None:
         for key in list(self._selector.get_map().values()):
             sock, peer = key.fileobj, key.data
             if isinstance(sock, socket.socket) and isinstance(peer, _Peer) and peer.is_known:
                 with contextlib.suppress(OSError):
-                    sock.send(_OVER)
+                    sock.send(word + b"\n")
 
     def messages(self, timeout_s: float) -> list[Message]:
         """Return what ranks said within `timeout_s`, in order; `{"rank", "state": None}` is a hang-up."""

@@ -13,7 +13,7 @@ _ENDED = ("DONE", "FAILED", "LOST", "KILLED")
 
 @dataclass(slots=True)
 class Ranks:
-    """The ranks of one attempt. The first one to fail or to be lost decides the outcome.
+    """The ranks of one attempt. The first one to fail or to be lost decides the outcome; independent ones end all.
 
     Without a failure the training is over when the chief is done and so is every worker, or it only serves
     others: neither parameter servers nor an evaluator are waited for.
@@ -21,6 +21,8 @@ class Ranks:
 
     workers: int
     servers: int = 0
+    are_independent: bool = False
+    first_failed: Report | None = None
     known: dict[int, Report] = field(default_factory=dict[int, Report])
     outcome: Report | None = None
 
@@ -63,10 +65,18 @@ class Ranks:
         return self._over(1, error, None, [])
 
     def _decided(self, now: Report) -> list[Report]:
-        if now["state"] in ("FAILED", "LOST"):
-            code = now["exit_code"] or 1  # a failure that says 0 is one all the same
-            return self._over(code, now["error"], now["rank"], now["tail"])
+        if now["state"] in ("FAILED", "LOST") and self.first_failed is None:
+            self.first_failed = now
+        failed = self.first_failed
+        if failed is not None:
+            if self.are_independent and not self._have_all_ended():
+                return []
+            code = failed["exit_code"] or 1  # a failure that says 0 is one all the same
+            return self._over(code, failed["error"], failed["rank"], failed["tail"])
         return self._over(0, None, None, []) if self._is_over() else []
+
+    def _have_all_ended(self) -> bool:
+        return all(self.known.get(rank, _BLANK)["state"] in _ENDED for rank in range(self.workers))
 
     def _is_over(self) -> bool:
         workers = [self.known.get(rank, _BLANK) for rank in range(self.workers)]
@@ -97,6 +107,7 @@ _BLANK: Report = {
     "state": None,
     "is_serving": False,
     "exit_code": None,
+    "rows": None,
     "error": None,
     "tail": [],
 }

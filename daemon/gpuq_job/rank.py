@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib.util
 import os
 import signal
+import socket
 import sys
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpuq_job import script, tfos
+from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
 from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.serving import end_with_training
@@ -47,61 +48,51 @@ class MainFun:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         end = RankEnd(self.address, bytes.fromhex(self.run.key), rank)
         try:
-            end.tell("RESERVED", role=ctx.job_name, **_whereabouts())
+            end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             with printed_to(self.run.log(rank)):
                 faulthandler.enable(file=2)
-                error = self._follow(end, rank, list(args), ctx)
+                fed = Fed(end, ctx.mgr) if self.run.epochs and rank < self.run.workers else None
+                error = self._follow(end, rank, list(args), ctx, fed)
+                if fed is not None and error is None:
+                    fed.wait_for_end()
         finally:
             end.close()
         if error is not None:
             raise RuntimeError(f"rank {rank}: {error}")
 
-    def _follow(self, end: RankEnd, rank: int, args: list[str], ctx: Any) -> str | None:
+    def _host(self) -> dict[str, str]:
+        """Return this rank's host, where TFoS does not tell the driver."""
+        return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.run.independent else {}
+
+    def _follow(self, end: RankEnd, rank: int, args: list[str], ctx: Any, fed: Fed | None) -> str | None:
         """Run the script and report its end; return what went wrong in one line."""
-        try:
-            _surround(self.run, rank, args)
-            signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
-            end_with_training(end)
-            main_fun = load(Path(self.run.script))
-            end.tell("RUNNING", **_whereabouts())
-            main_fun(args, ctx)
-        except SystemExit as request:
-            code, error = _exit_code(request)
-            if code == 0:
-                end.tell("DONE", exit_code=0)
-                return None
-        except BaseException as caught:  # whatever it is, it ended this rank and must be told
-            code, error = 1, _one_line(caught)
-            traceback.print_exception(type(caught), caught, _users_part(caught))
-        else:
+        code, error = self._end_of(end, rank, args, ctx, fed)
+        if fed is not None:
+            fed.tell()
+        if code == 0:
             end.tell("DONE", exit_code=0)
             return None
         sys.stdout.flush()
         end.tell("FAILED", exit_code=code, error=error, tail=tail(self.run.log(rank)))
         return error
 
-
-def load(script: Path) -> Callable[[list[str], Any], object]:
-    """Run a script as a module (its `__main__` part does not) and return its `main_fun`.
-
-    Raises:
-        AttributeError: it defines none.
-    """
-    name = "gpuq_script"  # its own name may be that of a module the script imports
-    spec = importlib.util.spec_from_file_location(name, script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    had, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = had
-    main_fun = getattr(module, "main_fun", None)
-    if not callable(main_fun):
-        raise AttributeError(f"{script.name} defines no function main_fun(args, ctx)")
-    return main_fun
+    def _end_of(self, end: RankEnd, rank: int, args: list[str], ctx: Any, fed: Fed | None) -> tuple[int, str]:
+        """Run the script; return the code it ends with, and what went wrong in one line."""
+        try:
+            _surround(self.run, rank, args)
+            signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
+            end_with_training(end)
+            main_fun = script.function(script.load(Path(self.run.script)), "main_fun", "args, ctx")
+            end.tell("RUNNING", **_whereabouts())
+            if fed is not None:
+                fed.begin(tfos.data_feed())
+            main_fun(args, ctx)
+        except SystemExit as request:
+            return _exit_code(request)
+        except BaseException as caught:  # whatever it is, it ended this rank and must be told
+            traceback.print_exception(type(caught), caught, _users_part(caught))
+            return 1, _one_line(caught)
+        return 0, ""
 
 
 def _note_warning(*_: object) -> None:

@@ -28,6 +28,7 @@ class Run:
     `args` is what `main_fun` gets: the script's name, then the user's words. `host` is the address that the
     driver listens on for its ranks; `key` (hex) proves to it that a connection comes from one of them.
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
+    `epochs`, `independent` and `driver` are the job's.
     """
 
     job_id: int
@@ -43,6 +44,9 @@ class Run:
     seats: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ps: int = 0
     evaluator: bool = False
+    epochs: int = 0
+    independent: bool = False
+    driver: bool = False
     server_executor: Executor | None = None
 
     @property

@@ -7,6 +7,7 @@
 - The managers of its parameter servers listen on every interface: they listen on one address.
 - All its nodes are tasks of one Spark job, on executors that are all alike: nodes without GPUs become a job of their
   own, whose executors have none. Their numbers come after the workers': the chief is 0, not the first parameter server.
+- A task that feeds rows looks every second whether they are taken: it looks four times a second.
 - It ends such a node, but not the process that it started for it: that gets a SIGTERM and then no more than seconds.
 """
 
@@ -49,7 +50,7 @@ class _LaterTensorFlow(ModuleType):
     """Becomes TensorFlow as soon as something of it is used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__path__":  # asked for by who imports something below it
             raise AttributeError(name)
         if sys.modules.get("tensorflow") is self:
             del sys.modules["tensorflow"]
@@ -61,6 +62,13 @@ def import_cluster() -> Any:
     sys.modules.setdefault("tensorflow", _LaterTensorFlow("tensorflow"))
     module: Any = importlib.import_module("tensorflowonspark.TFCluster")
     module.time = ShortSleeps
+    node: Any = module.TFSparkNode
+    made: Any = node.train
+
+    def train(*words: Any, **named: Any) -> NodeFunction:
+        return _looking_often(made(*words, **named))
+
+    node.train = train
     # At INFO it logs the keys of its nodes' managers, and a line at every look at its reservations.
     logging.getLogger("tensorflowonspark").setLevel(logging.WARNING)
     return module
@@ -69,6 +77,26 @@ def import_cluster() -> Any:
 def reservation_timeout(seconds: float) -> int:
     """Return what to give TFoS as `reservation_timeout`: it counts its looks, which it takes for seconds."""
     return round(seconds / _LONGEST_SLEEP_S)
+
+
+def data_feed() -> Any:
+    """Return the class through which a script takes the rows that are fed to it."""
+    node: Any = importlib.import_module("tensorflowonspark.TFNode")
+    return node.DataFeed
+
+
+def lone_context(rank: int, workers: int, default_fs: str) -> Any:
+    """Return what TFoS gives to the function of a node without a cluster."""
+    node: Any = importlib.import_module("tensorflowonspark.TFSparkNode")
+    context = node.TFNodeContext(executor_id=rank, defaultFS=default_fs)
+    context.num_workers = workers
+    return context
+
+
+def default_fs(context: Any) -> str:
+    """Return the file system that a path without one is on, as TFoS writes it: `file://`, `hdfs://name:port`."""
+    name: str = context._jsc.hadoopConfiguration().get("fs.defaultFS")
+    return name[:-1] if name.startswith("file://") and len(name) > 7 else name
 
 
 def use_address(host: str) -> None:

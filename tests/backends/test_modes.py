@@ -75,3 +75,57 @@ def test_tf_keras_fits_on_two_workers(engine: EmbeddedEngine, folder: Path) -> N
     assert [last[rank]["role"] for rank in (0, 1)] == ["chief", "worker"]
     assert float(said(running, r"test accuracy ([\d.]+)")) >= 0.8
     assert list((running.attempt.folder / "events" / "rank-0" / "train").glob("events.out.tfevents.*"))
+
+
+def test_rows_of_an_rdd_are_fed_and_the_export_after_them_is_kept(engine: EmbeddedEngine, folder: Path) -> None:
+    running = run(engine, folder, SAMPLES / "digits_fed.py", workers=2, epochs=2)
+
+    last = ended(running)
+
+    assert sum(last[rank]["rows"] for rank in (0, 1)) == 2 * 1500
+    assert all(last[rank]["rows"] > 0 for rank in (0, 1))
+    assert {said(running, "(exported)", rank) for rank in (0, 1)} == {"exported"}
+    assert (running.attempt.checkpoints / "digits.keras").exists()
+
+
+LEAVES_EARLY = """
+def feed(sc, args):
+    return sc.parallelize(range(100), 4).map(lambda number: double(number))
+
+def double(number):
+    return 2 * number
+
+def main_fun(args, ctx):
+    print("first", sorted(ctx.get_data_feed().next_batch(2)))
+"""
+
+
+def test_a_worker_that_leaves_before_the_last_row_holds_nobody_up(
+    engine: EmbeddedEngine, folder: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "leaves.py"
+    script.write_text(LEAVES_EARLY)
+    running = run(engine, folder, script, workers=1, epochs=1000)
+
+    last = ended(running)
+
+    assert last[0]["rows"] == 2
+    assert said(running, r"first (\[0, 2\])") == "[0, 2]"
+
+
+def test_independent_workers_have_gpus_of_their_own_and_survive_each_other(
+    engine: EmbeddedEngine, folder: Path
+) -> None:
+    running = run(engine, folder, SAMPLES / "digits_search.py", "0.01", "fast", workers=2, independent=True)
+
+    outcome = running.outcome()
+
+    assert (outcome["exit_code"], outcome["failed_rank"]) == (1, 1)
+    assert outcome["error"] == "ValueError: could not convert string to float: 'fast'"
+    assert running.end()["exit_code"] == 1
+    assert running.reclaim() == 0
+    last = {report["rank"]: report for report in running.reports("rank")}
+    assert [(last[rank]["role"], last[rank]["state"]) for rank in (0, 1)] == [("worker", "DONE"), ("worker", "FAILED")]
+    assert len({*last[0]["gpus"], *last[1]["gpus"]}) == 2
+    assert last[0]["host"] == "127.0.0.1"
+    assert float(said(running, r"rate 0\.01  test accuracy ([\d.]+)")) >= 0.8

@@ -10,17 +10,19 @@ import pytest
 
 from gpuq.asking import READERS
 from gpuq.cli.commands.update import FIELDS
-from gpuq.models import JobState, PriorityTerm, Reason, Why
+from gpuq.models import JobState, PriorityTerm, Rank, Reason, Why
 from gpuq.script import FLAGS, OPTIONS
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import FakeDaemon, Problem, a_job
+
+FUNCTIONS = "def main_fun(args, ctx):\n    pass\ndef feed(sc, args):\n    pass\n"
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     """A script that can be queued, with options in its head."""
     path = tmp_path / "train.py"
-    path.write_text("#GPUQ --exclusive -H --nice 5\n#GPUQ --array 0-3%2\ndef main_fun(args, ctx):\n    pass\n")
+    path.write_text("#GPUQ --exclusive -H --nice 5\n#GPUQ --array 0-3%2\n" + FUNCTIONS)
     return path
 
 
@@ -29,7 +31,7 @@ def test_every_option_becomes_its_field(daemon: FakeDaemon, gpuq: Gpuq, script: 
     words = (
         "-A bio -q fast --gpu-type a100 -N 2 --layout spread -c 4 -m 16G --nice -3 -t 1h --signal 60 "
         "--begin 2030-01-02T03:04 --deadline 2030-02-01 -d afterok:3:4,singleton --reservation night "
-        "--ps 2 --evaluator --cpus-per-ps 3 --memory-per-ps 1G"
+        "--ps 2 --evaluator --cpus-per-ps 3 --memory-per-ps 1G --epochs 3 --independent"
     )
 
     done = gpuq("enqueue", *words.split(), str(script))
@@ -55,6 +57,8 @@ def test_every_option_becomes_its_field(daemon: FakeDaemon, gpuq: Gpuq, script: 
         "evaluator": True,
         "cpus_per_ps": 3,
         "memory_mib_per_ps": 1024,
+        "epochs": 3,
+        "independent": True,
         "begin_at": time.mktime((2030, 1, 2, 3, 4, 0, 0, 0, -1)),
         "deadline": time.mktime((2030, 2, 1, 0, 0, 0, 0, 0, -1)),
     }
@@ -220,6 +224,30 @@ def test_prio_prints_every_term_and_their_sum(daemon: FakeDaemon, gpuq: Gpuq) ->
         ["priority", "480"],
     ]
     assert "priority top" in lines[4]
+
+
+def test_a_script_must_have_what_its_way_to_train_calls(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("def main_fun(args, ctx):\n    pass\n")
+    assert "has no feed at top level; define `def feed(sc, args):`" in gpuq("enqueue", "--epochs", "2", str(path)).err
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize(
+    ("state", "taken", "says"),
+    [
+        ("RUNNING", [700, None], "700 rows, for 3 epochs in all"),
+        ("COMPLETED", [2000, 2500], "4500 rows = 1500 x 3 epochs"),
+        ("COMPLETED", [2000, 2501], "4501 rows, for 3 epochs in all"),
+    ],
+)
+def test_show_tells_the_rows_that_were_fed(
+    daemon: FakeDaemon, gpuq: Gpuq, state: str, taken: list[int | None], says: str
+) -> None:
+    ranks = tuple(Rank(rank=number, role="worker", host="h", rows=rows) for number, rows in enumerate(taken))
+    daemon.answers["GET /v1/jobs/12"] = a_job(state=JobState(state), epochs=3, ranks=ranks)
+
+    assert f"{says}\n" in gpuq("show", "12").out
 
 
 def test_show_tells_what_a_job_asks_for(daemon: FakeDaemon, gpuq: Gpuq) -> None:

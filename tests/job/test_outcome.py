@@ -141,3 +141,25 @@ def test_there_is_one_outcome_and_it_names_the_first_that_failed(messages: list[
     for outcome in outcomes:
         assert outcome["failed_rank"] == (bad[0] if bad else None)
         assert (outcome["exit_code"] == 0) == (not bad)
+
+
+def test_independent_ranks_end_all_and_the_first_that_failed_decides() -> None:
+    ranks = Ranks(workers=3, are_independent=True)
+
+    ranks.heard({"rank": 2, "state": "FAILED", "exit_code": 7, "error": "boom", "tail": []})
+    ranks.hung_up(0, [])
+    assert ranks.outcome is None
+
+    ranks.heard({"rank": 1, "state": "DONE", "exit_code": 0})
+    assert ranks.outcome is not None
+    assert (ranks.outcome["exit_code"], ranks.outcome["failed_rank"], ranks.outcome["error"]) == (7, 2, "boom")
+
+
+def test_independent_ranks_that_are_all_done_are_a_success() -> None:
+    ranks = Ranks(workers=2, are_independent=True)
+
+    for rank in (1, 0):
+        ranks.heard({"rank": rank, "state": "DONE", "exit_code": 0})
+
+    assert ranks.outcome is not None
+    assert ranks.outcome["exit_code"] == 0

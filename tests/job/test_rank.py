@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gpuq_job import rank_log, spec
+from gpuq_job import rank_log, script, spec
 from gpuq_job.outcome import Ranks
-from gpuq_job.rank import MainFun, Words, load
+from gpuq_job.rank import MainFun, Words
 
 KEY = "00" * 32
 
@@ -146,7 +146,7 @@ def test_the_main_part_of_a_script_does_not_run(tmp_path: Path) -> None:
     path = tmp_path / "train.py"
     path.write_text("def main_fun(a, c): return 4\nif __name__ == '__main__': raise SystemExit\n")
 
-    assert load(path)([], None) == 4
+    assert script.function(script.load(path), "main_fun", "args, ctx")([], None) == 4
 
 
 def test_the_words_tell_tfos_the_number_of_gpus() -> None:

@@ -345,6 +345,9 @@ _SPECS = st.builds(
     evaluator=st.booleans(),
     cpus_per_ps=st.integers(1, 99),
     memory_mib_per_ps=st.integers(0, 1 << 30),
+    epochs=st.integers(0, 9),
+    independent=st.booleans(),
+    driver=st.booleans(),
 )
 
 

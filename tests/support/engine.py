@@ -53,17 +53,17 @@ def an_engine(folder: Path, **more: Any) -> Generator[EmbeddedEngine]:
 
 
 def an_attempt(
-    folder: Path, script: Path, *args: str, job_id: int = 1, workers: int = 1, ps: int = 0, evaluator: bool = False
+    folder: Path, script: Path, *args: str, job_id: int = 1, number: int = 1, workers: int = 1, **more: Any
 ) -> Attempt:
     """Make the folders of an attempt, with its script frozen in them."""
     token = f"t{os.getpid()}x{job_id}x{time.monotonic_ns()}"
-    home = folder / "jobs" / str(job_id) / "1"
-    scratch = folder / "s" / str(job_id)
+    home = folder / "jobs" / str(job_id) / str(number)
+    scratch = folder / "s" / f"{job_id}-{number}"
     for path in (home, scratch):
         path.mkdir(parents=True)
     return Attempt(
         job_id=job_id,
-        number=1,
+        number=number,
         token=token,
         name=script.stem,
         workers=workers,
@@ -73,8 +73,7 @@ def an_attempt(
         script=Path(shutil.copy(script, home)),
         args=args,
         checkpoints=folder / "jobs" / str(job_id) / "checkpoints",
-        ps=ps,
-        evaluator=evaluator,
+        **more,
     )
 
 

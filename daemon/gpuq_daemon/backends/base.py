@@ -42,6 +42,9 @@ class Attempt:
     ps: int = 0
     evaluator: bool = False
     ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    epochs: int = 0
+    independent: bool = False
+    driver: bool = False
     owner: UnixUser | None = None
     array_id: int | None = None
     array_index: int | None = None

@@ -333,6 +333,9 @@ def _run(attempt: Attempt, server_executor: spec.Executor | None) -> spec.Run:
         key=secrets.token_hex(32),
         ps=attempt.ps,
         evaluator=attempt.evaluator,
+        epochs=attempt.epochs,
+        independent=attempt.independent,
+        driver=attempt.driver,
         server_executor=server_executor,
     )
 

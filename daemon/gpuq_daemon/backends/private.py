@@ -225,6 +225,9 @@ def _run(attempt: Attempt, seats: tuple[Seat, ...]) -> spec.Run:
         key=secrets.token_hex(32),
         ps=attempt.ps,
         evaluator=attempt.evaluator,
+        epochs=attempt.epochs,
+        independent=attempt.independent,
+        driver=attempt.driver,
         server_executor=submit.server_executor(attempt),
         seats=tuple((seat.node, seat.gpus) for seat in seats),
     )

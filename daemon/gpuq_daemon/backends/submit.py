@@ -122,6 +122,8 @@ def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[s
             f"-Dlog4j2.configurationFile={log_settings()}",
         ),
         "spark.python.daemon.module": "gpuq_job.python_daemon",
+        # An executor that is free again may run another worker, which must not find the first one's TensorFlow.
+        **({"spark.python.worker.reuse": "false"} if attempt.independent else {}),
         **(_two_kinds_of_executors(attempt.workers) if attempt.servers else {}),
         **_resource("gpu", attempt.gpus_per_worker),
         **(_resource(pin, 1) if pin is not None else {}),

@@ -44,6 +44,7 @@ class _Rank(Struct, tag="rank", tag_field="kind"):
     executor_id: Word | None = None
     gpus: Annotated[tuple[Word, ...], Meta(max_length=256)] = ()
     exit_code: Code | None = None
+    rows: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 
 
 class _Outcome(Struct, tag="outcome", tag_field="kind"):
@@ -125,4 +126,5 @@ def _merged(before: Rank | None, said: _Rank) -> Rank:
         pid=said.pid or (before.pid if before else None),
         executor_id=said.executor_id or (before.executor_id if before else None),
         gpus=said.gpus or (before.gpus if before else ()),
+        rows=said.rows if said.rows is not None or before is None else before.rows,
     )

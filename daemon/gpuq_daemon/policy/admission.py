@@ -29,6 +29,7 @@ LONGEST_LIMIT_S = 366 * 86_400
 LONGEST_WAIT_S = 10 * LONGEST_LIMIT_S
 MOST_NICE = 2_147_483_645  # Slurm's
 MOST_CPUS = 65_536
+MOST_EPOCHS = 1_000_000
 MOST_MEMORY_MIB = 1 << 30
 
 
@@ -166,6 +167,8 @@ def _bad_extras(spec: JobSpec) -> str | None:
         return f"A parameter server may ask for 1 to {MOST_CPUS} CPUs; this job asks for {spec.cpus_per_ps}."
     if not 0 <= spec.memory_mib_per_ps <= MOST_MEMORY_MIB:
         return f"A parameter server may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_ps}."
+    if (refused := _bad_mode(spec)) is not None:
+        return refused
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
     if spec.signal_s is not None and spec.signal_s < 1:
@@ -175,6 +178,19 @@ def _bad_extras(spec: JobSpec) -> str | None:
             f"A signal {spec.signal_s} s before the time limit needs a longer time limit: "
             f"{'there is none' if spec.time_limit_s is None else f'it is {spec.time_limit_s} s'}."
         )
+    return None
+
+
+def _bad_mode(spec: JobSpec) -> str | None:
+    """Return which of the ways to train exclude each other in this job, or None."""
+    if not 0 <= spec.epochs <= MOST_EPOCHS:
+        return f"A job may be fed 1 to {MOST_EPOCHS} epochs; this one asks for {spec.epochs}."
+    if spec.independent and (spec.ps or spec.evaluator or spec.epochs or spec.driver):
+        return "Independent workers have no parameter servers, evaluator, feed or driver script: leave those out."
+    if spec.driver:
+        return "Scripts that start Spark themselves are not run yet: give one with a main_fun(args, ctx)."
+    if spec.evaluator and spec.epochs:
+        return "TensorFlowOnSpark has no evaluator where rows are fed: leave --evaluator out, or --epochs."
     return None
 
 

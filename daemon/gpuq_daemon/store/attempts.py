@@ -14,7 +14,7 @@ from gpuq.models import JobState
 from gpuq_daemon.policy.lifecycle import Event, Intent, Outcome, Reported
 from gpuq_daemon.policy.snapshot import Start
 from gpuq_daemon.store.database import Database
-from gpuq_daemon.store.job_rows import HOLDING
+from gpuq_daemon.store.job_rows import HOLDING, flags_of
 from gpuq_daemon.store.job_states import advance, state_of
 
 
@@ -50,6 +50,9 @@ class ActiveAttempt:
     ps: int = 0
     evaluator: bool = False
     ps_by_node: Mapping[str, int] = field(default_factory=dict[str, int])
+    epochs: int = 0
+    independent: bool = False
+    driver: bool = False
 
     @property
     def rank_count(self) -> int:
@@ -69,6 +72,7 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
                    j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
+                   j.epochs, j.independent, j.driver,
                    (SELECT json_group_object(l.node, l.gpus) FROM allocations l
                     WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.gpus > 0) AS gpus_by_node,
                    (SELECT json_group_object(l.node, l.servers) FROM allocations l
@@ -131,14 +135,14 @@ def record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> Non
         row = {**asdict(rank), "gpus": json.dumps(rank.gpus), "job_id": job_id, "attempt": attempt}
         tables.execute(
             """INSERT INTO ranks (job_id, attempt, rank, role, host, node, pid, executor_id, gpus, state,
-                                  exit_code)
+                                  exit_code, rows)
                VALUES (:job_id, :attempt, :rank, :role, :host, :node, :pid, :executor_id, :gpus, :state,
-                       :exit_code)
+                       :exit_code, :rows)
                ON CONFLICT (job_id, attempt, rank) DO UPDATE SET role = excluded.role, host = excluded.host,
                  node = coalesce(excluded.node, node), pid = coalesce(excluded.pid, pid),
                  executor_id = coalesce(excluded.executor_id, executor_id),
                  gpus = CASE excluded.gpus WHEN '[]' THEN gpus ELSE excluded.gpus END,
-                 state = excluded.state, exit_code = excluded.exit_code""",
+                 state = excluded.state, exit_code = excluded.exit_code, rows = coalesce(excluded.rows, rows)""",
             row,
         )
     _correct_allocations(tables, key)
@@ -181,4 +185,4 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
     parsed = {name: json.loads(row[name]) for name in ("args", "gpus_by_node", "ps_by_node")}
-    return msgspec.convert({**row, **parsed, "evaluator": row["evaluator"] == 1, "outcome": outcome}, ActiveAttempt)
+    return msgspec.convert({**row, **parsed, **flags_of(row), "outcome": outcome}, ActiveAttempt)

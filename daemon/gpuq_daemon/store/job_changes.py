@@ -41,6 +41,9 @@ _ASKED = (
     "evaluator",
     "cpus_per_ps",
     "memory_mib_per_ps",
+    "epochs",
+    "independent",
+    "driver",
 )
 _NEW = (
     *("user", "uid", "script_name", "script_sha256", "args", "submitted_at", "hold"),
@@ -155,6 +158,9 @@ def as_job(request: Request, job_id: int, now: float) -> Job:
         evaluator=spec.evaluator,
         cpus_per_ps=spec.cpus_per_ps,
         memory_mib_per_ps=spec.memory_mib_per_ps,
+        epochs=spec.epochs,
+        independent=spec.independent,
+        driver=spec.driver,
     )
 
 

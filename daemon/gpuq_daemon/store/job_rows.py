@@ -203,12 +203,17 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
         "error_tail": json.loads(row["error_tail"]),
         "charged_gpu_s": row["charged_gpu_s"] or 0.0,
         "exclusive": row["exclusive"] == 1,
-        "evaluator": row["evaluator"] == 1,
+        **flags_of(row),
         "is_top": row["is_top"] == 1,
         "nodes": tuple(nodes),
         "ranks": tuple(ranks),
     }
     return msgspec.convert(values, Job)
+
+
+def flags_of(row: dict[str, Any]) -> dict[str, bool]:
+    """Return the columns of a job that say how it trains and are true or false."""
+    return {name: row[name] == 1 for name in ("evaluator", "independent", "driver")}
 
 
 def rank_of(row: dict[str, Any]) -> Rank:
@@ -224,7 +229,7 @@ def spec_of(row: dict[str, Any]) -> JobSpec:
         "args": json.loads(row["args"]),
         "nodes": row["nodes_wanted"],
         "exclusive": row["exclusive"] == 1,
-        "evaluator": row["evaluator"] == 1,
+        **flags_of(row),
         "hold": row["hold"] is not None,
     }
     return msgspec.convert(values, JobSpec)

@@ -17,7 +17,7 @@ from gpuq.cli.views.job import end_line, error_lines, queued_line
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.main_fun import check_main_fun
+from gpuq.main_fun import check_feed, check_main_fun
 from gpuq.script import late_directives, read_directives, read_script
 from gpuq.text import clean, fit
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--gpus-per-worker", "-g", help="GPUs for each of them. [1]")
 @click.option("--ps", help="Parameter servers, on top of the workers; they get no GPU. [0]")
 @click.option("--evaluator", flag_value="yes", default=None, help="One more node that evaluates; it gets no GPU.")
+@click.option("--epochs", help="Feed the rows of the script's feed(sc, args) to its workers so often.")
+@click.option("--independent", flag_value="yes", default=None, help="Workers that know nothing of each other.")
 @click.option("--time", "-t", help="Time limit: 90 (minutes), 30m, 2h, HH:MM:SS, D-HH:MM:SS. [none]")
 @click.option("--partition", "-p", help="Where to run. [the default one]")
 @click.option("--account", "-A", help="Who pays. [your default account]")
@@ -109,11 +111,13 @@ def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | Non
         UsageError: anything of it cannot become a job.
     """
     refuse_shell_script(text, script)
-    check_main_fun(text, script)
     given = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
     given |= {field: (value, "") for field, value in asked.items() if value is not None}
     for word in (os.path.basename(script), *args):
         _check_utf8(word)
+    check_main_fun(text, script)
+    if "epochs" in given:
+        check_feed(text, script)
     return {
         "script_name": os.path.basename(script),
         "script": text,

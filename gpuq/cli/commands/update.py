@@ -27,6 +27,8 @@ FIELDS = {
     "gpus-per-worker": "gpus_per_worker",
     "ps": "ps",
     "evaluator": "evaluator",
+    "epochs": "epochs",
+    "independent": "independent",
     "cpus-per-ps": "cpus_per_ps",
     "memory-per-ps": "memory_per_ps",
     "time": "time",

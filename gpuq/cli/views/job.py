@@ -62,6 +62,7 @@ def _facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Files", job["log_uri"]),
         ("Checkpoints", job.get("checkpoint_uri")),
         ("Progress", progress(job) or None),
+        ("Fed", _fed(job)),
         ("Used", used(job)),
     ]
 
@@ -116,6 +117,17 @@ def _when(job: Json) -> str | None:
     return ", ".join(word for word in said if word) or None
 
 
+def _fed(job: Json) -> str | None:
+    """Return the rows that its ranks have taken, as the product that they are when all is fed."""
+    epochs, taken = job.get("epochs", 0), [rank.get("rows") or 0 for rank in job["ranks"]]
+    if not epochs:
+        return None
+    rows = sum(taken)
+    if job["state"] != "COMPLETED" or rows % epochs:
+        return f"{plural(rows, 'row')}, for {plural(epochs, 'epoch')} in all"
+    return f"{plural(rows, 'row')} = {rows // epochs} x {plural(epochs, 'epoch')}"
+
+
 def _array(job: Json) -> str | None:
     if job.get("array_id") is None:
         return None
@@ -126,7 +138,8 @@ def _array(job: Json) -> str | None:
 def gang(job: Json) -> str:
     """Return `2 workers x 1 GPU, 1 parameter server`."""
     made = f"{plural(job['workers'], 'worker')} x {plural(job['gpus_per_worker'], 'GPU')}"
-    return ", ".join([made, *servers(job.get("ps", 0), evaluator=job.get("evaluator", False))])
+    extra = ["independent"] if job.get("independent") else ["run by its own driver"] if job.get("driver") else []
+    return ", ".join([made, *servers(job.get("ps", 0), evaluator=job.get("evaluator", False)), *extra])
 
 
 def _after(at: float | None, before: float | None, word: str) -> str | None:

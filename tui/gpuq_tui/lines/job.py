@@ -73,6 +73,7 @@ def _rank(rank: Rank, job: Job, width: int) -> list[Line]:
     parts += [] if rank.pid is None else [f"pid {rank.pid}"]
     parts += [f"GPU {','.join(rank.gpus)}"] if rank.gpus else []
     parts += [] if rank.exit_code is None else [f"exit code {rank.exit_code}"]
+    parts += [] if rank.rows is None else [plural(rank.rows, "row")]
     parts += ["failed first"] if rank.rank == job.failed_rank else []
     return _entry(f"Rank {rank.rank}", "  ".join(parts), width, _RANK_TONES.get(rank.state, Tone.PLAIN))
 

@@ -1,0 +1,39 @@
+"""The user's script as a module."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+NAME = "gpuq_script"  # its own name may be that of a module the script imports
+
+
+def load(script: Path) -> ModuleType:
+    """Run a script as a module; its `__main__` part does not run."""
+    spec = importlib.util.spec_from_file_location(NAME, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = module
+    had, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = had
+    return module
+
+
+def function(module: ModuleType, name: str, arguments: str) -> Callable[..., Any]:
+    """Return what a script defines under this name; `arguments` is what it must take, in words.
+
+    Raises:
+        AttributeError: it defines none.
+    """
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise AttributeError(f"{Path(str(module.__file__)).name} defines no function {name}({arguments})")
+    return found
