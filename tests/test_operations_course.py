@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from gpuq.client_admin import AdminClient
-from gpuq.errors import UnavailableError, UsageError
+from gpuq.errors import GpuqError, UnavailableError, UsageError
 from tests.support.daemon import Gpuqd, plain_gpuqd, until
 from tests.support.values import MAIN_FUN
 
@@ -50,6 +51,23 @@ def a_half_request(gpuqd: Gpuqd) -> socket.socket:
     admin = AdminClient(gpuqd.client.path)
     until(lambda: admin.diag()["in_flight"] == 2, timeout_s=15, what="the half request", log=gpuqd.folder / "gpuqd.log")
     return connection
+
+
+def test_owners_and_limits_count_from_the_next_job_on() -> None:
+    tells = "import resource\ndef main_fun(args, ctx):\n    print(resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    with plain_gpuqd(owners="allow_root_jobs = true\nrun_as_gpuqd = true") as gpuqd:
+        text = gpuqd.config.read_text()
+        gpuqd.config.write_text(f"{text}[limits]\nnofile = 77\n")
+        AdminClient(gpuqd.client.path).reload()
+
+        job = gpuqd.ended(gpuqd.enqueue(tells))
+
+        assert gpuqd.client.logs(job["id"], rank=0)["data"] == "(77, 77)\n"
+        gpuqd.config.write_text(text.replace("run_as_gpuqd = true", "").replace("allow_root_jobs = true", ""))
+        AdminClient(gpuqd.client.path).reload()
+        if os.geteuid() == 0:
+            with pytest.raises(GpuqError, match="allow_root_jobs"):
+                gpuqd.enqueue(tells)
 
 
 def test_reload_changes_what_may_change_and_names_the_rest() -> None:

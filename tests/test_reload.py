@@ -9,7 +9,7 @@ import pytest
 
 from gpuq.errors import UsageError
 from gpuq_daemon.config import Config, load
-from gpuq_daemon.reload import Reloader, apply, differences
+from gpuq_daemon.reload import Reloader, apply, differences, may_change_live, settings_of
 
 BASE = """
 cluster_name = "x"
@@ -44,6 +44,15 @@ def config(folder: Path, *, top: str = "", a: str = "", more: str = "") -> Confi
         ),
         ({"a": "priority = 3"}, "partition.a.priority", "0", "3", True),
         ({"a": 'gpu_type = "a100"'}, "partition.a.gpu_type", None, "a100", True),
+        ({"more": "[retention]\njobs_days = 30"}, "retention.jobs_days", None, "30.0", True),
+        ({"more": "[owners]\nallow_root_jobs = true"}, "owners.allow_root_jobs", "False", "True", True),
+        ({"more": '[limits]\nmemlock = "unlimited"'}, "limits.memlock", None, "unlimited", True),
+        ({"more": '[roles]\nadmin = ["ann", "@hpc"]'}, "roles.admin", "()", "('ann', '@hpc')", True),
+        ({"more": "[privacy]\nprivate = true"}, "privacy.private", "False", "True", True),
+        ({"more": "[audit]\nkeep_d = 30"}, "audit.keep_d", "400.0", "30.0", True),
+        ({"more": "[listen]\nrequests_per_s = 5"}, "listen.requests_per_s", "500.0", "5.0", True),
+        ({"more": "[listen]\nserve_others = false"}, "listen.serve_others", None, "False", False),
+        ({"top": 'jobs_dir = "/j"'}, "jobs_dir", None, "/j", False),
         ({"a": "nodes = 4"}, "partition.a.nodes", "2", "4", False),
         ({"top": 'socket = "/x.sock"'}, "socket", None, "/x.sock", False),
         ({"more": '[partition.b]\nengine = "embedded"\npriority = 9'}, "partition.b", None, "embedded", False),
@@ -60,6 +69,30 @@ def test_each_difference_is_named_and_only_what_may_is_live(
     apply(before, after)
     assert (differences(before, after) == ()) is is_live  # what waits for a restart is told at every reload
     assert all(not change.is_live for change in differences(before, after))
+
+
+_RESTART = """state_dir socket scratch_dir jobs_dir allow_network_state log_format
+listen.https listen.cert listen.key listen.serve_others listen.socket_mode listen.socket_group
+listen.connections_per_user listen.request_timeout_s
+partition.a partition.a.nodes partition.a.gpus_per_node partition.a.gpu partition.a.python partition.a.master_port
+partition.a.memory_floor_mib"""
+_LIVE = """cluster_name default_partition kill_wait_s max_script_kib max_pending_jobs min_free_mib log_level
+scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget
+scheduler.guard_after_h scheduler.weights.age scheduler.weights.fair_share scheduler.weights.job_size
+scheduler.weights.partition scheduler.weights.qos scheduler.weights.max_age_d scheduler.billing.gpu
+scheduler.billing.gpu_types scheduler.billing.cpu scheduler.billing.memory_gib
+owners.allow_root_jobs owners.min_uid owners.run_as_gpuqd
+limits.nofile limits.nproc limits.core limits.memlock limits.stack limits.fsize limits.cpu
+listen.requests_per_s listen.request_burst roles.admin roles.operator privacy.private audit.keep_d
+retention.jobs_days retention.points_days retention.logs_days partition.a.priority partition.a.gpu_type"""
+
+
+def test_of_every_key_it_is_decided_whether_it_may_change_live(tmp_path: Path) -> None:
+    """A key that is not in these lists is new: decide, and say so in docs/operations.md."""
+    keys = {key for key, _ in settings_of(config(tmp_path))}
+
+    assert {key for key in keys if may_change_live(key)} == set(_LIVE.split())
+    assert {key for key in keys if not may_change_live(key)} == set(_RESTART.split())
 
 
 def test_a_partition_that_goes_is_one_difference_and_stays_until_a_restart(tmp_path: Path) -> None:

@@ -186,6 +186,27 @@ def test_an_older_state_is_copied_before_it_is_brought_up_to_date(tmp_path: Path
         database.close()
 
 
+def test_a_backup_of_an_older_gpuq_is_whole_and_can_be_restored(gpuqd: Gpuqd, tmp_path: Path) -> None:
+    gpuqd.ended(gpuqd.enqueue(QUICK))
+    gpuqd.stop()
+    now = gpuqd.folder / "now"
+    database = sqlite3.connect(gpuqd.folder / "state.db")
+    database.executescript(
+        """DROP INDEX jobs_script; DROP INDEX jobs_that_depend; DROP TABLE rollup; DROP TABLE rolled_up;
+           DROP TABLE leaving; DROP TABLE retention; DELETE FROM _sqlite_migrations WHERE name = '0006_rollup';"""
+    )
+    database.close()
+
+    made, whole = command(gpuqd, "backup", now), command(gpuqd, "verify", now)
+    state, restored = command(gpuqd, "verify"), command(gpuqd, "restore", now)
+    gpuqd.start()
+
+    assert [one.returncode for one in (made, whole, state, restored)] == [0] * 4, whole.stdout + restored.stderr
+    assert "of this older state" in whole.stdout
+    assert len(gpuqd.client.jobs(everything=True)) == 1
+    assert "of this older state" not in command(gpuqd, "verify").stdout
+
+
 @pytest.mark.parametrize("name", ["state", "metrics"])
 def test_a_newer_state_is_refused_and_not_touched(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{name}.db"

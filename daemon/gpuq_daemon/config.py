@@ -112,6 +112,20 @@ class OwnersTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     run_as_gpuqd: bool = False
 
 
+_Days = Annotated[float, Meta(ge=1, le=36_600)]
+
+
+class RetentionTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many days after its end a job is kept, and its points, and its logs, scripts and event files; None: for ever.
+
+    With the job goes all of it but its checkpoints; what it was charged stays, as sums by day.
+    """
+
+    jobs_days: _Days | None = None
+    points_days: _Days | None = None
+    logs_days: _Days | None = None
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given."""
 
@@ -136,6 +150,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     roles: RolesTable = RolesTable()
     privacy: PrivacyTable = PrivacyTable()
     audit: AuditTable = AuditTable()
+    retention: RetentionTable = RetentionTable()
 
     @property
     def state(self) -> Path:

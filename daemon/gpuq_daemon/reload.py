@@ -17,18 +17,24 @@ from gpuq_daemon.config import Config, load
 
 logger = logging.getLogger(__name__)
 
-# Whatever is not named here is read once, at the start.
+# Whatever is not named here is read once, at the start. What is decided when a job is queued, started or removed
+# ([owners], [limits], [retention]) counts from the next one on; jobs that run go on as they were started.
 _LIVE = re.compile(
     r"cluster_name|default_partition|kill_wait_s|max_script_kib|max_pending_jobs|min_free_mib|log_level"
-    r"|scheduler\..+|roles\..+|privacy\..+|audit\..+|listen\.(requests_per_s|request_burst)"
+    r"|(scheduler|owners|limits|roles|privacy|audit|retention)\..+|listen\.(requests_per_s|request_burst)"
     r"|partition\.[^.]+\.(priority|gpu_type)"
 )
 _SECRET = re.compile(r"(secret|password|token)$")
 
 
+def may_change_live(key: str) -> bool:
+    """Return whether a setting, by its dotted key, counts as soon as it is read again."""
+    return _LIVE.fullmatch(key) is not None
+
+
 def differences(old: Config, new: Config) -> tuple[ConfigChange, ...]:
     """Return every key whose value differs, in the configuration's order; a partition that comes or goes is one."""
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(settings_of(old)), dict(settings_of(new))
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     come_or_gone = {f"partition.{name}" for name in old.partition.keys() ^ new.partition.keys()}
     return tuple(
@@ -36,7 +42,7 @@ def differences(old: Config, new: Config) -> tuple[ConfigChange, ...]:
             key=key,
             old=_shown(key, before.get(key)),
             new=_shown(key, after.get(key)),
-            is_live=_LIVE.fullmatch(key) is not None,
+            is_live=may_change_live(key),
         )
         for key in keys
         if key in come_or_gone or key.rpartition(".")[0] not in come_or_gone
@@ -100,19 +106,19 @@ def _merged(old: Any, new: Any, key: str) -> Any:
     if key == "partition":
         partitions: dict[str, Any] = old
         return {name: _merged(one, new.get(name), f"{key}.{name}") for name, one in partitions.items()}
-    return new if _LIVE.fullmatch(key) else old
+    return new if may_change_live(key) else old
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def settings_of(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of all settings; a partition's own key stands for its engine."""
     if isinstance(value, Struct):
         if value.__struct_config__.tag is not None:
             yield key, value.__struct_config__.tag
         for name in value.__struct_fields__:
-            yield from _flat(getattr(value, name), f"{key}.{name}" if key else name)
+            yield from settings_of(getattr(value, name), f"{key}.{name}" if key else name)
     elif key == "partition":
         for name, one in value.items():
-            yield from _flat(one, f"{key}.{name}")
+            yield from settings_of(one, f"{key}.{name}")
     else:
         yield key, value
 

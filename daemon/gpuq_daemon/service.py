@@ -44,6 +44,7 @@ from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.reload import Reloader
+from gpuq_daemon.retention import Retention
 from gpuq_daemon.running_as import RunningAs
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.space import shortage
@@ -56,6 +57,7 @@ from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.promises import PromiseStore
+from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
@@ -191,6 +193,7 @@ class Service:
             rate_of=standing.rate_of,
             half_life_s=lambda: config.scheduler.half_life_s,
         )
+        self._retention = Retention(config, RetentionStore(database), metrics, clock)
         self._desk = Desk(
             config=config,
             clock=clock,
@@ -251,6 +254,7 @@ class Service:
                     Pulse(self._vitals).run(),
                     self._notifier.keep(self._status, self._writer_answers),
                     self._watch_space(),
+                    self._retention.run(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
@@ -307,6 +311,7 @@ class Service:
         logs.set_level(self._config.log_level)
         self._gpu_types.update({name: partition.gpu_type for name, partition in self._config.partition.items()})
         self._scheduler.rules_changed()
+        self._retention.wake()
         self._bell.ring()
 
     def _status(self) -> str:

@@ -15,6 +15,7 @@ from gpuq_daemon.store.invariants import (
     Claimed,
     Finding,
     active_claims,
+    known_jobs,
     last_attempts,
     metrics_findings,
     state_findings,
@@ -27,6 +28,7 @@ def verify_state(config: Config) -> Iterator[Finding]:
     """Look through the state of this configuration, while a gpuqd uses it or not."""
     yield from _databases(config.state)
     yield _numbers(config)
+    yield _leftovers(config)
     yield _claims(config)
 
 
@@ -65,6 +67,27 @@ def _numbers(config: Config) -> Finding:
     roots = [root for root in (config.jobs, config.state / "attempts") if root.is_dir()]
     beyond = [one for root in roots for one in root.iterdir() if one.name.isdecimal() and int(one.name) > last]
     return Finding(what=what, wrong=str(min(beyond)) if beyond else None)
+
+
+def _leftovers(config: Config) -> Finding:
+    """Look whether attempts' files are there of jobs that are not kept any more; checkpoints are, for ever."""
+    what = "no logs, scripts and events are those of a job that is not kept any more"
+    roots = [root for root in (config.jobs, config.state / "attempts") if root.is_dir()]
+    there = [one for root in roots for one in root.iterdir() if one.name.isdecimal()]
+    try:
+        last, _ = last_attempts(config.state / "state.db")
+        known = known_jobs(config.state / "state.db")
+    except UnavailableError as error:
+        return Finding(what=what, wrong=str(error))
+    wrong = [str(one) for one in there if int(one.name) <= last and int(one.name) not in known and _has_attempt(one)]
+    return Finding(what=what, wrong=", ".join(wrong[:5]) or None)
+
+
+def _has_attempt(job: Path) -> bool:
+    try:
+        return any(one.name.isdecimal() for one in job.iterdir())
+    except OSError:
+        return False  # it has just gone
 
 
 def _claims(config: Config) -> Finding:

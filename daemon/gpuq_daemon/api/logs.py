@@ -49,6 +49,8 @@ async def read_log(
     _must_have(job, rank)
     place = desk.place(job.id, job.attempt)
     data, start, size = await asyncio.to_thread(_read, place, rank, offset, limit)
+    if not size:
+        _refuse_removed(job, desk)
     return LogPiece(
         data=data.decode(errors="replace"),
         offset=start,
@@ -57,6 +59,13 @@ async def read_log(
         is_final=job.state.is_final,
         rank=rank,
     )
+
+
+def _refuse_removed(job: Job, desk: Desk) -> None:
+    """Refuse to call a log empty that was there, and is not kept any more."""
+    days = desk.config.retention.logs_days
+    if days is not None and job.ended_at is not None and job.ended_at < desk.clock.now() - days * 86_400:
+        raise NotFoundError(f"The logs of job {job.id} are not kept any more: gpuqd keeps them {days:g} days.")
 
 
 def _must_have(job: Job, rank: int | None) -> None:

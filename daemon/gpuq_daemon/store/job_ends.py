@@ -12,6 +12,7 @@ from gpuq_daemon.policy import usage
 from gpuq_daemon.policy.lifecycle import CANCELLED_EXIT, DEADLINE_EXIT, Action, Event, Intent, Verdict
 from gpuq_daemon.policy.usage import Charge
 from gpuq_daemon.store.accounts import charge
+from gpuq_daemon.store.job_rows import dependencies_of
 from gpuq_daemon.store.job_states import advance, state_of
 
 _LONGEST_TAIL = 50
@@ -60,10 +61,12 @@ def requeue(tables: Tables, job_id: int, *, is_held: bool) -> tuple[Action, ...]
     """Let a job run again: one that has ended waits at once, one that runs is ended first.
 
     Raises:
-        UsageError: it waits, or its training has just ended.
+        UsageError: it waits, or its training has just ended, or what it depends on is not kept any more.
     """
     before = state_of(tables, job_id)
     _refuse_requeue(tables, job_id, before)
+    if before.is_final:
+        _refuse_forgotten(tables, job_id)
     if is_held:
         tables.execute("UPDATE jobs SET hold = 'user' WHERE id = :id AND hold IS NOT 'admin'", {"id": job_id})
     made = advance(tables, job_id, Event.REQUEUE_REQUESTED)
@@ -149,6 +152,20 @@ def _refuse_requeue(tables: Tables, job_id: int, state: JobState) -> None:
     ).fetchone()
     if row[0] != Intent.REQUEUE:
         raise UsageError(f"Job {job_id} is just ending: requeue it once it has ended.")
+
+
+def _refuse_forgotten(tables: Tables, job_id: int) -> None:
+    """Refuse to let a job wait for one that is not kept any more: it would do so for ever."""
+    row = tables.execute("SELECT waits_for, dependency FROM jobs WHERE id = :id", {"id": job_id}).fetchone()
+    if row[0] is None:
+        return
+    sql = "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = :target OR array_id = -:target)"
+    for target in {target for one in dependencies_of(row[0]) for target in one.targets}:
+        if not tables.execute(sql, {"target": target}).fetchone()[0]:
+            raise UsageError(
+                f"Job {job_id} depends on job {abs(target)} ({row[1]}), which is not kept any more: "
+                "queue it as a new job, without that."
+            )
 
 
 def _wait_again(tables: Tables, job_id: int) -> None:

@@ -22,6 +22,7 @@ from gpuq_daemon.vitals import Vitals
 MAX_HISTOGRAMS = 200
 _TREND_POINTS = 10
 _MAX_PROGRESS = 10_000
+_INCREMENTAL = 2  # Source: sqlite.org/pragma.html#pragma_auto_vacuum
 
 
 class MetricsStore:
@@ -165,6 +166,34 @@ class MetricsStore:
             self._progress[job_id] = progress
         return progress
 
+    def forget(self, job_id: int, *, most: int = 64) -> bool:
+        """Remove a job's points, `most` chunks and as many histograms of one series at a time; True once none is left.
+
+        Raises:
+            UnavailableError: the file cannot be written; nothing was changed.
+        """
+        with self._transaction() as db:
+            is_gone = rows.forget(db, job_id, most)
+        with self._reading:
+            self._progress.pop(job_id, None)
+        return is_gone
+
+    def shrink(self, *, pages: int = 256) -> bool:
+        """Give pages that are free back to the file system, so many at a time; True if there are more.
+
+        A quarter of the file may stay free for points to come. A file made before there was this keeps its pages,
+        and uses them again.
+        """
+        with self._writing, told(self._path):
+            free, all_pages, mode = (
+                self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_count", "auto_vacuum")
+            )
+            if mode != _INCREMENTAL or free * 4 <= all_pages:
+                return False
+            self._writer.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            return True
+
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
         with self._writing, told(self._path), self._commits.timed():
@@ -206,6 +235,7 @@ def _progress(db: sqlite3.Connection, job_id: int) -> Progress | None:
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")  # of a new file; any other stays as it is
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")

@@ -212,3 +212,29 @@ def value_before(db: sqlite3.Connection, row: int, points: int) -> float | None:
         if seen > points:
             break
     return value
+
+
+def forget(db: sqlite3.Connection, job_id: int, most: int) -> bool:
+    """Remove a piece of what is known of a job's event files; True if nothing of it is left.
+
+    A series that is half removed counts the points that it has.
+    """
+    found = db.execute("SELECT id FROM series WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}).fetchone()
+    if found is None:
+        db.execute("DELETE FROM event_file WHERE job_id = :job_id", {"job_id": job_id})
+        return True
+    gone = 0
+    for table, count in (("chunk", "count"), ("histogram", "1")):
+        sql = f"SELECT number, {count} FROM {table} WHERE series_id = ? ORDER BY number DESC LIMIT ?"
+        picked = db.execute(sql, (found[0], most)).fetchall()
+        db.executemany(
+            f"DELETE FROM {table} WHERE series_id = ? AND number = ?", [(found[0], number) for number, _ in picked]
+        )
+        gone += sum(points for _, points in picked)
+    is_more = "EXISTS (SELECT 1 FROM {table} WHERE series_id = :id)"
+    left = " OR ".join(is_more.format(table=table) for table in ("chunk", "histogram"))
+    if db.execute(f"SELECT {left}", {"id": found[0]}).fetchone()[0]:
+        db.execute("UPDATE series SET count = count - :gone WHERE id = :id", {"gone": gone, "id": found[0]})
+    else:
+        db.execute("DELETE FROM series WHERE id = :id", {"id": found[0]})
+    return False
