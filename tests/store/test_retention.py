@@ -24,7 +24,7 @@ from gpuq_daemon.store.retention import RetentionStore
 from tests.support.values import a_spec
 
 DAY = 86_400.0
-OK = verdict(DriverEnd(exit_code=0), Outcome(exit_code=0), None)
+OK = verdict(None, Outcome(exit_code=0), DriverEnd(exit_code=0))
 LATE = 1e9
 
 
