@@ -39,7 +39,8 @@ def test_diag_counts_what_a_job_causes_and_begins_anew_when_asked() -> None:
         assert (diag["in_flight"], diag["pending"], diag["active"]) == (1, 0, 0)
         assert after["since"] > diag["since"] == diag["started_at"] == after["started_at"]
         assert counts([route["spread"] for route in after["routes"]]) == {"DELETE /v1/diag": 1}
-        assert after["writes"] == diag["writes"] > 0
+        # Totals go on; that they begin anew is recorded too, once it is answered.
+        assert 0 < diag["writes"] <= after["writes"] <= diag["writes"] + 1
 
 
 def a_half_request(gpuqd: Gpuqd) -> socket.socket:

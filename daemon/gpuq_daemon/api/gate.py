@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gpuq.errors import GpuqError
 from gpuq_daemon.api.caller import CALLER, Caller, Role, role_of
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.people import People, Person
@@ -144,7 +145,10 @@ class Gate:
             return
         try:
             await self._desk.audit.add(entry.row(outcome, watched.detail()), keep_s=self._keep_s)
-        except Exception:  # the answer has gone out: all that is left is to say so
+        except GpuqError as error:  # the answer has gone out: all that is left is to say so
+            details = {"user": who.user, "verb": entry.verb, "reason": str(error)}
+            logger.warning("a change could not be recorded", extra=details)
+        except Exception:
             logger.exception("a change was not recorded", extra={"user": who.user, "verb": entry.verb})
 
     @property
