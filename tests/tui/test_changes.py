@@ -154,6 +154,7 @@ def test_a_paused_screen_stands_still_and_goes_on_with_what_came_meanwhile() -> 
         assert "PAUSED at " in still
         clock.now += 3600
         client.streams[-1].tell(("job", as_json(a_job(2, name="bert"))))
+        await pilot.pause()
         app.view.show_time()
         await pilot.pause()
         assert screen_text(app) == still

@@ -169,8 +169,10 @@ class GpuqApp(App[None], inherit_bindings=False):
         elif told.is_heard and self._mirror.cluster is not None:
             self._contact = replace(self._contact, answered_at=self._clock(), problem=None)
         if self._contact.paused_at is not None:
-            return
-        if told.is_news:
+            was_problem, self.view.contact = self.view.contact.problem, self._contact
+            if self._contact.problem != was_problem:
+                self.view.show_edges()
+        elif told.is_news:
             self._show_told()
         elif told.problem is not None or self.view.contact.is_lost(self._clock()):
             self.view.take(Answer(wanted=self.view.wanted()), self._contact)
