@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuq_job import script, tfos
+from gpuq_job.explained import explained
 from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
 from gpuq_job.rank_log import printed_to, shortened, tail
@@ -91,7 +92,7 @@ class MainFun:
             return _exit_code(request)
         except BaseException as caught:  # whatever it is, it ended this rank and must be told
             traceback.print_exception(type(caught), caught, _users_part(caught))
-            return 1, _one_line(caught)
+            return 1, explained(caught) or _one_line(caught)
         return 0, ""
 
 

@@ -233,6 +233,24 @@ def test_a_script_must_have_what_its_way_to_train_calls(daemon: FakeDaemon, gpuq
     assert daemon.asked == []
 
 
+FITS = """
+def main_fun(args, ctx):
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    model.fit(data)
+"""
+
+
+def test_a_fit_that_keras_cannot_do_is_told_at_once(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
+    daemon.answers["POST /v1/jobs"] = a_job()
+    path = tmp_path / "train.py"
+    path.write_text(FITS)
+    assert f"{path} line 4: model.fit of Keras 3 fails" in gpuq("enqueue", "-w", "2", str(path)).err
+    assert gpuq("enqueue", str(path)).err == ""  # one worker is well
+
+    path.write_text("import tf_keras" + FITS)
+    assert gpuq("enqueue", "-w", "2", str(path)).err == ""
+
+
 @pytest.mark.parametrize(
     ("state", "taken", "says"),
     [

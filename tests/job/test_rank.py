@@ -182,3 +182,25 @@ def test_the_spec_is_private_and_comes_back(tmp_path: Path) -> None:
 
     assert spec.read(tmp_path / "spec.json") == run
     assert os.stat(tmp_path / "spec.json").st_mode & 0o777 == 0o600
+
+
+KERAS = """
+def main_fun(args, ctx):
+    code = "raise ValueError('Attempt to convert a value (PerReplica:{}) with an unsupported type to a Tensor.')"
+    exec(compile(code, "/site-packages/keras/src/utils/traceback_utils.py", "exec"))
+"""
+
+
+def test_a_fit_that_keras_cannot_do_is_explained(tmp_path: Path) -> None:
+    ended = outcome_of(tmp_path, KERAS)
+
+    assert ended["exit_code"] == 1
+    assert ended["error"].startswith("Keras 3's model.fit does not work on several workers")
+    assert "tf_keras" in ended["error"]
+    assert any("PerReplica" in line for line in ended["tail"])  # its own words are still there
+
+
+def test_a_script_of_its_own_is_not_taken_for_keras(tmp_path: Path) -> None:
+    ended = outcome_of(tmp_path, "def main_fun(args, ctx):\n    raise ValueError('no PerReplica')\n")
+
+    assert ended["error"] == "ValueError: no PerReplica"

@@ -18,6 +18,7 @@ from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.main_fun import check_feed, check_main_fun
+from gpuq.pitfalls import keras_fit_line
 from gpuq.script import late_directives, read_directives, read_script
 from gpuq.text import clean, fit
 
@@ -77,6 +78,12 @@ def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_
     job_spec = spec(script, text, args, asked, now=time.time())
     for line in late_directives(text):
         terminal.say_error(f"Warning: {script} line {line}: #GPUQ after the first line of code is not read.")
+    fit = keras_fit_line(text) if job_spec["workers"] > 1 else None
+    if fit is not None:
+        terminal.say_error(
+            f"Warning: {script} line {fit}: model.fit of Keras 3 fails under MultiWorkerMirroredStrategy on several "
+            "workers; write the training loop, or use tf_keras."
+        )
     client = Client()
     if test_only:
         return _test(client, job_spec, as_json)
