@@ -27,6 +27,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listeners import Listeners, listeners
 from gpuq_daemon.api.listing import Listing
+from gpuq_daemon.api.quick import quick
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
@@ -40,6 +41,7 @@ from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.ingest import Ingest
+from gpuq_daemon.lasting import lasting
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
@@ -66,6 +68,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _SPACE_EVERY_S = 2.0
+_FULL_EVERY_S = 0.1  # for every job would be thousands of times a second
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
@@ -230,7 +233,8 @@ class Service:
             diagnose=self._diagnose,
             reload=self._reloader.reload,
             waiting=self._scheduler.waiting,
-            refused_owner=running_as.refusal,
+            refused_owner=lasting(running_as.refusal, for_s=1.0),
+            shortage=lasting(lambda: shortage(config.state, config.min_free_mib), for_s=_FULL_EVERY_S),
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -244,7 +248,7 @@ class Service:
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                bound.serve(timed(Gate(make_app(self._desk), self._desk), self._vitals), tasks)
+                bound.serve(timed(Gate(quick(make_app(self._desk), self._desk), self._desk), self._vitals), tasks)
                 for attempt in self._jobs.active_attempts():
                     self._look_after(attempt.job_id)
                 endless = (

@@ -22,12 +22,11 @@ def shortage(state: Path, min_free_mib: int) -> str | None:
     return None
 
 
-def refuse_if_short(state: Path, min_free_mib: int) -> None:
-    """Refuse what would need room.
+def refuse_if_short(short: str | None) -> None:
+    """Refuse what would need room, given what is wrong with it.
 
     Raises:
         FullError: there is not enough.
     """
-    short = shortage(state, min_free_mib)
     if short is not None:
         raise FullError(f"Nothing can be queued now: {short}; free some space and try again.")

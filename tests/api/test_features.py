@@ -134,6 +134,7 @@ def rig() -> Iterator[Rig]:
             reason=lambda _: Reason.PRIORITY,
             explain=lambda _, __: pytest.fail("nobody asks why here"),
             refused_owner=lambda owner, partition: None,
+            shortage=lambda: None,
             place=lambda job_id, number: place_of(config, job_id, number),
             wake=lambda: None,
             nudge=lambda job_id: told.append(("nudge", job_id)),

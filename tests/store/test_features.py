@@ -373,7 +373,7 @@ def test_what_was_asked_for_can_be_asked_for_again(
 
         assert list(store.specs(ids).values()) == specs
         assert [job.gang.gpus for job in store.pending()] == [spec.gpus for spec in specs]
-        told = [as_job(request, job_id, 1.0) for request, job_id in zip(asked, ids, strict=True)]
+        told = [as_job(request, job_id, 1.0, gpu_kind="GPU") for request, job_id in zip(asked, ids, strict=True)]
         assert told == store.jobs()
 
     with_store(tmp_path_factory.mktemp("s"), course)

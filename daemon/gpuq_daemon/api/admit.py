@@ -17,8 +17,8 @@ from gpuq_daemon.policy import array, dependency, limits
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
-from gpuq_daemon.policy.reservation import with_those_below
-from gpuq_daemon.policy.snapshot import QOS
+from gpuq_daemon.policy.reservation import Reservation, with_those_below
+from gpuq_daemon.policy.snapshot import QOS, NodeView
 from gpuq_daemon.store.jobs import Request
 from gpuq_daemon.store.queued import QueueCounts
 
@@ -80,8 +80,11 @@ def _partition(desk: Desk, spec: JobSpec) -> str:
     if spec.partition is not None:
         return spec.partition
     default, gang = desk.config.first_partition, Gang(gpu_type=spec.gpu_type)
-    having = {node.partition for node in desk.nodes() if gang.takes(node.gpu_type)}
-    return next((name for name in (default, *desk.config.partition) if name in having), default)
+
+    def has_it(name: str) -> bool:
+        return any(node.partition == name and gang.takes(node.gpu_type) for node in desk.nodes())
+
+    return next(filter(has_it, (default, *desk.config.partition)), default)
 
 
 async def _check(desk: Desk, spec: JobSpec, name: str, partition: str, sha256: str) -> None:
@@ -138,13 +141,17 @@ def check_rules(desk: Desk, spec: JobSpec, owner: limits.Owner, partition: str) 
     Raises:
         UsageError: one does.
     """
-    parents = desk.accounts.tree().parents()
+    nodes, reservations = list[NodeView](), list[Reservation]()
+    if spec.reservation is not None:
+        parents = desk.accounts.tree().parents()
+        reservations = [with_those_below(one, parents) for one in desk.accounts.reservations()]
+        nodes = [node for node in desk.nodes() if node.partition == partition]
     refused = rules_refusal(
         spec,
         owner,
         rules=desk.rules(),
-        reservations=[with_those_below(one, parents) for one in desk.accounts.reservations()],
-        nodes=[node for node in desk.nodes() if node.partition == partition],
+        reservations=reservations,
+        nodes=nodes,
         now=desk.clock.now(),
     )
     if refused is not None:

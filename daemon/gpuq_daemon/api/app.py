@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
-from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.errors import GpuqError
 from gpuq_daemon.api import (
     accounts,
     audit,
@@ -33,19 +33,11 @@ from gpuq_daemon.api import (
     tokens,
 )
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.problem import problem
+from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
 
 logger = logging.getLogger(__name__)
 
 _LARGEST_BODY = 4 * 1024 * 1024
-_STATUS: dict[type[GpuqError], int] = {
-    UsageError: 400,
-    ForbiddenError: 403,
-    NotFoundError: 404,
-    FullError: 507,
-    UnavailableError: 503,
-    checkpoints.DamagedCheckpointError: 422,
-}
 _ROUTES = (
     cluster.show_cluster,
     diag.show_diag,
@@ -125,8 +117,7 @@ def make_app(desk: Desk) -> Litestar:
 
 
 def _refuse(_: Request[Any, Any, Any], error: GpuqError) -> Response[dict[str, Any]]:
-    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-    return _problem(status, str(error))
+    return _problem(status_of(error), str(error))
 
 
 def _reject(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
@@ -141,7 +132,7 @@ def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, An
     if isinstance(error, RecursionError):
         return _problem(400, "The request's JSON is nested too deeply.")
     logger.error("a request failed", exc_info=error)
-    return _problem(500, "gpuqd met an error of its own; its log says more.")
+    return _problem(500, OWN_ERROR)
 
 
 def _what_is_wrong(error: ValidationException) -> str:

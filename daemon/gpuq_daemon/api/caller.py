@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Request
 
@@ -48,9 +48,18 @@ class Caller:
         return self.role >= Role.OPERATOR or user == self.owner.user
 
 
-def caller(request: Request[Any, Any, Any]) -> Caller:
+class Asking(Protocol):
+    """A request, as far as the gate has put something into its scope."""
+
+    @property
+    def scope(self) -> Any:
+        """The ASGI scope."""
+        ...
+
+
+def caller(request: Asking) -> Caller:
     """Return who asks."""
-    found: Caller = request.scope["extensions"][CALLER]  # pyright: ignore - what the gate put there
+    found: Caller = request.scope["extensions"][CALLER]  # what the gate put there
     return found
 
 

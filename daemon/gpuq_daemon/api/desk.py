@@ -38,7 +38,7 @@ class Desk:
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
     `outlook` is a job's priority and promised start,
     `waiting` all pending jobs with their reason and promised start;
-    `refused_owner` says why a user's jobs are not run in a partition, or None;
+    `refused_owner` says why a user's jobs are not run in a partition, or None, and `shortage` why the disk takes none;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     `remembered` is what admission need not judge again.
     """
@@ -77,6 +77,7 @@ class Desk:
     reload: Callable[[], tuple[ConfigChange, ...]]
     waiting: Callable[[], Iterable[tuple[int, Reason, float | None]]]
     refused_owner: Callable[[Owner, str], str | None]
+    shortage: Callable[[], str | None]
 
     remembered: Remembered = field(default_factory=Remembered)
 

@@ -15,7 +15,7 @@ from gpuq.models import Job, JobSpec, Why
 from gpuq.text import clean, fit
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import admitted, check_queue, with_tasks
-from gpuq_daemon.api.caller import caller
+from gpuq_daemon.api.caller import Asking, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.keys import KEY, key_of
 from gpuq_daemon.api.recording import note
@@ -46,10 +46,19 @@ async def enqueue(
     Sent again with the same `Idempotency-Key` within a day, it returns the job that was queued then, as it is now.
     """
     _refuse_unknown(await request.body())
+    return await queue(desk, request, data, idempotency_key)
+
+
+async def queue(desk: Desk, request: Asking, data: JobSpec, idempotency_key: str | None) -> Job:
+    """Queue what `request` asks for, and return it as the route does.
+
+    Raises:
+        GpuqError: it is not let in; nothing is queued.
+    """
     who = caller(request)
     key = key_of(who.owner, idempotency_key, data)
     if key is None or (before := desk.jobs.queued_with(key)) is None:
-        refuse_if_short(desk.config.state, desk.config.min_free_mib)
+        refuse_if_short(desk.shortage())
         asked = await admitted(desk, who, with_tasks(desk, data))
         entry = note(request, change=f"{asked.name!r} in {asked.partition}, {asked.account}")
         entry.target_of = _told
@@ -58,7 +67,7 @@ async def enqueue(
         if ids:
             desk.submitted(ids)
             desk.bell.ring(*ids)
-            return views.whole(desk, as_job(asked, ids[0], now), is_new=True)
+            return as_job(asked, ids[0], now, gpu_kind=desk.gpu_kind(asked.partition))
         before = None if key is None else desk.jobs.queued_with(key)  # the same request was quicker on another way
     assert before is not None
     note(request, target=f"job {before}", change="asked for again")
@@ -101,8 +110,12 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
     return seen_why(caller(request), desk.test_start(job, desk.gpu_kind(asked.partition)))
 
 
+def unknown_fields(body: bytes) -> set[str]:
+    """Return which of the fields in a request's body a job does not have."""
+    return _NAMES.decode(body).keys() - _KNOWN
+
+
 def _refuse_unknown(body: bytes) -> None:
     """Check that nothing is asked for that a job does not have: what is misspelt must not be left out in silence."""
-    unknown = sorted(_NAMES.decode(body).keys() - _KNOWN)
-    if unknown:
+    if unknown := sorted(unknown_fields(body)):
         raise UsageError(f"A job has no field '{fit(clean(unknown[0]), 40)}': use {', '.join(sorted(_KNOWN))}.")

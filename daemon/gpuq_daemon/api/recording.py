@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from litestar import Request
-
 from gpuq.identity import AuditRow
 from gpuq.text import clean, fit
-from gpuq_daemon.api.caller import Caller
+from gpuq_daemon.api.caller import Asking, Caller
 
 T = TypeVar("T")
 ENTRY = "gpuq.entry"  # among the extensions of an ASGI scope
@@ -66,9 +64,9 @@ class Entry:
         )
 
 
-def note(request: Request[Any, Any, Any], *, target: str | None = None, change: str | None = None) -> Entry:
+def note(request: Asking, *, target: str | None = None, change: str | None = None) -> Entry:
     """Say what a request is about, and shortly what it changes, before it changes that."""
-    entry: Entry = request.scope["extensions"][ENTRY]  # pyright: ignore - what the gate put there
+    entry: Entry = request.scope["extensions"][ENTRY]  # what the gate put there
     entry.target = entry.target if target is None else target
     entry.change = entry.change if change is None else change
     return entry

@@ -10,24 +10,20 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.reasons import clock
 
 
-def whole(desk: Desk, job: Job, *, is_new: bool = False) -> Job:
-    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress.
-
-    One that `is_new` has no reason and priority yet: finding them would cost its acknowledgement a pass.
-    """
+def whole(desk: Desk, job: Job) -> Job:
+    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
     charged = job.charged_gpu_s
     if job.state.holds_gpus and job.started_at is not None:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
     place = desk.place(job.id, job.attempt) if job.attempt else None
-    is_judged = job.state is JobState.PENDING and not is_new
-    priority, start_at = desk.outlook(job.id) if is_judged else (None, None)
+    priority, start_at = desk.outlook(job.id) if job.state is JobState.PENDING else (None, None)
     return replace(
         job,
         priority=priority,
         start_at=start_at,
         log_uri=place.folder.as_uri() if place else None,
         checkpoint_uri=place.checkpoints.as_uri() if place else None,
-        reason=_reason(desk, job) if not is_new else None,
+        reason=_reason(desk, job),
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
         progress=desk.metrics.progress(job.id) if job.attempt else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlite_utils import Database as Tables
@@ -13,6 +13,7 @@ from gpuq.identity import AuditRow
 from gpuq_daemon.store.database import Database, taken_along
 
 _CLEARED_EVERY = 1_000  # rows; looking for old ones at each would cost more than they do
+_COLUMNS = tuple(field.name for field in fields(AuditRow))
 _INSERT = """INSERT INTO audit (at, uid, user, token, source, verb, target, change, outcome, error)
              VALUES (:at, :uid, :user, :token, :source, :verb, :target, :change, :outcome, :error)"""
 
@@ -53,6 +54,6 @@ class AuditStore:
 
 
 def _add(tables: Tables, row: AuditRow, keep_s: float) -> None:
-    number = int(tables.execute(_INSERT, asdict(row)).lastrowid or 0)
+    number = int(tables.execute(_INSERT, {name: getattr(row, name) for name in _COLUMNS}).lastrowid or 0)
     if number % _CLEARED_EVERY == 0:
         tables.execute("DELETE FROM audit WHERE at < :before", {"before": row.at - keep_s})

@@ -156,8 +156,9 @@ class Database:
         connection = self._writer.conn
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [(request, *self._attempt(request)) for request in batch]
-            connection.execute("COMMIT")
+            answers = [(request, *self._attempt(request, is_alone=len(batch) == 1)) for request in batch]
+            if connection.in_transaction:
+                connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._failure = complaint(self.path, error) or UnavailableError(
                 f"The state in {self.path} cannot be written: {error}. Nothing was changed."
@@ -179,18 +180,21 @@ class Database:
                 self._writer = self._open()
                 connection.close()
 
-    def _attempt(self, request: _Request) -> tuple[Any, BaseException | None]:
+    def _attempt(self, request: _Request, *, is_alone: bool) -> tuple[Any, BaseException | None]:
         connection = self._writer.conn
-        connection.execute("SAVEPOINT write")
+        if not is_alone:
+            connection.execute("SAVEPOINT write")
         try:
             answer = request.write(self._writer)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) or _is_of_the_file(self.path, error):
                 raise  # the file, not the question: the whole batch fails
-            connection.execute("ROLLBACK TO write")
-            connection.execute("RELEASE write")
+            connection.execute("ROLLBACK" if is_alone else "ROLLBACK TO write")
+            if not is_alone:
+                connection.execute("RELEASE write")
             return None, error
-        connection.execute("RELEASE write")
+        if not is_alone:
+            connection.execute("RELEASE write")
         return answer, None
 
 

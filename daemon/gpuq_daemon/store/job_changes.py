@@ -51,6 +51,10 @@ _NEW = (
 )
 _INSERT = f"""INSERT INTO jobs (state, {", ".join((*_ASKED, *_NEW))})
               VALUES ('PENDING', {", ".join(f":{name}" for name in (*_ASKED, *_NEW))})"""
+# The tasks of an array differ in nothing but their index: one statement for all of them.
+_INSERT_TASKS = f"""INSERT INTO jobs (state, {", ".join((*_ASKED, *_NEW))})
+                    SELECT 'PENDING', {", ".join(f":{n}" if n != "array_index" else "value" for n in (*_ASKED, *_NEW))}
+                    FROM json_each(:indices)"""
 _UPDATE = f"""UPDATE jobs SET waits_for = :waits_for, {", ".join(f"{name} = :{name}" for name in _ASKED)}
               WHERE id = :id AND state = 'PENDING'"""
 
@@ -118,7 +122,7 @@ def insert(tables: Tables, request: Request, now: float) -> range:
     return _insert_tasks(tables, row, wanted, request.array.indices)
 
 
-def as_job(request: Request, job_id: int, now: float) -> Job:
+def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
     """Return the job, of an array the first task, that `insert` has queued under this id, without reading it back."""
     spec, array = request.spec, request.array
     return Job(
@@ -130,7 +134,7 @@ def as_job(request: Request, job_id: int, now: float) -> Job:
         workers=spec.workers,
         gpus_per_worker=spec.gpus_per_worker,
         gpus=spec.gpus,
-        gpu_kind="GPU",
+        gpu_kind=gpu_kind,
         script_name=spec.script_name,
         script_sha256=request.sha256,
         args=spec.args,
@@ -168,24 +172,17 @@ def _insert_tasks(tables: Tables, row: dict[str, Any], wanted: Sequence[Dependen
     # The ids of one transaction are consecutive: there is one writer, and ids only go up.
     last: int = tables.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'jobs'").fetchone()[0]
     first = last + 1
-    common = None if _is_by_task(wanted) else waits_for_of(resolved(tables, wanted, None))
-    tables.conn.executemany(
-        _INSERT,
-        (
-            {
-                **row,
-                "array_id": first,
-                "array_index": index,
-                "waits_for": waits_for_of(resolved(tables, wanted, index)) if _is_by_task(wanted) else common,
-            }
+    row["array_id"] = first
+    if any(one.kind is dependency.Kind.AFTER_CORR for one in wanted):
+        each = (
+            {**row, "array_index": index, "waits_for": waits_for_of(resolved(tables, wanted, index))}
             for index in indices
-        ),
-    )
+        )
+        tables.conn.executemany(_INSERT, each)
+    else:
+        row["waits_for"] = waits_for_of(resolved(tables, wanted, None))
+        tables.execute(_INSERT_TASKS, {**row, "indices": json.dumps(indices)})
     return range(first, first + len(indices))
-
-
-def _is_by_task(wanted: Sequence[Dependency]) -> bool:
-    return any(one.kind is dependency.Kind.AFTER_CORR for one in wanted)
 
 
 def resolved(tables: Tables, wanted: Sequence[Dependency], index: int | None) -> tuple[Dependency, ...]:
