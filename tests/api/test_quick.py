@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+
 from tests.support.daemon import Gpuqd, plain_gpuqd
 
 _SCRIPT = "def main_fun(args, ctx):\n    pass\n"
