@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
+
 from gpuq_daemon.lasting import lasting
+from gpuq_daemon.space import Room
 
 
 def test_what_was_fine_is_not_asked_again_until_its_time_is_over() -> None:
@@ -18,3 +24,29 @@ def test_what_was_fine_is_not_asked_again_until_its_time_is_over() -> None:
     at[0] = 1.0
     assert check(2) is None
     assert asked == [2, 1, 1, 2]
+
+
+def test_room_is_looked_at_again_after_a_moment_where_there_is_plenty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_mib, at = [100_000], [1.0]
+    room = Room(tmp_path, lambda: 64, now=lambda: at[0])
+    monkeypatch.setattr(os, "statvfs", lambda _: _disk(free_mib[0]))
+    assert room.shortage() is None
+    free_mib[0] = 10
+    assert room.shortage() is None
+    at[0] += 0.2
+    assert "10 MiB left" in str(room.shortage())
+
+
+def test_a_disk_without_plenty_is_looked_at_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free_mib = [1000]
+    room = Room(tmp_path, lambda: 64, now=lambda: 1.0)
+    monkeypatch.setattr(os, "statvfs", lambda _: _disk(free_mib[0]))
+    assert room.shortage() is None
+    free_mib[0] = 10
+    assert "10 MiB left" in str(room.shortage())
+
+
+def _disk(free_mib: int) -> os.statvfs_result:
+    return os.statvfs_result((2**20, 2**20, 2**30, free_mib, free_mib, 0, 0, 0, 0, 255))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def cli() -> None:
 @_CONFIG
 def serve(config_file: Path) -> None:
     """Serve the queue until SIGTERM or ctrl-C."""
+    gc.disable()  # until it serves: nothing that is loaded before is garbage
     import uvloop
 
     from gpuq_daemon import logs, service

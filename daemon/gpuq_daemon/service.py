@@ -49,7 +49,7 @@ from gpuq_daemon.reload import Reloader
 from gpuq_daemon.retention import Retention
 from gpuq_daemon.running_as import RunningAs
 from gpuq_daemon.scheduler import Scheduler
-from gpuq_daemon.space import shortage
+from gpuq_daemon.space import Room, shortage
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.state_folder import held
 from gpuq_daemon.store.accounts import AccountStore
@@ -68,7 +68,6 @@ logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _SPACE_EVERY_S = 2.0
-_FULL_EVERY_S = 0.1  # for every job would be thousands of times a second
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
@@ -234,7 +233,7 @@ class Service:
             reload=self._reloader.reload,
             waiting=self._scheduler.waiting,
             refused_owner=lasting(running_as.refusal, for_s=1.0),
-            shortage=lasting(lambda: shortage(config.state, config.min_free_mib), for_s=_FULL_EVERY_S),
+            shortage=Room(config.state, lambda: config.min_free_mib).shortage,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -245,6 +244,7 @@ class Service:
             if not await self._started_engines():
                 return
             self._scheduler.rules_changed()
+            gc.enable()
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gpuq.errors import FullError
+
+# What no disk takes in a moment.
+_PLENTY_MIB, _MOMENT_S = 4096, 0.1
 
 
 def shortage(state: Path, min_free_mib: int) -> str | None:
@@ -20,6 +25,23 @@ def shortage(state: Path, min_free_mib: int) -> str | None:
     if room.f_files and not room.f_favail:
         return f"the disk of {state} has no room for more files"
     return None
+
+
+class Room:
+    """The room on a disk, for who asks thousands of times a second: where there is plenty it lasts for a moment."""
+
+    def __init__(self, state: Path, min_free_mib: Callable[[], int], *, now: Callable[[], float] = time.monotonic):
+        self._state, self._min_free_mib, self._now = state, min_free_mib, now
+        self._plenty_until = 0.0
+
+    def shortage(self) -> str | None:
+        """Return the same as `shortage`."""
+        if self._now() < self._plenty_until:
+            return None
+        if shortage(self._state, self._min_free_mib() + _PLENTY_MIB) is None:
+            self._plenty_until = self._now() + _MOMENT_S
+            return None
+        return shortage(self._state, self._min_free_mib())
 
 
 def refuse_if_short(short: str | None) -> None:

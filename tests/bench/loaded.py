@@ -20,7 +20,8 @@ from tests.support.daemon import Gpuqd, short_folder
 SCRIPT = "def main_fun(args, ctx):\n    import time\n    while True: time.sleep(1)\n"
 
 _SERVE = """
-import sys
+import gc, sys
+gc.disable()
 from pathlib import Path
 import uvloop
 from gpuq_daemon import logs, service
