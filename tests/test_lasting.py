@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_room_is_looked_at_again_after_a_moment_where_there_is_plenty(
 ) -> None:
     free_mib, at = [100_000], [1.0]
     room = Room(tmp_path, lambda: 64, now=lambda: at[0])
-    monkeypatch.setattr(os, "statvfs", lambda _: _disk(free_mib[0]))
+    monkeypatch.setattr(os, "statvfs", partial(_disk, free_mib))
     assert room.shortage() is None
     free_mib[0] = 10
     assert room.shortage() is None
@@ -42,11 +43,12 @@ def test_room_is_looked_at_again_after_a_moment_where_there_is_plenty(
 def test_a_disk_without_plenty_is_looked_at_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free_mib = [1000]
     room = Room(tmp_path, lambda: 64, now=lambda: 1.0)
-    monkeypatch.setattr(os, "statvfs", lambda _: _disk(free_mib[0]))
+    monkeypatch.setattr(os, "statvfs", partial(_disk, free_mib))
     assert room.shortage() is None
     free_mib[0] = 10
     assert "10 MiB left" in str(room.shortage())
 
 
-def _disk(free_mib: int) -> os.statvfs_result:
+def _disk(room_mib: list[int], _: Path) -> os.statvfs_result:
+    free_mib = room_mib[0]
     return os.statvfs_result((2**20, 2**20, 2**30, free_mib, free_mib, 0, 0, 0, 0, 255))
