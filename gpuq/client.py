@@ -279,6 +279,20 @@ class Client:
                 return _read_answer(connection, request)
             except TimeoutError as error:
                 raise self._silent(self.timeout_s) from error
+            except BrokenOffError as error:
+                raise self._ended_by_ssh(connection, error) from error
+
+    def _ended_by_ssh(self, connection: Any, error: BrokenOffError) -> UnavailableError:
+        """Return why a connection broke off: where ssh failed, asking again would only fail again."""
+        code = connection.exit_code() if self.path.startswith("ssh://") else 0
+        if not code:  # gpuqd itself closed it
+            return error
+        if code == UnavailableError.exit_code:  # of `gpuq dial`: nobody listens there
+            return UnansweredError(f"gpuqd does not answer at {self.path}; what its host said is above.")
+        return UnavailableError(
+            f"ssh did not get through to {self.path} (exit code {code}); what it said is above. If it broke off "
+            "later than that, `gpuq queue` shows what was done."
+        )
 
     def _connected(self, *, timeout_s: float) -> socket.socket:
         if "://" in self.path:

@@ -27,6 +27,20 @@ _SSH = re.compile(
 _HTTPS = re.compile(rf"https://{_HOST}(?::(?P<port>[0-9]{{1,5}}))?/?")
 _TOKEN = re.compile(r"gpuq_[0-9]{1,18}_[A-Za-z0-9_-]{43}")
 _PORT = 7443
+_SSH_END_S = 5.0
+
+
+class OverSsh(socket.socket):
+    """A connection that a process of ssh carries."""
+
+    process: subprocess.Popen[bytes]
+
+    def exit_code(self) -> int | None:
+        """Return how ssh ended: 0 if gpuqd closed, what the far end said, 255 if ssh failed; None if it goes on."""
+        try:
+            return self.process.wait(_SSH_END_S)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 def connect(target: str, timeout_s: float) -> socket.socket:
@@ -56,12 +70,15 @@ def _over_ssh(named: re.Match[str], timeout_s: float) -> socket.socket:
     mine, theirs = socket.socketpair()
     with theirs:
         try:
-            subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno())  # it ends when this end is closed
+            # It ends when this end is closed.
+            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno())
         except OSError as error:
             mine.close()
             raise UnavailableError(f"Cannot run ssh: {error.strerror}.") from error
-    mine.settimeout(timeout_s)
-    return mine
+    connection = OverSsh(fileno=mine.detach())
+    connection.settimeout(timeout_s)
+    connection.process = process
+    return connection
 
 
 def _over_tls(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -113,6 +113,21 @@ def test_ssh_needs_nothing_but_ssh(elsewhere: Elsewhere) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "says"), [(255, "ssh did not get through"), (127, "exit code 127"), (5, "not answer")]
+)
+def test_an_ssh_that_fails_is_not_run_again(elsewhere: Elsewhere, tmp_path: Path, code: int, says: str) -> None:
+    runs, script = tmp_path / "runs", tmp_path / "job.py"
+    script.write_text("def main_fun(args, ctx):\n    pass\n")
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\necho run >> {runs}\nexit {code}\n")  # as one that may not log in
+    (tmp_path / "ssh").chmod(0o755)
+
+    done = elsewhere.run("--host", "ssh://far", "enqueue", str(script), PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert (done.returncode, says in done.stderr) == (5, True), done.stderr
+    assert runs.read_text() == "run\n"
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "ssh://-oProxyCommand=x",

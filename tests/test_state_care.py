@@ -70,6 +70,45 @@ def test_a_backup_of_a_running_gpuqd_is_whole_private_and_can_be_restored(gpuqd:
     assert command(gpuqd, "verify").returncode == 0
 
 
+def test_a_restored_state_is_gpuqds_alone_before_it_starts(gpuqd: Gpuqd, tmp_path: Path) -> None:
+    command(gpuqd, "backup", tmp_path / "backup")
+    gpuqd.stop()
+
+    assert command(gpuqd, "restore", tmp_path / "backup").returncode == 0
+
+    assert [path.stat().st_mode & 0o777 for path in sorted(gpuqd.folder.glob("*.db*"))] == [0o600] * 2
+
+
+@pytest.mark.parametrize("at", ["_replace", "_put_aside"])
+def test_a_restore_that_was_killed_half_way_is_run_again_before_gpuqd_starts(
+    gpuqd: Gpuqd, tmp_path: Path, at: str
+) -> None:
+    kept = gpuqd.enqueue(QUICK, hold=True)
+    command(gpuqd, "backup", tmp_path / "backup")
+    gpuqd.ended(gpuqd.enqueue(QUICK))
+    gpuqd.stop()
+    # Killed on its second call: one database of two, or one folder of two, has been dealt with.
+    killed = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from gpuq_daemon import archive\nfrom gpuq_daemon.config import load\n"
+        f"real, calls = archive.{at}, []\n"
+        "def once(*given):\n    calls.append(1)\n    os.kill(os.getpid(), 9) if len(calls) == 2 else real(*given)\n"
+        f"archive.{at} = once\narchive.restore(load(Path(sys.argv[1])), Path(sys.argv[2]))\n"
+    )
+    half = subprocess.run([sys.executable, "-c", killed, gpuqd.config, tmp_path / "backup"], timeout=60, check=False)
+
+    refused = command(gpuqd, "serve")
+    again = command(gpuqd, "restore", tmp_path / "backup")
+    gpuqd.start()
+
+    assert half.returncode == -9
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "was cut off half-way: run it again" in refused.stderr
+    assert again.returncode == 0, again.stderr
+    assert [job["id"] for job in gpuqd.client.jobs(everything=True)] == [kept]
+    assert not [name for name in os.listdir(gpuqd.folder) if name.startswith((".restore-", "restore-"))]
+
+
 def test_a_restore_does_not_forget_what_still_runs(gpuqd: Gpuqd, tmp_path: Path) -> None:
     command(gpuqd, "backup", tmp_path / "backup")
     running = gpuqd.reaches(gpuqd.enqueue(ENDLESS), "RUNNING")

@@ -36,6 +36,7 @@ def test_jobs_outlive_the_daemon_and_are_started_as_their_owners() -> None:
 
     assert "Type=notify" in lines
     assert "KillMode=process" in lines
+    assert "StateDirectoryMode=0711" in lines  # as gpuqd leaves it: jobs' own folders are below
     assert "ExecStart=/opt/gpuq/bin/gpuqd serve --config /etc/gpuq/x.toml" in lines
     assert any("CAP_SETUID" in line for line in lines if line.startswith("CapabilityBoundingSet="))
     assert not any(line.startswith(("PrivateTmp", "ProtectHome", "PrivateDevices", "User=")) for line in lines)

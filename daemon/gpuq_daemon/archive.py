@@ -11,7 +11,7 @@ from pathlib import Path
 from gpuq.errors import UnavailableError, UsageError
 from gpuq_daemon.config import Config
 from gpuq_daemon.processes import ProcessId, is_alive
-from gpuq_daemon.state_folder import held
+from gpuq_daemon.state_folder import UNFINISHED_RESTORE, held
 from gpuq_daemon.store.copies import changes_of, copy, refuse_newer, schema_files, synced
 from gpuq_daemon.store.invariants import give_no_number_below, last_attempts, metrics_findings, state_findings
 
@@ -57,7 +57,8 @@ def unpacked(file: Path, folder: Path) -> None:
                 member = archive.extractfile(name)
                 if member is None:
                     raise KeyError(name)
-                with member, (folder / name).open("xb") as out:
+                out_file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with member, open(out_file, "wb") as out:
                     shutil.copyfileobj(member, out, 1024 * 1024)
                 synced(folder / name)
     except (tarfile.TarError, KeyError, EOFError) as error:
@@ -70,13 +71,13 @@ def restore(config: Config, file: Path) -> Path:
     """Put a backup in the place of the state; return the folder where what was there is kept.
 
     Job numbers that were given after the backup are not given again, and folders of attempts that it does not know
-    are put aside with the rest.
+    are put aside with the rest. Cut off half-way (a kill, a power cut), it is to be run again: no gpuqd starts before.
 
     Raises:
         UsageError: a gpuqd uses the state, or the file is no backup of this gpuq or an older one.
         UnavailableError: an attempt that the backup does not know still runs, or the backup is damaged.
     """
-    with held(config), tempfile.TemporaryDirectory(prefix=".restore-", dir=config.state) as made:
+    with held(config, for_restore=True), tempfile.TemporaryDirectory(prefix=".restore-", dir=config.state) as made:
         fresh = Path(made)
         unpacked(file, fresh)
         _refuse_damaged(file, fresh)
@@ -88,10 +89,15 @@ def restore(config: Config, file: Path) -> Path:
         give_no_number_below(fresh / "state.db", max([last, _last_given(config), *given]))
         synced(fresh / "state.db")
         aside = _new_folder(config.state)
+        unfinished = config.state / UNFINISHED_RESTORE
+        unfinished.touch(mode=0o600)
+        synced(config.state)
         for name in _NAMES:
             _replace(config.state / name, fresh / name, aside)
         for root, folders in unknown.items():
             _put_aside(root, folders, aside if root.is_relative_to(config.state) else root / aside.name)
+        synced(config.state)
+        unfinished.unlink()
         synced(config.state)
     return aside
 

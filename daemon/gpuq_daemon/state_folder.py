@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -22,17 +23,27 @@ _NETWORK = frozenset(
     )
 )
 
+UNFINISHED_RESTORE = "restore-unfinished"  # there while a restore changes what lies in the state folder
+
 
 @contextlib.contextmanager
-def held(config: Config) -> Generator[None]:
+def held(config: Config, *, for_restore: bool = False) -> Generator[None]:
     """Make the state folder if it is missing and hold it for this process alone, until the end of the block.
 
     Raises:
-        UsageError: it is not private, on a network file system, or another gpuqd holds it.
+        UsageError: it is not private, on a network file system, or another gpuqd holds it; or a restore was cut off,
+            and this is none.
     """
     make_private(config.state)
     refuse_network(config)
     with locked(config.state / "gpuqd.lock"):
+        if (config.state / UNFINISHED_RESTORE).exists() and not for_restore:
+            raise UsageError(
+                f"A `gpuqd restore` into {config.state} was cut off half-way: run it again. "
+                "What was there before is in before-restore-1 (or the newest of that name) below it."
+            )
+        for left in config.state.glob(".restore-*"):  # of one that was killed: nobody else holds the state
+            shutil.rmtree(left, ignore_errors=True)
         yield
 
 
