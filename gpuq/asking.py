@@ -87,6 +87,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     "evaluator": ("evaluator", lambda word, _: word == "yes"),
     "epochs": ("epochs", _count("epochs")),
     "independent": ("independent", lambda word, _: word == "yes"),
+    "driver": ("driver", lambda word, _: word == "yes"),
     "cpus_per_ps": ("cpus_per_ps", _count("CPUs per parameter server")),
     "memory_per_ps": ("memory_mib_per_ps", lambda word, _: parse_memory(word)),
     "time": ("time_limit_s", lambda word, _: parse_time_limit(word)),

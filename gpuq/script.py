@@ -30,6 +30,7 @@ OPTIONS = {
     "--evaluator": "evaluator",
     "--epochs": "epochs",
     "--independent": "independent",
+    "--driver": "driver",
     "--cpus-per-ps": "cpus_per_ps",
     "--memory-per-ps": "memory_per_ps",
     "--time": "time",
@@ -62,7 +63,7 @@ OPTIONS = {
     "--reservation": "reservation",
     "--signal": "signal",
 }
-FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent"})  # fields whose options take no value
+FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

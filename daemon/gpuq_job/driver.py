@@ -21,6 +21,7 @@ from pyspark import SparkContext
 from gpuq_job import feeding, independent, spec, tfos
 from gpuq_job.link import DriverEnd
 from gpuq_job.outcome import Ranks, Report
+from gpuq_job.own_driver import OwnDriver
 from gpuq_job.rank import MainFun, Words
 from gpuq_job.rank_log import shortened, tail
 from gpuq_job.reports import Reports
@@ -191,7 +192,8 @@ def _python_error(text: str) -> str:
 
 
 def _main() -> None:
-    code = Driver(spec.read(Path(sys.argv[1]))).main()
+    run = spec.read(Path(sys.argv[1]))
+    code = (OwnDriver if run.driver else Driver)(run).main()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads of TFoS and py4j must not hold up the end

@@ -11,7 +11,7 @@ from pyspark import cloudpickle
 from gpuq_job import script
 from gpuq_job.spec import Run
 
-_NEVER = 10**9  # looks: how long a training takes for its rows is its own matter
+_NEVER_S = 10**9  # how long a training takes for its rows is its own matter
 
 
 class FeedError(Exception):
@@ -36,4 +36,4 @@ def rows(context: Any, run: Run) -> Any:
 
 def feed(cluster: Any, given: Any, epochs: int) -> None:
     """Feed the rows so often; return when all are taken."""
-    cluster.train(given, epochs, feed_timeout=_NEVER)
+    cluster.train(given, epochs, feed_timeout=_NEVER_S)

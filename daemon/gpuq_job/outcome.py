@@ -16,12 +16,14 @@ class Ranks:
     """The ranks of one attempt. The first one to fail or to be lost decides the outcome; independent ones end all.
 
     Without a failure the training is over when the chief is done and so is every worker, or it only serves
-    others: neither parameter servers nor an evaluator are waited for.
+    others: neither parameter servers nor an evaluator are waited for. Ranks that are driven by a script are over when
+    that ends, and it ends its parameter servers and its evaluator.
     """
 
     workers: int
     servers: int = 0
     are_independent: bool = False
+    are_driven: bool = False
     first_failed: Report | None = None
     known: dict[int, Report] = field(default_factory=dict[int, Report])
     outcome: Report | None = None
@@ -48,7 +50,7 @@ class Ranks:
 
         What the end of the training has ended is not lost.
         """
-        if self.outcome is not None:
+        if self.outcome is not None or (self.are_driven and rank >= self.workers):
             return self.heard({"rank": rank, "state": "KILLED"})
         return self.heard(
             {
@@ -59,6 +61,10 @@ class Ranks:
                 "tail": tail,
             }
         )
+
+    def ended(self, code: int, error: str) -> list[Report]:
+        """Take in how the script that drives the ranks has ended."""
+        return self._over(code, error or None, None, [])
 
     def broke(self, error: str) -> list[Report]:
         """Take in that TFoS or Spark failed where no rank has said anything."""
@@ -73,12 +79,13 @@ class Ranks:
                 return []
             code = failed["exit_code"] or 1  # a failure that says 0 is one all the same
             return self._over(code, failed["error"], failed["rank"], failed["tail"])
-        return self._over(0, None, None, []) if self._is_over() else []
+        return self._over(0, None, None, []) if not self.are_driven and self.is_over() else []
 
     def _have_all_ended(self) -> bool:
         return all(self.known.get(rank, _BLANK)["state"] in _ENDED for rank in range(self.workers))
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether the chief is done, and every other worker is or only serves."""
         workers = [self.known.get(rank, _BLANK) for rank in range(self.workers)]
         chief, *others = workers
         return chief["state"] == "DONE" and all(one["state"] == "DONE" or one["is_serving"] for one in others)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,16 @@ class Words(list[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MainFun:
-    """The function that TFoS runs on every node of an attempt; `address` is where the driver listens."""
+    """The function that TFoS runs on every node of an attempt; `address` is where the driver listens.
+
+    `function` is the user's, None for the script's `main_fun`.
+    """
 
     run: Run
     address: tuple[str, int]
+    function: Callable[[Any, Any], object] | None = None
 
-    def __call__(self, args: Words, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
+    def __call__(self, args: Any, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
         rank: int = ctx.executor_id
         if rank < len(self.run.seats):
             # TensorFlow looks at this when it first uses a GPU; until here nobody has.
@@ -52,9 +57,9 @@ class MainFun:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             with printed_to(self.run.log(rank)):
                 faulthandler.enable(file=2)
-                fed = Fed(end, ctx.mgr) if self.run.epochs and rank < self.run.workers else None
-                error = self._follow(end, rank, list(args), ctx, fed)
-                if fed is not None and error is None:
+                fed = Fed(end, ctx.mgr) if (self.run.epochs or self.run.driver) and rank < self.run.workers else None
+                error = self._follow(end, rank, _unwrapped(args), ctx, fed)
+                if fed is not None and error is None and self.run.epochs:
                     fed.wait_for_end()
         finally:
             end.close()
@@ -65,7 +70,7 @@ class MainFun:
         """Return this rank's host, where TFoS does not tell the driver."""
         return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.run.independent else {}
 
-    def _follow(self, end: RankEnd, rank: int, args: list[str], ctx: Any, fed: Fed | None) -> str | None:
+    def _follow(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> str | None:
         """Run the script and report its end; return what went wrong in one line."""
         code, error = self._end_of(end, rank, args, ctx, fed)
         if fed is not None:
@@ -77,22 +82,22 @@ class MainFun:
         end.tell("FAILED", exit_code=code, error=error, tail=tail(self.run.log(rank)))
         return error
 
-    def _end_of(self, end: RankEnd, rank: int, args: list[str], ctx: Any, fed: Fed | None) -> tuple[int, str]:
+    def _end_of(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> tuple[int, str]:
         """Run the script; return the code it ends with, and what went wrong in one line."""
         try:
-            _surround(self.run, rank, args)
+            _surround_rank(self.run, rank)
             signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
             end_with_training(end)
-            main_fun = script.function(script.load(Path(self.run.script)), "main_fun", "args, ctx")
+            main_fun = self.function or script.function(script.load(Path(self.run.script)), "main_fun", "args, ctx")
             end.tell("RUNNING", **_whereabouts())
             if fed is not None:
                 fed.begin(tfos.data_feed())
             main_fun(args, ctx)
         except SystemExit as request:
-            return _exit_code(request)
+            return exit_code(request)
         except BaseException as caught:  # whatever it is, it ended this rank and must be told
             traceback.print_exception(type(caught), caught, _users_part(caught))
-            return 1, explained(caught) or _one_line(caught)
+            return 1, explained(caught) or one_line(caught)
         return 0, ""
 
 
@@ -100,15 +105,25 @@ def _note_warning(*_: object) -> None:
     print("gpuq: the time limit is near", flush=True)
 
 
-def _surround(run: Run, rank: int, args: list[str]) -> None:
-    run.events(rank).mkdir(parents=True, exist_ok=True)
+def _unwrapped(args: Any) -> Any:
+    """Return what the user's function is given: words as a plain list, what a driver script gave as it is."""
+    return list(args) if isinstance(args, Words) else args
+
+
+def surround(run: Run) -> None:
+    """Make the job's words and folders known to a script."""
     Path(run.checkpoints).mkdir(parents=True, exist_ok=True)
     os.environ["GPUQ_JOB_ID"] = str(run.job_id)
     os.environ["GPUQ_ATTEMPT_NUMBER"] = str(run.attempt)
+    os.environ["GPUQ_CHECKPOINT_DIR"] = run.checkpoints
+    sys.argv = list(run.args)
+
+
+def _surround_rank(run: Run, rank: int) -> None:
+    surround(run)
+    run.events(rank).mkdir(parents=True, exist_ok=True)
     os.environ["GPUQ_RANK"] = str(rank)
     os.environ["GPUQ_LOG_DIR"] = str(run.events(rank))
-    os.environ["GPUQ_CHECKPOINT_DIR"] = run.checkpoints
-    sys.argv = args
 
 
 def _whereabouts() -> dict[str, object]:
@@ -125,18 +140,19 @@ def _whereabouts() -> dict[str, object]:
     }
 
 
-def _exit_code(request: SystemExit) -> tuple[int, str]:
+def exit_code(request: SystemExit, who: str = "main_fun") -> tuple[int, str]:
     """Return what a process would have ended with, by the rules of `sys.exit`."""
     code = request.code
     if code is None:
         return 0, ""
     if isinstance(code, int):
-        return code & 0xFF, f"main_fun ended with sys.exit({code})"
+        return code & 0xFF, f"{who} ended with sys.exit({code})"
     print(code, file=sys.stderr)
-    return 1, shortened(f"main_fun ended with sys.exit: {str(code).strip()}")
+    return 1, shortened(f"{who} ended with sys.exit: {str(code).strip()}")
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and message in one line."""
     text = " ".join(str(error).split())
     return shortened(f"{type(error).__name__}: {text}") if text else type(error).__name__
 

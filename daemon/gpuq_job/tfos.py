@@ -66,6 +66,7 @@ def import_cluster() -> Any:
     made: Any = node.train
 
     def train(*words: Any, **named: Any) -> NodeFunction:
+        named["feed_timeout"] = named["feed_timeout"] / _SERVER_SLEEP_S  # it takes its looks for seconds
         return _looking_often(made(*words, **named))
 
     node.train = train
@@ -148,12 +149,12 @@ def serve_managers_on(host: str) -> None:
     module.TFManager = Manager
 
 
-def roles(run: Run) -> dict[str, list[int]]:
-    """Return the ranks by TFoS's name of their role."""
+def roles(run: Run, chief: str | None = "chief") -> dict[str, list[int]]:
+    """Return the ranks by TFoS's name of their role; without a name for the chief it is a worker."""
     first_ps, evaluator = run.workers, run.workers + run.ps
     ranks = {
-        "chief": [0],
-        "worker": list(range(1, run.workers)),
+        **({} if chief is None else {chief: [0]}),
+        "worker": list(range(0 if chief is None else 1, run.workers)),
         "ps": list(range(first_ps, evaluator)),
         "evaluator": list(range(evaluator, run.ranks)),
     }
@@ -201,12 +202,12 @@ class _NodeFunctions:
     servers: NodeFunction
 
 
-def split_nodes(module: Any, context: Any, run: Run) -> Any:
+def split_nodes(module: Any, context: Any, run: Run, chief: str | None = "chief") -> Any:
     """Make TFoS run nodes without GPUs on executors without; return what to give it as its SparkContext."""
     made: Any = module.TFSparkNode.run
 
     def two_kinds(fn: Any, tf_args: Any, cluster_meta: dict[str, Any], *more: Any, **named: Any) -> _NodeFunctions:
-        cluster_meta["cluster_template"] = roles(run)
+        cluster_meta["cluster_template"] = roles(run, chief)
         without_gpus = copy.copy(tf_args)
         without_gpus.num_gpus = 0
         return _NodeFunctions(

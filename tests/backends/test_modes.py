@@ -129,3 +129,16 @@ def test_independent_workers_have_gpus_of_their_own_and_survive_each_other(
     assert len({*last[0]["gpus"], *last[1]["gpus"]}) == 2
     assert last[0]["host"] == "127.0.0.1"
     assert float(said(running, r"rate 0\.01  test accuracy ([\d.]+)")) >= 0.8
+
+
+def test_a_driver_script_of_tfos_runs_as_it_is(engine: EmbeddedEngine, folder: Path) -> None:
+    running = run(engine, folder, SAMPLES / "tfos_driver.py", "--epochs", "1", workers=2, driver=True)
+
+    last = ended(running)
+
+    (application,) = running.reports("application")
+    assert application["application_id"].startswith("app-")  # of the engine's master, though the script names another
+    assert [(last[rank]["role"], last[rank]["rows"]) for rank in (0, 1)] == [("chief", 320), ("worker", 320)]
+    assert len({*last[0]["gpus"], *last[1]["gpus"]}) == 2
+    assert float(said(running, r"weight ([\d.]+)", 1)) > 1
+    assert list(running.attempt.checkpoints.glob("model*.index"))

@@ -163,3 +163,24 @@ def test_independent_ranks_that_are_all_done_are_a_success() -> None:
 
     assert ranks.outcome is not None
     assert ranks.outcome["exit_code"] == 0
+
+
+def test_a_script_that_drives_its_ranks_decides_the_end_and_ends_its_parameter_servers() -> None:
+    ranks = Ranks(workers=1, servers=1, are_driven=True)
+
+    ranks.heard({"rank": 0, "state": "DONE", "exit_code": 0})
+    assert ranks.is_over()
+    assert kinds(ranks.hung_up(1, [])) == ["rank"]
+    assert (ranks.known[1]["state"], ranks.outcome) == ("KILLED", None)
+
+    assert [report["exit_code"] for report in ranks.ended(3, "the driver script ended with sys.exit(3)")] == [3]
+    assert ranks.ended(0, "") == []
+
+
+def test_a_worker_that_fails_ends_the_script_that_drives_it() -> None:
+    ranks = Ranks(workers=2, are_driven=True)
+
+    ranks.hung_up(1, ["last words"])
+
+    assert ranks.outcome is not None
+    assert (ranks.outcome["exit_code"], ranks.outcome["failed_rank"]) == (LOST_EXIT_CODE, 1)

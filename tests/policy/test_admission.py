@@ -114,7 +114,7 @@ def test_main_fun_may_be_defined_in_any_usual_way(script: str) -> None:
         (a_spec(epochs=1, evaluator=True), "no evaluator where rows are fed"),
         (a_spec(independent=True, ps=1), "Independent workers have no parameter servers"),
         (a_spec(independent=True, epochs=1), "Independent workers have no parameter servers"),
-        (a_spec(driver=True), "not run yet"),
+        (a_spec(driver=True, epochs=1), "leave --epochs out, or --driver"),
         (a_spec(ps=1, memory_mib_per_ps=-1), "may ask for 0 to"),
         (a_spec(nice=2**31), "nice value"),
         (a_spec(signal_s=60), "there is none"),

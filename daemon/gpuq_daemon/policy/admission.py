@@ -187,8 +187,8 @@ def _bad_mode(spec: JobSpec) -> str | None:
         return f"A job may be fed 1 to {MOST_EPOCHS} epochs; this one asks for {spec.epochs}."
     if spec.independent and (spec.ps or spec.evaluator or spec.epochs or spec.driver):
         return "Independent workers have no parameter servers, evaluator, feed or driver script: leave those out."
-    if spec.driver:
-        return "Scripts that start Spark themselves are not run yet: give one with a main_fun(args, ctx)."
+    if spec.driver and spec.epochs:
+        return "A driver script feeds its cluster itself: leave --epochs out, or --driver."
     if spec.evaluator and spec.epochs:
         return "TensorFlowOnSpark has no evaluator where rows are fed: leave --evaluator out, or --epochs."
     return None

@@ -17,7 +17,7 @@ from gpuq.cli.views.job import end_line, error_lines, queued_line
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.main_fun import check_feed, check_main_fun
+from gpuq.main_fun import check_driver, check_feed, check_main_fun
 from gpuq.pitfalls import keras_fit_line
 from gpuq.script import late_directives, read_directives, read_script
 from gpuq.text import clean, fit
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 @click.option("--evaluator", flag_value="yes", default=None, help="One more node that evaluates; it gets no GPU.")
 @click.option("--epochs", help="Feed the rows of the script's feed(sc, args) to its workers so often.")
 @click.option("--independent", flag_value="yes", default=None, help="Workers that know nothing of each other.")
+@click.option(
+    "--driver", flag_value="yes", default=None, help="The script starts Spark and calls TFCluster.run itself."
+)
 @click.option("--time", "-t", help="Time limit: 90 (minutes), 30m, 2h, HH:MM:SS, D-HH:MM:SS. [none]")
 @click.option("--partition", "-p", help="Where to run. [the default one]")
 @click.option("--account", "-A", help="Who pays. [your default account]")
@@ -122,7 +125,7 @@ def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | Non
     given |= {field: (value, "") for field, value in asked.items() if value is not None}
     for word in (os.path.basename(script), *args):
         _check_utf8(word)
-    check_main_fun(text, script)
+    (check_driver if "driver" in given else check_main_fun)(text, script)
     if "epochs" in given:
         check_feed(text, script)
     return {

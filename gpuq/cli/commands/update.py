@@ -29,6 +29,7 @@ FIELDS = {
     "evaluator": "evaluator",
     "epochs": "epochs",
     "independent": "independent",
+    "driver": "driver",
     "cpus-per-ps": "cpus_per_ps",
     "memory-per-ps": "memory_per_ps",
     "time": "time",
