@@ -53,23 +53,28 @@ class Stream:
         Raises:
             UnavailableError: gpuqd ended the stream, or is silent.
         """
-        for events in self.batches():
-            yield from events
+        for texts in self._texts():
+            for text in texts:
+                yield from self._event(text)  # one by one: `last` is that of the event given
 
     def batches(self) -> Iterator[list[tuple[str, Any]]]:
-        """Yield the events that came together.
+        """Yield the events that came together; `last` is then that of the last of them.
 
         Raises:
             UnavailableError: gpuqd ended the stream, or is silent.
         """
+        for texts in self._texts():
+            if heard := [one for text in texts for one in self._event(text)]:
+                yield heard
+
+    def _texts(self) -> Iterator[list[bytes]]:
         rest = b""
         try:
             while piece := self._piece():
                 *events, rest = (rest + piece).split(b"\n\n")
                 if len(rest) > _LONGEST_EVENT:
                     raise UnavailableError("What gpuqd sends is no stream of events.")
-                if heard := [one for event in events for one in self._event(event)]:
-                    yield heard
+                yield events
         except TimeoutError as error:
             raise UnavailableError("gpuqd has been silent for too long; it may hang.") from error
         except (OSError, ValueError) as error:
@@ -119,4 +124,8 @@ class Stream:
             elif name == b"id":
                 self.last = value.decode("ascii")
         if event or not text.startswith(b"retry"):
-            yield event, json.loads(data) if data else None
+            try:
+                value = json.loads(data) if data else None
+            except ValueError as error:
+                raise UnavailableError(_ENDED) from error
+            yield event, value

@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "Show everything about one job.",
     "why": "Say why a job is where it is.",
     "logs": "Print or follow a job's log.",
+    "events": "Tell what changes, as it changes.",
     "plot": "Draw a job's curves.",
     "checkpoint": "List a job's checkpoints, and what one of them holds.",
     "weights": "Draw how the numbers of a variable in a checkpoint are distributed.",

@@ -23,6 +23,7 @@ from tests.support.fake_daemon import (
     a_job,
     a_log,
     as_json,
+    events,
 )
 
 GOOD = "#GPUQ --workers 2 -t 2h\nimport os\ndef main_fun(args, ctx):\n    pass\n"
@@ -179,17 +180,27 @@ def test_the_last_lines_of_a_log(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     assert "rank" not in daemon.asked[-1][2]
 
 
-def test_wait_ends_with_the_largest_exit_code(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+def test_wait_ends_with_the_largest_exit_code_and_hears_of_all_on_one_stream(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    running = [a_job(id=number, state=JobState.RUNNING) for number in (12, 14)]
     daemon.answers |= {
-        "GET /v1/jobs/12": a_job(state=JobState.RUNNING),
-        "GET /v1/jobs/12/wait": Script([a_job(state=JobState.RUNNING), a_job(state=JobState.COMPLETED, exit_code=0)]),
+        "GET /v1/jobs/12": Script([running[0], a_job(state=JobState.COMPLETED, exit_code=0)]),
         "GET /v1/jobs/13": a_job(id=13, state=JobState.FAILED, exit_code=137),
+        "GET /v1/jobs/14": Script([running[1], a_job(id=14, state=JobState.FAILED, exit_code=3)]),
+        "GET /v1/events": events(
+            ("reset", {}),
+            ("jobs", {"jobs": running}),
+            ("ready", {}),
+            ("job", {"id": 14, "state": "FAILED"}),
+            ("job", {"id": 12, "state": "COMPLETED"}),
+        ),
     }
 
-    done = gpuq("wait", "12", "13")
+    done = gpuq("wait", "12", "13", "14")
 
     assert done.code == 137
+    assert [line.split()[1] for line in done.out.splitlines()] == ["13", "14", "12"]
     assert "Job 12 (digits_sync): COMPLETED, exit code 0." in done.out
+    assert [path for _, path, _, _ in daemon.asked].count("/v1/events") == 1
 
 
 def test_cancel_says_what_happened_to_each(daemon: FakeDaemon, gpuq: Gpuq) -> None:
@@ -366,3 +377,32 @@ def test_following_a_plot_ends_with_the_job(daemon: FakeDaemon, gpuq: Gpuq) -> N
     }
 
     assert gpuq("plot", "12", "-f").out.count("last 1 at step 1") == 1
+
+
+def test_events_of_a_job_are_its_past_and_then_what_changes(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    ranks = [{"rank": 0, "state": "RUNNING"}, {"rank": 1, "state": "FAILED"}]
+    running = a_job(state=JobState.RUNNING, attempt=1, started_at=1e9 + 5, running_at=1e9 + 9, nodes=("n1",))
+    daemon.answers |= {
+        "GET /v1/jobs/12": running,
+        "GET /v1/events": events(
+            ("reset", {}),
+            ("jobs", {"jobs": [running]}),
+            ("ready", {}),
+            ("job", {"id": 12, "ranks": ranks}),
+            ("job", {"id": 12, "state": "FAILED", "error": "no \x1b[2J", "exit_code": 3, "ended_at": 1e9 + 20}),
+        ),
+    }
+
+    past = gpuq("events", "12").out.splitlines()
+    lines = gpuq("events", "-f", "12").out.splitlines()
+    told = [json.loads(line) for line in gpuq("events", "-f", "12", "--json").out.splitlines()]
+
+    assert [line.split("  job 12  ")[1] for line in past] == ["submitted by ada", "attempt 1 started on n1", "running"]
+    assert lines[:3] == past
+    assert lines[3].endswith("job 12  1 rank RUNNING, rank 1 FAILED")
+    assert lines[4].endswith("job 12  FAILED; exit code 3; no \\x1b[2J")
+    assert [one["data"].get("state") for one in told if one["event"] == "job"] == ["RUNNING", None, "FAILED"]
+    daemon.answers["GET /v1/events"] = events(
+        ("reset", {"why": "unknown"}), ("job", {"id": 12, "state": "FAILED", "exit_code": 3})
+    )
+    assert "what changed meanwhile is not told" in gpuq("events", "-f", "12").err

@@ -100,10 +100,18 @@ def serve(directory: Path) -> Generator[FakeDaemon]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, content = daemon.answer(self.command, self.path, body)
+            if self.path.startswith("/v1/events") and status == 200:
+                self._stream(content)
+                return
             self.send_response_only(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _stream(self, content: bytes) -> None:
+            """Send the scripted events, then end the stream."""
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content))
 
         do_POST = do_PATCH = do_DELETE = do_GET
 
@@ -115,6 +123,11 @@ def serve(directory: Path) -> Generator[FakeDaemon]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def events(*told: tuple[str, Any]) -> bytes:
+    """Return a stream of events as it goes over the wire."""
+    return "".join(f"event: {kind}\ndata: {json.dumps(as_json(data))}\n\n" for kind, data in told).encode()
 
 
 def as_json(value: Any) -> Any:

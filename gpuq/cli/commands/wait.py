@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gpuq.cli import terminal
-from gpuq.cli.following import wait_for_end
+from gpuq.cli.listening import ends
 from gpuq.cli.naming import number_of
 from gpuq.cli.views.job import end_line
 from gpuq.client import Client
@@ -15,15 +15,18 @@ from gpuq.client import Client
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_json: bool) -> int:
-    """Wait until jobs have ended and exit with their exit code, the largest of several."""
+    """Wait until jobs have ended and exit with their exit code, the largest of several.
+
+    Each is said as it ends.
+    """
     client, code = Client(), 0
     numbers = [number_of(client, word) for word in job_ids]
-    for job in [client.job(number) for number in numbers]:  # an unknown job is said before any waiting
-        ended = wait_for_end(client, job)
+    for ended in ends(client, [client.job(number) for number in numbers]):  # an unknown job is said before any waiting
         if as_json:
             terminal.say_json(ended)
         else:
             terminal.say(end_line(ended))
+        terminal.flush()
         code = max(code, exit_code(ended["exit_code"]))
     return code
 

@@ -1,0 +1,71 @@
+"""`gpuq events`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.listening import MOST_JOBS, heard
+from gpuq.cli.naming import number_of
+from gpuq.cli.views.events import event_line, past_lines
+from gpuq.cli.views.queue import FINAL
+from gpuq.client import Client
+from gpuq.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_BEGINNING = ("", "reset", "cluster", "jobs", "ready")
+
+
+@click.command("events")
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@click.option("--follow", "-f", is_flag=True, help="With an ID: go on with what changes, until the jobs have ended.")
+@click.option("--user", "-u", help="Only this user's jobs.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
+def command(job_ids: tuple[str, ...], follow: bool, user: str | None, as_json: bool) -> None:
+    """Tell what changes in jobs and nodes, as it changes, until ctrl+c; of the jobs ID what they came through.
+
+    A restart of gpuqd is waited for; what changed meanwhile is not told (with --json: the event `reset`).
+    """
+    if len(job_ids) > MOST_JOBS:
+        raise UsageError(f"Ask for at most {MOST_JOBS} jobs at once.")
+    client = Client()
+    numbers = [number_of(client, word) for word in job_ids]
+    jobs = {number: client.job(number) for number in numbers}
+    for job in jobs.values():
+        if as_json:
+            terminal.say_json({"event": "job", "at": time.time(), "data": job})
+        else:
+            terminal.say("\n".join(past_lines(job)))
+    terminal.flush()
+    left = {number for number, job in jobs.items() if job["state"] not in FINAL}
+    if numbers and (not follow or not left):
+        return
+    for kind, data in heard(client, sorted(left), user=user):
+        _say(kind, data, as_json)
+        if numbers and _ended(left, kind, data):
+            return
+
+
+def _say(kind: str, data: Any, as_json: bool) -> None:
+    now = time.time()
+    if kind == "reset" and data.get("why", "new") != "new" and not as_json:
+        terminal.say_error("gpuqd was away, or this was too slow: what changed meanwhile is not told here.")
+    if kind in _BEGINNING and not (as_json and kind == "reset"):
+        return
+    if as_json:
+        terminal.say_json({"event": kind, "at": now, "data": data})
+    else:
+        terminal.say(event_line(kind, data, now))
+    terminal.flush()
+
+
+def _ended(left: set[int], kind: str, data: Any) -> bool:
+    """Take away the jobs that have ended; True once there are no more."""
+    rows = data["jobs"] if kind == "jobs" else [data] if kind in ("job", "removed") else []
+    left.difference_update(row["id"] for row in rows if row.get("state") in FINAL or kind == "removed")
+    return not left

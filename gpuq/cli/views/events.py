@@ -1,0 +1,118 @@
+"""What happens, one line each."""
+
+from __future__ import annotations
+
+from gpuq.cli.views.queue import progress
+from gpuq.text import clean, fit
+from gpuq.units import moment, plural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from gpuq.client import Json
+
+_TOLD_APART = ("id", "state", "reason", "attempt", "nodes", "ranks", "failed_rank", "exit_code", "error", "progress")
+_NEVER_SAID = (
+    "started_at",
+    "running_at",
+    "ended_at",
+    "error_tail",
+    "charged_gpu_s",
+    "driver_pid",
+    "log_uri",
+    "checkpoint_uri",
+    "application_id",
+)
+
+
+def event_line(kind: str, data: Json, now: float) -> str:
+    """Return an event of the stream with the time it was heard."""
+    return f"{moment(now)}  {_said(kind, data)}"
+
+
+def past_lines(job: Json) -> list[str]:
+    """Return what a job has come through, as far as its row tells: of earlier attempts only how many there were."""
+    steps: list[tuple[float | None, str]] = [
+        (job["submitted_at"], f"submitted by {clean(job['user'])}"),
+        (job["started_at"], f"attempt {job['attempt']} started on {clean(' '.join(job['nodes'])) or 'its nodes'}"),
+        (job["running_at"], "running"),
+        (job["ended_at"], "; ".join(_parts({key: job[key] for key in job if key in _END}))),
+    ]
+    lines = [f"{moment(at)}  job {job['id']}  {words}" for at, words in steps if at is not None]
+    if job["state"] == "PENDING" and job["reason"]:
+        lines.append(f"{'now':<19}  job {job['id']}  PENDING; {job['reason']}")
+    return lines
+
+
+_END = ("state", "exit_code", "failed_rank", "error")
+
+
+def _said(kind: str, data: Any) -> str:
+    match kind:
+        case "job":
+            return f"job {data['id']}  {'; '.join(_parts(data)) or 'changed'}"
+        case "removed":
+            return f"job {data['id']}  not kept any more"
+        case "node":
+            return f"node {clean(data['name'])}  {'; '.join(_of_node(data)) or 'changed'}"
+        case "node_removed":
+            return f"node {clean(data['name'])}  gone"
+        case "engine":
+            return f"engine  {'ok' if data.get('engine_ok') else clean(str(data.get('engine_message') or 'down'))}"
+        case "shares":
+            return "shares and priorities computed anew"
+        case "rules":
+            return "operators decided something"
+        case _:
+            return clean(kind)
+
+
+def _parts(data: Json) -> Iterator[str]:
+    if "submitted_at" in data:
+        yield f"submitted by {clean(data['user'])}: {clean(data['name'])}"
+    if "state" in data:
+        yield data["state"]
+    if data.get("reason"):
+        yield str(data["reason"])
+    if data.get("attempt"):
+        yield f"attempt {data['attempt']}"
+    if data.get("nodes"):
+        yield f"on {clean(' '.join(data['nodes']))}"
+    if data.get("ranks"):
+        yield _of_ranks(data["ranks"])
+    if data.get("failed_rank") is not None:
+        yield f"rank {data['failed_rank']} failed first"
+    if data.get("exit_code") is not None:
+        yield f"exit code {data['exit_code']}"
+    if data.get("error"):
+        yield fit(clean(data["error"]), 200)
+    if data.get("progress"):
+        yield clean(progress({"progress": data["progress"]}))
+    if "submitted_at" not in data and (others := [n for n in data if n not in _TOLD_APART and n not in _NEVER_SAID]):
+        yield "changed: " + clean(", ".join(others))
+
+
+def _of_ranks(ranks: list[Json]) -> str:
+    """Return how many ranks are in each state, the troubled ones by number."""
+    states: dict[str, list[int]] = {}
+    for rank in ranks:
+        states.setdefault(rank["state"], []).append(rank["rank"])
+    troubled = ("FAILED", "LOST")
+    parts = [
+        f"rank {','.join(map(str, numbers))} {state}"
+        if state in troubled
+        else f"{plural(len(numbers), 'rank')} {state}"
+        for state, numbers in states.items()
+    ]
+    return ", ".join(parts)
+
+
+def _of_node(data: Json) -> Iterator[str]:
+    if "is_up" in data:
+        yield "up" if data["is_up"] else "down"
+    if "free_gpus" in data:
+        yield f"{plural(data['free_gpus'], 'GPU')} free"
+    if data.get("job_ids"):
+        yield "jobs " + ",".join(map(str, data["job_ids"]))
