@@ -83,7 +83,8 @@ def test_a_stream_goes_on_where_it_was(daemon: Gpuqd) -> None:
                 break
 
     with daemon.client.stream(last=last) as again:
-        assert [found for found, _ in zip(events(again), heard, strict=False)] == heard
+        # What comes together has its last id by the time that the first of it is read.
+        assert [found[1:] for found, _ in zip(events(again), heard, strict=False)] == [one[1:] for one in heard]
 
 
 @pytest.mark.parametrize("last", ["0123abcd-4", "nonsense", "-", "0-99999999999999999"])

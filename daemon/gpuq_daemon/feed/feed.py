@@ -142,10 +142,13 @@ class Feed:
             events = self._ring.after(listener.seen, _AT_A_TIME)
             if events is None:
                 return None
-            fitting = [_text(event, may_see) for event in events if is_plain or _is_for(event, listener.wants, may_see)]
-            listener.seen += len(events)
-            size += sum(map(len, fitting))
-            parts += fitting
+            for event in events:
+                listener.seen += 1
+                if is_plain or _is_for(event, listener.wants, may_see):
+                    parts.append(_text(event, may_see))
+                    size += len(parts[-1])
+                if size >= _PIECE_BYTES:
+                    break
         text = b"".join(parts)
         if is_plain and text:
             self._shared = begin, listener.seen, text
