@@ -36,7 +36,8 @@ def start(config: Config, config_file: Path) -> int:
         with open(log, "ab", opener=_private) as output:
             begin = output.tell()
             daemon = subprocess.Popen(
-                [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config_file)],
+                # -P: in whatever folder root types this, nothing of that folder is imported.
+                [sys.executable, "-P", "-m", "gpuq_daemon", "serve", "--config", str(config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

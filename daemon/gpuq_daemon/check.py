@@ -104,10 +104,9 @@ def check_java(environment: Mapping[str, str]) -> Finding:
 def check_packages(python: str, environment: Mapping[str, str]) -> Finding:
     """Return whether the Python of jobs has the packages that work together."""
     command = [python, "-c", _ASK_VERSIONS, *PINS]
+    safely = {**environment, "PYTHONSAFEPATH": "1"}  # nothing of the folder that this is typed in
     try:
-        told = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True, env=dict(environment)
-        )
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True, env=safely)
         versions: dict[str, str | None] = json.loads(told.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return _fail(

@@ -25,10 +25,9 @@ def spark_home(python: Path, environment: Mapping[str, str]) -> Path:
         EngineError: it does not run, or lacks one of the packages a job needs.
     """
     command = [str(python), "-c", _QUESTION, *NEEDED]
+    safely = {**environment, "PYTHONSAFEPATH": "1"}  # nothing of the folder that gpuqd was started in
     try:
-        told = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True, env=dict(environment)
-        )
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True, env=safely)
         origins: dict[str, str] = json.loads(told.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EngineError(f"The Python for jobs, {python}, does not run: {error}.") from error
