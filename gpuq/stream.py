@@ -89,6 +89,7 @@ class Stream:
             self._connection.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self._file.close()
         self._connection.close()
 
     def _begin(self) -> None:

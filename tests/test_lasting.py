@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuq_daemon.lasting import lasting
+from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.space import Room
 
 
@@ -19,7 +19,7 @@ def test_what_was_fine_is_not_asked_again_until_its_time_is_over() -> None:
         asked.append(number)
         return "odd" if number % 2 else None
 
-    check = lasting(refusal, for_s=1.0, now=lambda: at[0])
+    check = Lasting(refusal, for_s=1.0, now=lambda: at[0])
     assert [check(2), check(2), check(1), check(1)] == [None, None, "odd", "odd"]
     assert asked == [2, 1, 1]
     at[0] = 1.0
@@ -52,3 +52,15 @@ def test_a_disk_without_plenty_is_looked_at_each_time(tmp_path: Path, monkeypatc
 def _disk(room_mib: list[int], _: Path) -> os.statvfs_result:
     free_mib = room_mib[0]
     return os.statvfs_result((2**20, 2**20, 2**30, free_mib, free_mib, 0, 0, 0, 0, 255))
+
+
+def test_what_it_went_by_can_be_forgotten() -> None:
+    said: list[str | None] = [None]
+    check = Lasting(lambda: said[0], for_s=100.0, now=lambda: 5.0)
+    assert check() is None
+
+    said[0] = "no more"
+
+    assert check() is None
+    check.forget()
+    assert check() == "no more"

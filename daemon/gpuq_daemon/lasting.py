@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Generic, ParamSpec
 
 P = ParamSpec("P")
 _MOST = 10_000
 
 
-def lasting(
-    refusal: Callable[P, str | None], *, for_s: float, now: Callable[[], float] = time.monotonic
-) -> Callable[P, str | None]:
-    """Return `refusal`, asked at most every `for_s` seconds while it has nothing against these arguments.
+class Lasting(Generic[P]):
+    """A refusal that is asked at most every `for_s` seconds while it has nothing against these arguments.
 
     What it refuses is asked anew each time: who has mended it need not wait.
     """
-    fine: dict[object, float] = {}
 
-    def check(*args: P.args, **named: P.kwargs) -> str | None:
+    def __init__(
+        self, refusal: Callable[P, str | None], *, for_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._refusal = refusal
+        self._for_s = for_s
+        self._now = now
+        self._fine: dict[object, float] = {}
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> str | None:
+        """Return why not, or None."""
         key = (args, *named.items())
-        if now() < fine.get(key, 0.0):
+        if self._now() < self._fine.get(key, 0.0):
             return None
-        refused = refusal(*args, **named)
+        refused = self._refusal(*args, **named)
         if refused is None:
-            if len(fine) >= _MOST:
-                fine.clear()
-            fine[key] = now() + for_s
+            if len(self._fine) >= _MOST:
+                self._fine.clear()
+            self._fine[key] = self._now() + self._for_s
         else:
-            fine.pop(key, None)
+            self._fine.pop(key, None)
         return refused
 
-    return check
+    def forget(self) -> None:
+        """Ask anew from now on: what it goes by has changed."""
+        self._fine.clear()

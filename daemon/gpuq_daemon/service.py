@@ -41,7 +41,7 @@ from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.ingest import Ingest
-from gpuq_daemon.lasting import lasting
+from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
@@ -174,6 +174,7 @@ class Service:
             vitals=vitals,
         )
         running_as = RunningAs(config, engines)
+        self._refused_owner = Lasting(running_as.refusal, for_s=1.0)
         dispatcher = Dispatcher(config, engines, running_as.refusal)
         self._watch = Watch(
             jobs=jobs,
@@ -232,7 +233,7 @@ class Service:
             diagnose=self._diagnose,
             reload=self._reloader.reload,
             waiting=self._scheduler.waiting,
-            refused_owner=lasting(running_as.refusal, for_s=1.0),
+            refused_owner=self._refused_owner,
             shortage=Room(config.state, lambda: config.min_free_mib).shortage,
         )
 
@@ -314,6 +315,7 @@ class Service:
     def _settings_changed(self) -> None:
         logs.set_level(self._config.log_level)
         self._gpu_types.update({name: partition.gpu_type for name, partition in self._config.partition.items()})
+        self._refused_owner.forget()
         self._scheduler.rules_changed()
         self._retention.wake()
         self._bell.ring()
