@@ -8,6 +8,7 @@ import struct
 from collections.abc import Hashable
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gpuq_daemon.api.caller import owner as owner
@@ -160,9 +161,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, title: str) -> None:
+        """Answer with a problem document, without the application, and hang up. Source: RFC 9457."""
         if not self.transport.is_closing():
+            problem = {"type": "about:blank", "title": title, "status": status, "detail": f"{title}."}
+            body = msgspec.json.encode(problem)
             self.transport.write(
-                f"HTTP/1.1 {status} {title}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
+                f"HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\n"
+                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+                + body
             )
             self.transport.close()
 
