@@ -27,7 +27,8 @@ from gpuq_daemon.check import (
     judge_space,
     lines,
 )
-from gpuq_daemon.config import Config, EmbeddedPartition
+from gpuq_daemon.config import Config
+from gpuq_daemon.partitions import EmbeddedPartition
 
 GOOD = {name: pin.removeprefix("==") if pin.startswith("==") else "81.0" for name, pin in PINS.items()}
 

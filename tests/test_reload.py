@@ -138,8 +138,8 @@ def test_a_signal_finds_out_in_the_log(tmp_path: Path, caplog: pytest.LogCapture
 
     assert [record.message for record in caplog.records] == [
         "reload refused",
-        "setting waits for a restart",
         "setting changed",
+        "setting waits for a restart",
         "reloaded",
     ]
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from gpuq.errors import GpuqError
 from gpuq.text import clean
 from gpuq_daemon.backends import gpus, java, memory
-from gpuq_daemon.config import Config, EmbeddedPartition, load
+from gpuq_daemon.config import Config, load
+from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.state_folder import network_type
 
 _MIB = 1024 * 1024

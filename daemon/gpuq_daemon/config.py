@@ -12,30 +12,11 @@ from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
 from gpuq_daemon.access import AuditTable, ListenTable, PrivacyTable, RolesTable, listen_problem
+from gpuq_daemon.partitions import Partition, engine_names
 from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, without its final zero
-
-
-class EmbeddedPartition(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="embedded", tag_field="engine"
-):
-    """Spark on loopback that gpuqd starts and stops itself.
-
-    `spark` is "one" cluster that stands by and runs all jobs as the user that gpuqd is, or one "per-job", run as the
-    job's owner; "auto" is the latter for root. `master_port` is that of the one.
-    """
-
-    nodes: Annotated[int, Meta(ge=1, le=64)] = 2
-    gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
-    gpu: Literal["auto", "virtual", "real"] = "auto"
-    spark: Literal["auto", "one", "per-job"] = "auto"
-    python: str | None = None
-    master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
-    memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
-    priority: Annotated[int, Meta(ge=0)] = 0
-    gpu_type: str | None = None
 
 
 class WeightsTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,7 +111,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given."""
 
     state_dir: str
-    partition: dict[str, EmbeddedPartition]
+    partition: dict[str, Partition]
     cluster_name: str = "gpuq"
     socket: str | None = None
     scratch_dir: str | None = None
@@ -212,7 +193,7 @@ def _plainly(said: str) -> str:
     what, _, where = said.partition(" - at `$")
     where = where.rstrip("`").lstrip(".").replace("partition[...]", "[partition.NAME]").replace("[...]", "")
     if where.endswith("engine"):
-        what, where = f"{what} (the engines are: embedded)", "[partition.NAME] engine"
+        what, where = f"{what} (the engines are: {', '.join(engine_names())})", "[partition.NAME] engine"
     return f"in {where}: {what}" if where else what
 
 

@@ -32,7 +32,7 @@ class Engines:
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes; `free_gpus` is their capacity."""
         return tuple(
-            replace(node, gpu_type=self._gpu_types.get(node.partition))
+            replace(node, gpu_type=node.gpu_type or self._gpu_types.get(node.partition))
             for nodes in self._nodes.values()
             for node in nodes
         )
@@ -77,9 +77,12 @@ class Engines:
             await self.stop()
             raise
 
-    async def _look_at_nodes(self, engine: Engine) -> None:
-        self._nodes[engine.partition] = await asyncio.to_thread(engine.nodes)
-        self._views = None
+    async def _look_at_nodes(self, engine: Engine) -> bool:
+        """Take in an engine's nodes; return whether they are others, or otherwise, than before."""
+        before, now = self._nodes.get(engine.partition), await asyncio.to_thread(engine.nodes)
+        if before != now:
+            self._nodes[engine.partition], self._views = now, None
+        return before != now
 
     async def stop(self) -> None:
         """Stop every engine."""
@@ -98,6 +101,8 @@ class Engines:
             wrong = await asyncio.to_thread(engine.health)
             if wrong is not None:
                 wrong = await self._repair(name, engine, wrong)
+            if await self._look_at_nodes(engine):
+                self._changed()
             if wrong != self._down.get(name):
                 self._note(name, wrong)
 
@@ -106,7 +111,6 @@ class Engines:
             logger.warning("the engine is not well; starting it again", extra={"partition": name, "why": wrong})
         try:
             await asyncio.to_thread(engine.start)
-            await self._look_at_nodes(engine)
             return await asyncio.to_thread(engine.health)
         except (EngineError, OSError) as error:  # OSError: a full disk, say
             return str(error)

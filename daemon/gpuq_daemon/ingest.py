@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gpuq.errors import FullError, UnavailableError
-from gpuq.models import Rank
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.lifecycle import Reported
-from gpuq_daemon.policy.snapshot import NodeView
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
@@ -34,17 +32,15 @@ class Ingest:
         jobs: JobStore,
         metrics: MetricsStore,
         place: Callable[[ActiveAttempt], Place],
-        nodes: Callable[[], tuple[NodeView, ...]],
         clock: Clock,
         vitals: Vitals,
-        placed: Callable[[ActiveAttempt], tuple[str, ...] | None],
+        placed: Callable[[ActiveAttempt, Mapping[int, str]], Mapping[int, str]],
     ) -> None:
-        """`placed` are the nodes of an attempt's ranks where its engine has decided them."""
+        """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told."""
         self._clock = clock
         self._vitals = vitals
         self._jobs = jobs
         self._placed = placed
-        self._nodes = nodes
         self._metrics = metrics
         self._place = place
         self._followers: dict[tuple[int, int], EventFileFollower] = {}
@@ -99,15 +95,8 @@ class Ingest:
 
     def _on_known_nodes(self, reported: Reported, attempt: ActiveAttempt) -> Reported:
         """Return the report with nodes as the engine knows them: what a job says must not make GPUs seem free."""
-        placed = self._placed(attempt)
-        known = {node.name for node in self._nodes() if node.partition == attempt.partition}
-
-        def node_of(rank: Rank) -> str | None:
-            if placed is not None:
-                return placed[rank.rank] if rank.rank < len(placed) else None
-            return rank.node if rank.node in known else None
-
-        ranks = tuple(replace(rank, node=node_of(rank)) for rank in reported.ranks)
+        placed = self._placed(attempt, {rank.rank: rank.node for rank in reported.ranks if rank.node is not None})
+        ranks = tuple(replace(rank, node=placed.get(rank.rank)) for rank in reported.ranks)
         return replace(reported, ranks=ranks)
 
     def _points(self, attempt: ActiveAttempt) -> bool:

@@ -9,7 +9,6 @@ import os
 import resource
 import secrets
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -31,11 +30,10 @@ from gpuq_daemon.api.quick import quick
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
-from gpuq_daemon.backends.embedded import EmbeddedEngine
-from gpuq_daemon.backends.private import PrivateEngine
+from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock, WallClock
-from gpuq_daemon.config import Config, EmbeddedPartition
+from gpuq_daemon.config import Config
 from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
@@ -68,35 +66,6 @@ logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 _SPACE_EVERY_S = 2.0
-
-
-def make_engines(config: Config) -> dict[str, Engine]:
-    """Return the engine of every partition; none is started."""
-    return {name: _engine(config, name, wanted) for name, wanted in config.partition.items()}
-
-
-def _engine(config: Config, name: str, wanted: EmbeddedPartition) -> Engine:
-    folder, python = config.state / "engine" / name, Path(wanted.python or sys.executable)
-    if wanted.spark == "per-job" or (wanted.spark == "auto" and os.geteuid() == 0):
-        return PrivateEngine(
-            partition=name,
-            folder=folder,
-            nodes=wanted.nodes,
-            gpus_per_node=wanted.gpus_per_node,
-            python=python,
-            gpu_mode=wanted.gpu,
-            memory_floor_mib=wanted.memory_floor_mib,
-        )
-    return EmbeddedEngine(
-        partition=name,
-        folder=folder,
-        nodes=wanted.nodes,
-        gpus_per_node=wanted.gpus_per_node,
-        python=python,
-        gpu_mode=wanted.gpu,
-        master_port=wanted.master_port,
-        memory_floor_mib=wanted.memory_floor_mib,
-    )
 
 
 async def serve(config: Config, *, file: Path | None = None, ready: Callable[[], None] = lambda: None) -> None:
@@ -183,10 +152,9 @@ class Service:
                 jobs=jobs,
                 metrics=metrics,
                 place=dispatcher.place,
-                nodes=self._engines.views,
                 clock=clock,
                 vitals=vitals,
-                placed=lambda attempt: engines[attempt.partition].placed(attempt.token),
+                placed=lambda attempt, told: engines[attempt.partition].placed(attempt.token, told),
             ),
             engines=engines,
             clock=clock,

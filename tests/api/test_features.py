@@ -26,8 +26,9 @@ from gpuq_daemon.api.server import listen, make_server
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import WallClock
-from gpuq_daemon.config import Config, EmbeddedPartition
+from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
+from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules

@@ -67,7 +67,8 @@ def test_the_java_of_java_home_is_taken(tmp_path: Path) -> None:
 
 
 def test_one_executor_is_one_node_and_nothing_is_tried_twice() -> None:
-    conf = submit.configuration(an_attempt(workers=3, gpus_per_worker=2), "127.0.0.1")
+    attempt = an_attempt(workers=3, gpus_per_worker=2)
+    conf = {**submit.shared(attempt), **submit.on_standalone(attempt)}
 
     assert conf["spark.cores.max"] == "3"
     assert conf["spark.executor.cores"] == conf["spark.task.cpus"] == "1"
@@ -77,7 +78,7 @@ def test_one_executor_is_one_node_and_nothing_is_tried_twice() -> None:
 
 
 def test_a_job_without_gpus_asks_spark_for_none() -> None:
-    conf = submit.configuration(an_attempt(gpus_per_worker=0), "127.0.0.1")
+    conf = submit.shared(an_attempt(gpus_per_worker=0))
 
     assert not [name for name in conf if "resource.gpu" in name]
 
@@ -87,7 +88,7 @@ def test_nothing_of_the_users_words_is_in_the_command() -> None:
         an_attempt(),
         INSTALLATION,
         master="spark://m",
-        host="127.0.0.1",
+        conf=submit.shared(an_attempt()),
         properties=Path("/p"),
         spec=Path("/state/spec.json"),
     )

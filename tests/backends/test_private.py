@@ -38,7 +38,7 @@ def test_gpus_are_handed_on_only_when_nothing_of_an_attempt_is_left() -> None:
         for attempt in (first, second):
             words = engine.command(attempt).argv
             assert not [word for word in words if "secret" in word and "secret.conf" not in word]
-        assert engine.placed(first.token) == ("embedded-1",)
+        assert engine.placed(first.token, {0: "embedded-2", 1: "elsewhere"}) == {0: "embedded-1"}
         with pytest.raises(EngineError, match="Too few GPUs"):
             engine.command(third)
         with subprocess.Popen(["/bin/sleep", "60"], env={"GPUQ_ATTEMPT": first.token}) as left:
@@ -53,7 +53,7 @@ def test_gpus_are_handed_on_only_when_nothing_of_an_attempt_is_left() -> None:
             assert left.wait(10) == -9
         assert not first.scratch.exists()
         again.command(third)
-        assert again.placed(third.token) == ("embedded-1",)
+        assert again.placed(third.token, {}) == {0: "embedded-1"}
         assert again.reclaim(first.token, None) == 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import gpuq_job
@@ -110,9 +110,10 @@ class PlainEngine:
         """Return nothing: any Python will do."""
         return ()
 
-    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
-        """Return None: the driver tells."""
-        return None
+    def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
+        """Return what the driver tells."""
+        names = {node.name for node in self.nodes()}
+        return {rank: node for rank, node in told.items() if node in names}
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the driver, which is all of the ranks."""

@@ -94,7 +94,10 @@ class Engine(Protocol):
         ...
 
     def nodes(self) -> tuple[Node, ...]:
-        """Return its nodes with their capacity; `free_gpus` is all of them, the scheduler knows the rest."""
+        """Return its nodes with their capacity as of the last `health`; `free_gpus` is all of it, whoever has it.
+
+        A node has a `gpu_type` where the engine can tell; else that of its partition counts.
+        """
         ...
 
     def needs(self) -> tuple[Path, ...]:
@@ -105,10 +108,11 @@ class Engine(Protocol):
         """Return the spark-submit that runs `gpuq_job.driver` for this attempt."""
         ...
 
-    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
-        """Return the node of each rank of a started attempt; None where Spark chooses, and the ranks tell.
+    def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
+        """Return the node of each rank of a started attempt, of those that are known.
 
-        What a job tells is not to be trusted where the engine knows better.
+        `told` is what ranks say of where they are. Only where the engine does not know better it is believed, and
+        never more than that it is one of the engine's nodes.
         """
         ...
 

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +131,14 @@ class EmbeddedEngine:
             raise EngineError("The embedded engine is not started.")
         submit.check_scratch(attempt.scratch)
         path = attempt.folder / "spec.json"
-        spec.write(path, _run(attempt, submit.server_executor(attempt, self._pin(tuple(attempt.ps_by_node)))))
+        run = submit.run_of(
+            attempt,
+            host=HOST,
+            key=secrets.token_hex(32),
+            gpus_per_worker=attempt.gpus_per_worker,
+            server_executor=submit.server_executor(attempt, self._pin(tuple(attempt.ps_by_node))),
+        )
+        spec.write(path, run)
         (self._folder / "attempts" / _checked(attempt.token)).write_text(
             json.dumps([str(attempt.folder / "logs"), str(attempt.scratch)])
         )
@@ -141,10 +148,13 @@ class EmbeddedEngine:
                 attempt,
                 installation,
                 master=f"spark://{HOST}:{record.master_port}",
-                host=HOST,
+                conf={
+                    **submit.shared(attempt),
+                    **submit.beside_driver(attempt, HOST),
+                    **submit.on_standalone(attempt, self._pin(attempt.nodes)),
+                },
                 properties=self._properties,
                 spec=path,
-                pin=self._pin(attempt.nodes),
             ),
             env=submit.driver_environment(attempt, base, HOST),
             cwd=attempt.folder,
@@ -154,9 +164,9 @@ class EmbeddedEngine:
         """Return what jobs are started with."""
         return () if self._installation is None else self._installation.files
 
-    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
-        """Return None: Spark chooses among the nodes that a job was given."""
-        return None
+    def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
+        """Return what the ranks told: Spark chooses among the nodes that a job was given."""
+        return {rank: node for rank, node in told.items() if node in self._names()}
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the attempt's ranks."""
@@ -317,27 +327,6 @@ class EmbeddedEngine:
 def _refuse_others(attempt: Attempt) -> None:
     if attempt.owner is not None and attempt.owner.uid != os.geteuid():
         raise EngineError('One Spark for all cannot run jobs as their owners: set spark = "per-job" in its partition.')
-
-
-def _run(attempt: Attempt, server_executor: spec.Executor | None) -> spec.Run:
-    return spec.Run(
-        job_id=attempt.job_id,
-        attempt=attempt.number,
-        workers=attempt.workers,
-        gpus_per_worker=attempt.gpus_per_worker,
-        script=str(attempt.script),
-        args=(attempt.script.name, *attempt.args),
-        folder=str(attempt.folder),
-        checkpoints=str(attempt.checkpoints),
-        host=HOST,
-        key=secrets.token_hex(32),
-        ps=attempt.ps,
-        evaluator=attempt.evaluator,
-        epochs=attempt.epochs,
-        independent=attempt.independent,
-        driver=attempt.driver,
-        server_executor=server_executor,
-    )
 
 
 def _checked(token: str) -> str:

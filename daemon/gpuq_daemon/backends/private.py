@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +122,15 @@ class PrivateEngine:
         submit.check_scratch(attempt.scratch)
         seats = self._seats(attempt)
         path = attempt.folder / "spec.json"
-        spec.write(path, _run(attempt, seats))
+        run = submit.run_of(
+            attempt,
+            host=HOST,
+            key=secrets.token_hex(32),
+            gpus_per_worker=0,
+            server_executor=submit.server_executor(attempt),
+            seats=tuple((seat.node, seat.gpus) for seat in seats),
+        )
+        spec.write(path, run)
         properties = attempt.scratch / "secret.conf"
         write_private(properties, _settings().encode())
         own = _own_home(attempt.scratch, installation)
@@ -131,12 +139,17 @@ class PrivateEngine:
             "SPARK_HOME": str(own),  # Spark's workers work below it, whatever they are told
             **({} if attempt.owner is None else attempt.owner.words),
         }
+        uncounted = replace(attempt, gpus_per_worker=0)  # Spark need not count what gpuqd has given
         return Command(
             argv=submit.argv(
-                replace(attempt, gpus_per_worker=0),  # Spark need not count what gpuqd has given
+                attempt,
                 installation,
                 master=f"local-cluster[{len(seats)},1,{submit.EXECUTOR_HEAP_MIB}]",
-                host=HOST,
+                conf={
+                    **submit.shared(uncounted),
+                    **submit.beside_driver(attempt, HOST),
+                    **submit.on_standalone(uncounted),
+                },
                 properties=properties,
                 spec=path,
             ),
@@ -144,10 +157,10 @@ class PrivateEngine:
             cwd=attempt.folder,
         )
 
-    def placed(self, attempt_token: str) -> tuple[str, ...] | None:
+    def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
         """Return the node of each rank; no rank has one once the attempt is proven gone."""
         note = self._note(attempt_token)
-        return () if note is None else tuple(seat.node for seat in note.seats)
+        return {} if note is None else {rank: seat.node for rank, seat in enumerate(note.seats)}
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the attempt's ranks."""
@@ -209,28 +222,6 @@ class PrivateEngine:
 
     def _all_notes(self) -> list[_Note]:
         return [msgspec.json.decode(path.read_bytes(), type=_Note) for path in self._notes.glob("*.json")]
-
-
-def _run(attempt: Attempt, seats: tuple[Seat, ...]) -> spec.Run:
-    return spec.Run(
-        job_id=attempt.job_id,
-        attempt=attempt.number,
-        workers=attempt.workers,
-        gpus_per_worker=0,
-        script=str(attempt.script),
-        args=(attempt.script.name, *attempt.args),
-        folder=str(attempt.folder),
-        checkpoints=str(attempt.checkpoints),
-        host=HOST,
-        key=secrets.token_hex(32),
-        ps=attempt.ps,
-        evaluator=attempt.evaluator,
-        epochs=attempt.epochs,
-        independent=attempt.independent,
-        driver=attempt.driver,
-        server_executor=submit.server_executor(attempt),
-        seats=tuple((seat.node, seat.gpus) for seat in seats),
-    )
 
 
 def _settings() -> str:

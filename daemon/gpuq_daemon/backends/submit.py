@@ -1,4 +1,8 @@
-"""The spark-submit of one attempt on a Standalone master: its words and its environment. Pure."""
+"""The spark-submit of one attempt: its words, its settings and its environment. Pure.
+
+`shared` settings are those of every engine, `beside_driver` those of drivers and executors that see this host's files,
+`on_standalone` those of a Standalone master.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import gpuq_job
 from gpuq_daemon.backends.base import Attempt, EngineError
 from gpuq_daemon.backends.java import small_jvm, words
 from gpuq_daemon.processes import MARKER
-from gpuq_job.spec import Executor
+from gpuq_job.spec import Executor, Run
 
 DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
@@ -49,7 +53,7 @@ def base_environment(outside: Mapping[str, str], installation: Installation, hos
         "SPARK_LOCAL_IP": host,
         "PYSPARK_PYTHON": str(installation.python),
         "PYSPARK_DRIVER_PYTHON": str(installation.python),
-        "PYTHONPATH": str(_package_root()),
+        "PYTHONPATH": str(package_root()),
     }
 
 
@@ -68,16 +72,14 @@ def argv(
     installation: Installation,
     *,
     master: str,
-    host: str,
-    properties: Path,
+    conf: Mapping[str, str],
     spec: Path,
-    pin: str | None = None,
+    properties: Path | None = None,
 ) -> tuple[str, ...]:
-    """Return the words that start the driver; the application's executors are exactly its TFoS nodes.
+    """Return the words that start the driver here; the application's executors are exactly its TFoS nodes.
 
-    `properties` is a file of settings that must not be seen in a list of processes.
+    `properties` is a file of settings that must not be seen in a list of processes; `conf` wins over it.
     """
-    conf = configuration(attempt, host, pin)
     return (
         *words(
             installation.java,
@@ -91,45 +93,89 @@ def argv(
         master,
         "--deploy-mode",
         "client",
-        "--properties-file",
-        str(properties),
+        *(() if properties is None else ("--properties-file", str(properties))),
         "--name",
         application_name(attempt),
         *(word for name, value in conf.items() for word in ("--conf", f"{name}={value}")),
-        str(_package_root() / "gpuq_job" / "driver.py"),
+        str(package_root() / "gpuq_job" / "driver.py"),
         str(spec),
     )
 
 
-def configuration(attempt: Attempt, host: str, pin: str | None = None) -> dict[str, str]:
-    """Return the settings of an attempt's application; `pin` is the resource that confines it to its nodes."""
+def shared(attempt: Attempt) -> dict[str, str]:
+    """Return the settings of an attempt's application on every engine."""
     return {
-        "spark.driver.host": host,
-        "spark.driver.bindAddress": host,
         "spark.driver.memory": f"{DRIVER_HEAP_MIB}m",
         "spark.ui.enabled": "false",
-        "spark.local.dir": str(attempt.scratch),
         # A training that fails must not be run again behind the queue's back.
         "spark.task.maxFailures": "1",
         # One executor is one TFoS node: a core stands for a place, not for a processor.
-        "spark.cores.max": str(attempt.workers + attempt.servers),
         "spark.executor.cores": "1",
         "spark.task.cpus": "1",
         "spark.executor.memory": f"{EXECUTOR_HEAP_MIB}m",
-        "spark.executor.extraJavaOptions": _quoted(
-            *small_jvm(),
-            f"-Djava.io.tmpdir={attempt.scratch}",
-            f"-Dlog4j2.configurationFile={log_settings()}",
-        ),
         "spark.python.daemon.module": "gpuq_job.python_daemon",
         # An executor that is free again may run another worker, which must not find the first one's TensorFlow.
         **({"spark.python.worker.reuse": "false"} if attempt.independent else {}),
         **(_two_kinds_of_executors(attempt.workers) if attempt.servers else {}),
-        **_resource("gpu", attempt.gpus_per_worker),
-        **(_resource(pin, 1) if pin is not None else {}),
-        **{f"spark.executorEnv.{name}": value for name, value in _marks(attempt, host).items()},
-        "spark.executorEnv.PYTHONPATH": str(_package_root()),
+        **resource("gpu", attempt.gpus_per_worker),
+        **_of_executors(marks(attempt)),
     }
+
+
+def beside_driver(attempt: Attempt, host: str) -> dict[str, str]:
+    """Return the settings where driver and executors are on `host`, or on hosts that see the same files."""
+    return {
+        "spark.driver.host": host,
+        "spark.driver.bindAddress": host,
+        "spark.local.dir": str(attempt.scratch),
+        "spark.executor.extraJavaOptions": quoted(
+            *small_jvm(),
+            f"-Djava.io.tmpdir={attempt.scratch}",
+            f"-Dlog4j2.configurationFile={log_settings()}",
+        ),
+        **_of_executors(
+            {"GPUQ_HOST": host, "TMPDIR": str(attempt.scratch), "PYTHONPATH": str(package_root())},
+        ),
+    }
+
+
+def on_standalone(attempt: Attempt, pin: str | None = None) -> dict[str, str]:
+    """Return the settings for a Standalone master; `pin` is the resource that confines the job to its nodes."""
+    return {
+        "spark.cores.max": str(attempt.workers + attempt.servers),
+        **(resource(pin, 1) if pin is not None else {}),
+    }
+
+
+def run_of(
+    attempt: Attempt,
+    *,
+    host: str,
+    key: str,
+    gpus_per_worker: int,
+    server_executor: Executor | None,
+    seats: tuple[tuple[str, tuple[str, ...]], ...] = (),
+) -> Run:
+    """Return what the driver is to run; `key` (hex) is fresh, `host` the address it listens on for its ranks."""
+    return Run(
+        job_id=attempt.job_id,
+        attempt=attempt.number,
+        workers=attempt.workers,
+        gpus_per_worker=gpus_per_worker,
+        script=str(attempt.script),
+        args=(attempt.script.name, *attempt.args),
+        folder=str(attempt.folder),
+        checkpoints=str(attempt.checkpoints),
+        host=host,
+        key=key,
+        ps=attempt.ps,
+        evaluator=attempt.evaluator,
+        epochs=attempt.epochs,
+        independent=attempt.independent,
+        driver=attempt.driver,
+        server_executor=server_executor,
+        seats=seats,
+    )
 
 
 def server_executor(attempt: Attempt, pin: str | None = None) -> Executor | None:
@@ -143,7 +189,9 @@ def driver_environment(attempt: Attempt, base: Mapping[str, str], host: str) -> 
     """Return the whole environment of the driver."""
     return {
         **base,
-        **_marks(attempt, host),
+        **marks(attempt),
+        "GPUQ_HOST": host,
+        "TMPDIR": str(attempt.scratch),
         "CUDA_VISIBLE_DEVICES": "",  # the driver trains nothing
         "PYTHONSAFEPATH": "1",  # the folder of driver.py is not a place for imports
         "PYTHONUNBUFFERED": "1",
@@ -185,17 +233,14 @@ def _two_kinds_of_executors(workers: int) -> dict[str, str]:
     }
 
 
-def _marks(attempt: Attempt, host: str) -> dict[str, str]:
+def marks(attempt: Attempt) -> dict[str, str]:
+    """Return the words of the environment by which every process of an attempt is known, and knows its task."""
     task = {"GPUQ_ARRAY_ID": attempt.array_id, "GPUQ_ARRAY_INDEX": attempt.array_index}
-    return {
-        MARKER: attempt.token,
-        "GPUQ_HOST": host,
-        "TMPDIR": str(attempt.scratch),
-        **{name: str(value) for name, value in task.items() if value is not None},
-    }
+    return {MARKER: attempt.token, **{name: str(value) for name, value in task.items() if value is not None}}
 
 
-def _resource(name: str, amount: int) -> dict[str, str]:
+def resource(name: str, amount: int) -> dict[str, str]:
+    """Return the settings that give each executor, and its one task, so much of a resource."""
     if amount == 0:
         return {}
     return {
@@ -204,10 +249,15 @@ def _resource(name: str, amount: int) -> dict[str, str]:
     }
 
 
-def _quoted(*options: str) -> str:
+def quoted(*options: str) -> str:
     """Return options as Spark splits them again: by a shell's rules for double quotes."""
     return " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in options)
 
 
-def _package_root() -> Path:
+def package_root() -> Path:
+    """Return the folder that gpuq_job is imported from."""
     return Path(gpuq_job.__file__).resolve().parent.parent
+
+
+def _of_executors(environment: Mapping[str, str]) -> dict[str, str]:
+    return {f"spark.executorEnv.{name}": value for name, value in environment.items()}

@@ -1,0 +1,46 @@
+"""`[partition.NAME]`: a part of the cluster with an engine of its own. One class an engine, told apart by `engine`.
+
+A new engine is a class here and in `Partition`, a module in `backends/`, and a case in `backends.making`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta, Struct
+
+
+class PartitionTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="engine"):
+    """What a partition of every engine has.
+
+    `python` is the interpreter that jobs run in, None for gpuqd's own; `priority` counts for all of its jobs;
+    `gpu_type` is the model of its GPUs, as jobs ask for it.
+    """
+
+    python: str | None = None
+    priority: Annotated[int, Meta(ge=0)] = 0
+    gpu_type: str | None = None
+
+
+class EmbeddedPartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="embedded"):
+    """Spark on loopback that gpuqd starts and stops itself.
+
+    `spark` is "one" cluster that stands by and runs all jobs as the user that gpuqd is, or one "per-job", run as the
+    job's owner; "auto" is the latter for root. `master_port` is that of the one.
+    """
+
+    nodes: Annotated[int, Meta(ge=1, le=64)] = 2
+    gpus_per_node: Annotated[int, Meta(ge=1, le=64)] = 1
+    gpu: Literal["auto", "virtual", "real"] = "auto"
+    spark: Literal["auto", "one", "per-job"] = "auto"
+    master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
+    memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
+
+
+Partition = EmbeddedPartition
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return what `engine` may be."""
+    kinds: tuple[type[PartitionTable], ...] = get_args(Partition) or (Partition,)
+    return tuple(str(kind.__struct_config__.tag) for kind in kinds)
