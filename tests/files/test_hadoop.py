@@ -28,7 +28,8 @@ def _read(hdfs: Hadoop) -> bytes | None:
     """Return what is in /a/file, None while the DataNode has not told the NameNode that it has it."""
     try:
         return _asked(_location(hdfs, "OPEN", "GET"), "GET")
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        error.close()
         return None
 
 

@@ -39,10 +39,22 @@ class Hadoop:
         self._process = process
         self._answers: list[str] = []
         self._heard = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def await_ready(self) -> None:
+        """Return when it serves."""
         self._next_answer(_READY_S)
-        self.settings = _settings(self.conf / "core-site.xml")
-        self.uri = self.settings["fs.defaultFS"]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What clients need to know, by name."""
+        return _settings(self.conf / "core-site.xml")
+
+    @property
+    def uri(self) -> str:
+        """What its files' addresses begin with."""
+        return self.settings["fs.defaultFS"]
 
     def do(self, command: str) -> None:
         """Carry out a command of `tests/hadoop/src/Hadoop.java`: restart-datanode, enter-safe-mode, ..."""
@@ -61,10 +73,11 @@ class Hadoop:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def stop(self) -> None:
-        """End it."""
+    def kill(self) -> None:
+        """End it without a word."""
         self._process.kill()
         self._process.wait()
+        self._listener.join()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -102,11 +115,14 @@ def running_hdfs(*, name_nodes: int = 1) -> Generator[Hadoop]:
             env={name: value for name, value in os.environ.items() if not name.startswith("HADOOP_")},
         )
     try:
-        hadoop = Hadoop(folder, process)
-        yield hadoop
+        with process:
+            hadoop = Hadoop(folder, process)
+            try:
+                hadoop.await_ready()
+                yield hadoop
+            finally:
+                hadoop.kill()
     finally:
-        process.kill()
-        process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
