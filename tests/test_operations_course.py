@@ -89,6 +89,33 @@ def test_reload_changes_what_may_change_and_names_the_rest() -> None:
             gpuqd.enqueue(MAIN_FUN, hold=True)
 
 
+def test_what_a_reload_changed_is_recorded_whoever_asked_for_it() -> None:
+    with plain_gpuqd() as gpuqd:
+        client, text = AdminClient(gpuqd.client.path), gpuqd.config.read_text()
+        gpuqd.config.write_text(f"max_pending_jobs = 7\n{text}nodes = 5\n")
+        client.reload()
+        assert gpuqd.process is not None
+        for count, more in ((1, "max_pending_jobs = 8\n"), (2, "nonsense = 1\n"), (3, "")):
+            until(lambda n=count: len(client.audit(since=0)) == n, timeout_s=15, what="a row for the reload")
+            if more:
+                gpuqd.config.write_text(more + text)
+                gpuqd.process.send_signal(signal.SIGHUP)
+
+        rows = client.audit(since=0)
+
+    assert [(row["verb"], row["source"], row["change"], row["outcome"]) for row in rows] == [
+        (
+            "reload",
+            f"pid {os.getpid()}",
+            "partition.plain.nodes 2 -> 5 (after a restart), max_pending_jobs 100000 -> 7",
+            "done",
+        ),
+        ("reload", "SIGHUP", "max_pending_jobs 7 -> 8", "done"),
+        ("reload", "SIGHUP", None, "refused"),
+    ]
+    assert "nonsense" in rows[2]["error"]
+
+
 def test_a_wrong_file_is_refused_by_reload_and_by_the_signal() -> None:
     with plain_gpuqd() as gpuqd:
         log = gpuqd.folder / "gpuqd.log"

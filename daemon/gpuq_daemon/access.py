@@ -73,6 +73,11 @@ class AuditTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     keep_d: Annotated[float, Meta(gt=0)] = 400.0
 
+    @property
+    def keep_s(self) -> float:
+        """The same in seconds."""
+        return self.keep_d * 86_400
+
 
 def listen_problem(listen: ListenTable) -> str | None:
     """Return what is impossible in `[listen]`, or None."""

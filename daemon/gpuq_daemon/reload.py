@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,15 @@ def apply(running: Config, new: Config) -> tuple[ConfigChange, ...]:
     return found
 
 
+def summary(changes: Iterable[ConfigChange]) -> str:
+    """Return changes as the record of changes has them: `key old -> new`, those that wait for a restart said to."""
+    parts = (
+        f"{change.key} {change.old or 'none'} -> {change.new or 'none'}{'' if change.is_live else ' (after a restart)'}"
+        for change in changes
+    )
+    return ", ".join(parts) or "nothing"
+
+
 class Reloader:
     """Reads the configuration's file again when asked. `applied` is called after anything has changed live."""
 
@@ -85,14 +94,15 @@ class Reloader:
             self._applied()
         return found
 
-    def reload_by_signal(self) -> None:
-        """Reload, and log what is wrong: nobody else is there to be told."""
+    def reload_by_signal(self) -> tuple[str | None, str | None]:
+        """Reload, log what is wrong, for nobody else is there to be told, and return (what changed, what was wrong)."""
         try:
             found = self.reload()
         except UsageError as error:
             logger.error("reload refused", extra={"error": str(error)})
-        else:
-            logger.info("reloaded", extra={"changes": len(found)})
+            return None, str(error)
+        logger.info("reloaded", extra={"changes": len(found)})
+        return summary(found), None
 
 
 def _merged(old: Any, new: Any, key: str) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gpuq import __version__
 from gpuq.diagnosis import Diagnosis
-from gpuq.errors import UnavailableError
+from gpuq.errors import GpuqError, UnavailableError
 from gpuq.models import Cluster
 from gpuq_daemon import logs
 from gpuq_daemon.api import views
@@ -27,6 +27,7 @@ from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listeners import Listeners, listeners
 from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.api.quick import quick
+from gpuq_daemon.api.recording import reload_row
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.backends.base import Engine
@@ -277,8 +278,18 @@ class Service:
 
     def _asked_to_reload(self) -> None:
         self._notifier.reloading()
-        self._reloader.reload_by_signal()
+        change, error = self._reloader.reload_by_signal()
         self._notifier.tell(READY=1, STATUS=self._status())
+        if self._tasks is not None:
+            self._tasks.create_task(self._record_reload(change, error))
+
+    async def _record_reload(self, change: str | None, error: str | None) -> None:
+        """Put a reload by a signal into the record of changes; who sent the signal is not known."""
+        row = reload_row(change, error, at=self._clock.now())
+        try:
+            await self._desk.audit.add(row, keep_s=self._config.audit.keep_s)
+        except GpuqError as failed:
+            logger.warning("a reload could not be recorded", extra={"reason": str(failed)})
 
     def _settings_changed(self) -> None:
         logs.set_level(self._config.log_level)

@@ -12,7 +12,10 @@ import pytest
 
 from gpuq.errors import FullError, UnavailableError
 from gpuq.models import SeriesKind
+from gpuq_daemon.api.caller import Caller, Role
+from gpuq_daemon.api.recording import Entry
 from gpuq_daemon.series.points import Batch, FilePosition, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
@@ -73,6 +76,29 @@ def test_what_has_no_room_does_not_keep_the_others_from_being_written(disk: Path
         assert len(store.jobs()) == 5
 
     with_store(disk / "others.db", course)
+
+
+def test_a_change_that_is_committed_at_a_second_try_is_recorded(disk: Path) -> None:
+    database = Database(disk / "recorded.db", "state")
+    jobs, audit = JobStore(database), AuditStore(database)
+
+    async def change(number: int, script: str) -> None:
+        entry = Entry(
+            at=float(number), who=Caller(owner=ANN, role=Role.USER, source="pid 1"), verb="enqueue", target=""
+        )
+        with audit.along(entry.next_row, keep_s=1e9):
+            await jobs.add_all(a_request(script), now=1.0)
+
+    async def course() -> None:
+        with filled(disk, leaving=512 * 1024):
+            changes = (change(n, f"{n}" * (10 if n < 5 else 1_000_000)) for n in range(8))
+            await asyncio.gather(*changes, return_exceptions=True)
+
+    try:
+        asyncio.run(course())
+        assert [row.at for row in audit.rows()] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    finally:
+        database.close()
 
 
 def test_points_that_have_no_room_are_stored_when_there_is(disk: Path) -> None:

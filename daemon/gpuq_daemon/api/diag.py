@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.recording import note
 from gpuq_daemon.api.roles import administrator
+from gpuq_daemon.reload import summary
 
 
 class Reloaded(Struct):
@@ -37,4 +39,6 @@ async def reset_diag(request: Request[Any, Any, Any], desk: Desk) -> Diagnosis:
 async def reload_config(request: Request[Any, Any, Any], desk: Desk) -> Reloaded:
     """Read gpuqd's own configuration file again; a wrong one is refused and changes nothing."""
     administrator(request)
-    return Reloaded(desk.reload())
+    changes = desk.reload()
+    note(request, change=summary(changes))
+    return Reloaded(changes)

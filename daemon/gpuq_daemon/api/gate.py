@@ -26,7 +26,6 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUESTIONS = frozenset({"/v1/jobs/test"})  # POSTs that change nothing
 _OPEN = frozenset({"/healthz"})  # what an address may ask without a token
 _LONGEST_ERROR = 4096
-_DAY_S = 86_400.0
 # Of an address that shows no token, or a wrong one; 2^256 tokens are not found at this pace.
 _STRANGER_PER_S, _STRANGER_BURST = 5.0, 50
 # Of a user's refused changes; more than these are only counted, so that nobody fills the disk by being refused.
@@ -126,7 +125,7 @@ class Gate:
         scope["extensions"][ENTRY] = entry
         watched = _Watched(send)
         try:
-            with self._desk.audit.along(entry.first, keep_s=self._keep_s):
+            with self._desk.audit.along(entry.next_row, keep_s=self._desk.config.audit.keep_s):
                 await self._app(scope, receive, watched)
         finally:
             entry.is_closed = True
@@ -144,16 +143,12 @@ class Gate:
             logger.warning("refused more often than is recorded", extra={"user": who.user, "verb": entry.verb})
             return
         try:
-            await self._desk.audit.add(entry.row(outcome, watched.detail()), keep_s=self._keep_s)
+            await self._desk.audit.add(entry.row(outcome, watched.detail()), keep_s=self._desk.config.audit.keep_s)
         except GpuqError as error:  # the answer has gone out: all that is left is to say so
             details = {"user": who.user, "verb": entry.verb, "reason": str(error)}
             logger.warning("a change could not be recorded", extra=details)
         except Exception:
             logger.exception("a change was not recorded", extra={"user": who.user, "verb": entry.verb})
-
-    @property
-    def _keep_s(self) -> float:
-        return self._desk.config.audit.keep_d * _DAY_S
 
 
 class _Watched:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,7 +11,8 @@ from typing import Any, TypeVar
 
 from gpuq.identity import AuditRow
 from gpuq.text import clean, fit
-from gpuq_daemon.api.caller import Asking, Caller
+from gpuq_daemon.api.caller import Asking, Caller, Role
+from gpuq_daemon.store.jobs import Owner
 
 T = TypeVar("T")
 ENTRY = "gpuq.entry"  # among the extensions of an ASGI scope
@@ -20,7 +23,7 @@ _PART = re.compile(r"[^/]+")
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request's row while it is made. The first transaction that the request makes takes it along.
+    """One request's row while it is made. The first of the request's writes that is made takes it along.
 
     `target_of` makes the target of what that transaction answers, where only this tells it.
     """
@@ -31,17 +34,33 @@ class Entry:
     target: str | None
     change: str | None = None
     target_of: Callable[[Any], str] | None = None
-    is_written: bool = False
+    taken_by: object | None = None
     is_closed: bool = False
 
-    def first(self, answer: Any) -> AuditRow | None:
-        """Return the row for the first transaction of the request; None for later ones, and when it is answered."""
-        if self.is_written or self.is_closed:
+    @property
+    def is_written(self) -> bool:
+        """Whether a write has taken it along."""
+        return self.taken_by is not None
+
+    def next_row(self) -> Callable[[Any], AuditRow | None] | None:
+        """Return what makes the row of the answer of a write; None for a write after the request was answered.
+
+        It makes one where no other write has taken the row, and makes it again if the same write is made again.
+        """
+        if self.is_closed:
             return None
-        self.is_written = True
-        if self.target_of is not None:
-            self.target = self.target_of(answer)
-        return self.row("done")
+        this = object()
+
+        def row(answer: Any) -> AuditRow | None:
+            if self.taken_by is None:
+                self.taken_by = this
+            if self.taken_by is not this:
+                return None
+            if self.target_of is not None:
+                self.target = self.target_of(answer)
+            return self.row("done")
+
+        return row
 
     def told(self, before: T, after: T) -> T:
         """Note in what two values differ, and return the second."""
@@ -72,6 +91,17 @@ def note(request: Asking, *, target: str | None = None, change: str | None = Non
     return entry
 
 
+def reload_row(change: str | None, error: str | None, *, at: float) -> AuditRow:
+    """Return the row for a reload that a signal has asked for, whose sender is root or gpuqd's own user."""
+    uid = os.geteuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    who = Caller(owner=Owner(user=user, uid=uid), role=Role.ADMIN, source="SIGHUP")
+    return Entry(at=at, who=who, verb="reload", target=None, change=change).row("refused" if error else "done", error)
+
+
 def difference(before: Any, after: Any) -> str:
     """Return the fields in which two values of one kind differ, as `name before -> after`.
 
@@ -88,6 +118,8 @@ def verb_of(method: str, path: str) -> tuple[str, str | None]:
     match parts:
         case ["jobs"]:
             return "enqueue", None
+        case ["config"]:
+            return "reload", None
         case ["jobs", job_id]:
             return _VERBS.get(method, method), f"job {job_id}"
         case ["jobs", job_id, verb]:

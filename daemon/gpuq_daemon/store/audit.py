@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from sqlite_utils import Database as Tables
 
 from gpuq.identity import AuditRow
-from gpuq_daemon.store.database import Database, taken_along
+from gpuq_daemon.store.database import Besides, Database, taken_along
 
+RowOf = Callable[[Any], AuditRow | None]  # the row of a write, given its answer
 _CLEARED_EVERY = 1_000  # rows; looking for old ones at each would cost more than they do
 _COLUMNS = tuple(field.name for field in fields(AuditRow))
 _INSERT = """INSERT INTO audit (at, uid, user, token, source, verb, target, change, outcome, error)
@@ -29,15 +31,14 @@ class AuditStore:
         await self._db.write(lambda tables: _add(tables, row, keep_s))
 
     @contextlib.contextmanager
-    def along(self, next_row: Callable[[Any], AuditRow | None], *, keep_s: float) -> Generator[None]:
-        """Let every transaction made in the block add the row that `next_row` makes of its answer, if any."""
+    def along(self, next_row: Callable[[], RowOf | None], *, keep_s: float) -> Generator[None]:
+        """Let every write asked for in the block add the row that `next_row()` makes of its answer, if any."""
 
-        def add(tables: Tables, answer: Any) -> None:
-            row = next_row(answer)
-            if row is not None:
-                _add(tables, row, keep_s)
+        def next_besides() -> Besides | None:
+            row_of = next_row()
+            return None if row_of is None else partial(_add_row_of, row_of, keep_s)
 
-        before = taken_along.set(add)
+        before = taken_along.set(next_besides)
         try:
             yield
         finally:
@@ -51,6 +52,12 @@ class AuditStore:
             {"since": since, "user": user, "limit": limit},
         )
         return [AuditRow(**row) for row in reversed(found)]
+
+
+def _add_row_of(row_of: RowOf, keep_s: float, tables: Tables, answer: Any) -> None:
+    row = row_of(answer)
+    if row is not None:
+        _add(tables, row, keep_s)
 
 
 def _add(tables: Tables, row: AuditRow, keep_s: float) -> None:

@@ -31,8 +31,8 @@ Write = Callable[[sqlite_utils.Database], Any]
 LOCK_WAIT_S = 20.0  # for another program that keeps the file locked
 Besides = Callable[[sqlite_utils.Database, Any], None]
 _MOST_IN_A_COMMIT = 512
-# What every transaction of a context takes along, given its answer: it is made, and undone, with it.
-taken_along: ContextVar[Besides | None] = ContextVar("taken_along", default=None)
+# Makes what a write of a context takes along, given its answer: it is made, undone, and made again with it.
+taken_along: ContextVar[Callable[[], Besides | None] | None] = ContextVar("taken_along", default=None)
 
 
 @dataclass(slots=True)
@@ -82,7 +82,8 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._requests.put(_Request(_with(write, taken_along.get()), loop, future))
+        besides = taken_along.get()
+        self._requests.put(_Request(_with(write, None if besides is None else besides()), loop, future))
         return await future
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
