@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 else:
     Json = dict
 
-_ERRORS = {400: UsageError, 413: UsageError, 404: NotFoundError, 403: ForbiddenError, 507: FullError}
+_ERRORS = {
+    400: UsageError,
+    413: UsageError,
+    401: ForbiddenError,
+    404: NotFoundError,
+    403: ForbiddenError,
+    507: FullError,
+}
 _MAX_HEAD = 64 * 1024
 _BACKLOG_PAUSE_S = 0.02
 _ASK_AGAIN_S = 45.0  # a gpuqd with an engine of its own takes up to half a minute to be back

@@ -8,6 +8,7 @@ the escape that Python would write, so the reader sees that it was there.
 from __future__ import annotations
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_MANY = 16
 
 
 def clean(text: str, *, keep: str = "") -> str:
@@ -20,7 +21,12 @@ def clean(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
+    strange = {ord(c): _escape(c) for c in set(text) if not c.isprintable() and c not in keep}
+    if len(strange) > _MANY:
+        return text.translate(strange)
+    for code, shown in strange.items():  # a log has few kinds of them, and is long
+        text = text.replace(chr(code), shown)
+    return text
 
 
 def clean_log(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuq.client_admin import AdminClient
 from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder, until
 from tests.support.tls import a_free_port, make_certificate
 
@@ -30,6 +32,11 @@ class Elsewhere:
         self.file = folder / "token"
         self.file.write_text(self.token)
         self.file.chmod(0o600)
+
+    @property
+    def socket(self) -> str:
+        """Where gpuqd listens on its own host."""
+        return self.gpuqd.client.path
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `gpuq` with these variables and no others of its own."""
@@ -96,6 +103,39 @@ def test_a_token_appears_nowhere_but_where_it_was_printed(elsewhere: Elsewhere) 
             assert secret.encode() not in process.read_bytes()
         except OSError:
             continue  # gone meanwhile
+
+
+def test_a_token_ends_at_its_time_and_not_before(elsewhere: Elsewhere) -> None:
+    made = elsewhere.run("admin", "token", "create", "--name", "short", "--expires", "1h", GPUQ_SOCKET=elsewhere.socket)
+    short = elsewhere.folder / "short"
+    short.write_text(made.stdout)
+    short.chmod(0o600)
+    try:
+        codes = list[int]()
+        for passed_s in (0, 3500, 3700):
+            elsewhere.gpuqd.set_clock(passed_s)
+            codes.append(elsewhere.over_https("nodes", GPUQ_TOKEN_FILE=str(short)).returncode)
+    finally:
+        elsewhere.gpuqd.set_clock(0)
+
+    assert codes == [0, 0, 4]
+
+
+def test_who_asks_too_often_is_told_when_to_ask_again(elsewhere: Elsewhere) -> None:
+    config, admin = elsewhere.gpuqd.config, AdminClient(elsewhere.socket)
+    text = config.read_text()
+    config.write_text(text.replace("[listen]", "[listen]\nrequests_per_s = 0.01\nrequest_burst = 4", 1))
+    admin.reload()
+    try:
+        asked = [elsewhere.over_https("nodes") for _ in range(3)]
+        by_socket = [elsewhere.run("nodes", GPUQ_SOCKET=elsewhere.socket).returncode for _ in range(3)]
+    finally:
+        config.write_text(text)
+        admin.reload()
+
+    assert [one.returncode for one in asked] == [0, 0, 1]
+    assert re.fullmatch(r"gpuq: User \w+ asks more than 0.01 times a second: try again in \d+ s.\n", asked[2].stderr)
+    assert by_socket == [0, 0, 0], "gpuqd's own user is not held to it on the socket"
 
 
 @pytest.mark.skipif(_SSHD is None, reason="there is no OpenSSH server here")

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.daemon import Gpuqd, plain_gpuqd
+from gpuq.client_admin import AdminClient
+from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
 CHUNKED = b"POST /v1/jobs HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
 
 
 @pytest.fixture(scope="module")
 def gpuqd() -> Iterator[Gpuqd]:
-    with plain_gpuqd() as daemon:
+    with plain_gpuqd(more="[listen]\nconnections_per_user = 8") as daemon:
         yield daemon
 
 
@@ -66,6 +67,31 @@ def test_a_few_fields_behind_a_body_mean_nothing(gpuqd: Gpuqd) -> None:
     answer = said(gpuqd, CHUNKED + b"connection: close\r\nauthorization: Bearer x\r\n\r\n" + b"PRI * HTTP/2.0\r\n\r\n")
 
     assert b"needs a body" in answer, answer
+
+
+def test_a_body_that_is_too_large_is_refused(gpuqd: Gpuqd) -> None:
+    head = b"POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+
+    answer = said(gpuqd, head + b"content-length: 5000000\r\n\r\n" + b" " * 5_000_000)
+
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert b"application/problem+json" in answer
+
+
+def test_a_user_whose_questions_take_every_connection_is_refused_the_next_until_one_is_over(gpuqd: Gpuqd) -> None:
+    half = b"POST /v1/jobs HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            asking = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            asking.settimeout(30)
+            asking.connect(gpuqd.client.path)
+            asking.sendall(half)
+            assert asking.recv(100).startswith(b"HTTP/1.1 100 ")
+
+        refused = said(gpuqd, b"")
+
+    assert refused.startswith(b"HTTP/1.1 503 "), refused
+    until(lambda: AdminClient(gpuqd.client.path).diag()["connections"] == 1, timeout_s=30, what="room")
 
 
 def memory_kib(gpuqd: Gpuqd) -> int:

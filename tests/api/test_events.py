@@ -165,12 +165,7 @@ def test_a_client_that_does_not_read_holds_nothing_up_and_begins_anew(daemon: Gp
     text = "x" * 4000
     with daemon.client.stream() as slow:
         first(slow, "ready")
-        held = [
-            daemon.enqueue(_QUICK, hold=True, args=[text] * 8)["id"]
-            if False
-            else daemon.enqueue(_QUICK, hold=True, args=[text] * 8)
-            for _ in range(200)
-        ]  # fmt: skip - 6 MB of rows: more than is kept
+        held = [daemon.enqueue(_QUICK, hold=True, args=[text] * 8) for _ in range(200)]  # 6 MB: more than is kept
         daemon.client.job_list(since=daemon.client.job_list()["seq"])
         reset = first(slow, "reset")
         assert reset["why"] == "behind"

@@ -22,7 +22,7 @@ _NAMES = (
     "faults",
     "history",
     "top",
-    "streams",
+    "stress",
 )
 _MARKS = {True: "met", False: "MISSED", None: ""}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpuq.errors import FullError, UnavailableError
+from gpuq.identity import TokenRow
 from gpuq.models import SeriesKind
 from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.recording import Entry
@@ -19,6 +20,7 @@ from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.tokens import TokenStore, token_text
 from tests.support.disk import filled, small_disk
 from tests.support.values import a_spec
 
@@ -99,6 +101,25 @@ def test_a_change_that_is_committed_at_a_second_try_is_recorded(disk: Path) -> N
         assert [row.at for row in audit.rows()] == [0.0, 1.0, 2.0, 3.0, 4.0]
     finally:
         database.close()
+
+
+def test_a_token_is_good_also_where_there_is_no_room_to_note_its_use(disk: Path) -> None:
+    database = Database(disk / "tokens.db", "state")
+    tokens, secret = TokenStore(database), "x" * 43
+
+    async def course() -> TokenRow | None:
+        new = TokenRow(id=0, user="ann", name="laptop", created_at=1.0, created_by="ann")
+        made = await tokens.create(new, secret)
+        with filled(disk, leaving=0):
+            return await tokens.shown(token_text(made.id, secret), now=2.0)
+
+    try:
+        shown = asyncio.run(course())
+    finally:
+        database.close()
+
+    assert shown is not None
+    assert shown.last_used_at is None
 
 
 def test_points_that_have_no_room_are_stored_when_there_is(disk: Path) -> None:

@@ -45,10 +45,11 @@ class Gpuqd:
         self.process: subprocess.Popen[bytes] | None = None
         self._argv = argv
 
-    def start(self) -> Gpuqd:
-        """Start it and return when it answers."""
+    def start(self, *, most_files: int | None = None) -> Gpuqd:
+        """Start it and return when it answers; it may open as many files as this process, or `most_files`."""
+        bound = [] if most_files is None else ["prlimit", f"--nofile={most_files}", "--"]
         with (self.folder / "gpuqd.log").open("ab") as log:
-            self.process = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*bound, *self._argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(self._answers, timeout_s=90, what="an answer of gpuqd", log=self.folder / "gpuqd.log")
         return self
 
@@ -59,6 +60,16 @@ class Gpuqd:
     def stop(self) -> int:
         """End it in order and return its exit code."""
         return self._end(signal.SIGTERM)
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Generator[None]:
+        """Let it do nothing at all within the block."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def set_clock(self, off_by_s: float) -> None:
         """Make its clock jump to so many seconds from the true time."""

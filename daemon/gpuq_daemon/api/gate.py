@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gpuq.errors import GpuqError
+from gpuq.errors import GpuqError, UnavailableError
 from gpuq_daemon.api.caller import CALLER, Caller, Role, role_of
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.people import People, Person
@@ -62,6 +62,8 @@ class Gate:
             who = await self._identified(extensions[PEER])
         except Refusal as refusal:
             return await _answer(send, refusal)
+        except UnavailableError as error:  # the state cannot be read
+            return await _answer(send, Refusal(503, str(error)))
         extensions[CALLER] = who
         if scope["method"] in _READS or scope["path"] in _QUESTIONS:
             return await self._app(scope, receive, send)

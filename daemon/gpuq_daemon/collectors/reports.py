@@ -17,6 +17,7 @@ from gpuq_daemon.policy.lifecycle import Outcome, Reported
 logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 4 * 1024 * 1024
+_MOST_BEHIND = 64 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024
 _LONGEST_ERROR = 2_000
 _LONGEST_TAIL = 50
@@ -61,12 +62,16 @@ def read_reports(path: Path, offset: int, rank_count: int) -> Reported:
     """Return what complete lines after `offset` say; a line still being written is left for the next look.
 
     The file belongs to the job's owner: a line that is no report of this job, or a file that is none, is passed over.
+    Of more than a driver ever writes only the end is read.
     """
     try:
         file = open_file(path.parent, path.name)
     except OSError:
         return Reported(offset=offset)
     try:
+        size = os.fstat(file).st_size
+        if size - offset > _MOST_BEHIND:
+            offset = size - _MOST_AT_ONCE
         data = os.pread(file, _MOST_AT_ONCE, offset)
     finally:
         os.close(file)

@@ -7,13 +7,14 @@ often keep the daemon busy. It is found by its id and compared in constant time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
 
 from sqlite_utils import Database as Tables
 
-from gpuq.errors import NotFoundError, UsageError
+from gpuq.errors import NotFoundError, UnavailableError, UsageError
 from gpuq.identity import TokenRow
 from gpuq_daemon.store.database import Database
 
@@ -94,11 +95,12 @@ class TokenStore:
         if token.expires_at is not None and token.expires_at <= now:
             return None
         if token.last_used_at is None or abs(now - token.last_used_at) >= _SEEN_EVERY_S:
-            await self._db.write(
-                lambda tables: tables.execute(
-                    "UPDATE tokens SET last_used_at = :now WHERE id = :id", {"now": now, "id": token.id}
+            with contextlib.suppress(UnavailableError):  # a disk that is full keeps nobody from looking
+                await self._db.write(
+                    lambda tables: tables.execute(
+                        "UPDATE tokens SET last_used_at = :now WHERE id = :id", {"now": now, "id": token.id}
+                    )
                 )
-            )
         return token
 
 
