@@ -7,35 +7,37 @@ process, so draw from one thread at a time.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gpuq.models import Curve
+from gpuq.scale import along, axis, scaled, start_of, unit
 from gpuq.text import clean, fit
-from gpuq.units import duration, number, plural
+from gpuq.units import number, plural
 
 _COLORS = ("blue+", "orange+", "green+", "magenta+", "cyan+", "red+")
 _SGR = (94, 93, 92, 95, 96, 91)
 _ASCII_MARKERS = "*o+x#@"
 _UNICODE_MARKERS = ("braille", "o", "+", "x", "#", "@")
+_NAN_MARKERS = ("×", "!")
+_RESTART_MARKERS = ("┊", ":")
 _ASCII_FRAME = str.maketrans("─│┌┐└┘├┤┬┴┼…•", "-|++++++++++*")
 _MIN_WIDTH, _MIN_HEIGHT = 24, 6
-_RESOLUTION = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartOptions:
     """How to draw. `width` and `height` are cells of the whole chart, frame and axis labels included.
 
-    `smooth` is the weight of the past in [0, 1), 0 for none. `x` is "step" or "wall" (time since the first
-    point of all curves). `color` adds ANSI colours (SGR); without it several curves differ by their marker.
+    `smooth` is the weight of the past in [0, 1), 0 for none. `x` is one of `gpuq.scale.X_AXES`. `color` adds ANSI
+    colours (SGR); without it several curves differ by their marker.
     """
 
     width: int = 80
     height: int = 20
     is_ascii: bool = False
     log_y: bool = False
+    log_x: bool = False
     smooth: float = 0.0
     title: str = ""
     color: bool = False
@@ -46,7 +48,8 @@ def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
     """Return the chart's lines, `options.height` of them where that is enough to draw at all.
 
     Every column's smallest and largest value is on the chart, so a spike of one step is seen; with `smooth`
-    the smoothed last values are drawn instead. NaN breaks the line. With `log_y` values <= 0 are left out.
+    the smoothed last values are drawn instead. NaN breaks the line, and is marked at the bottom; a restart is a line
+    from bottom to top. On logarithmic axes values <= 0 are left out.
     """
     width, height = max(_MIN_WIDTH, options.width), max(_MIN_HEIGHT, options.height)
     lines = [list(_segments(curve, curves, options)) for curve in curves]
@@ -54,7 +57,12 @@ def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
     if not ys:
         return _nothing(curves, options, width, height)
     xs = [x for segments in lines for segment_xs, _ in segments for x in segment_xs]
-    text = _plot(lines, (min(xs), max(xs)), (min(ys), max(ys)), options, (width, height))
+    x_range = min(xs), max(xs)
+    marks = _Marks(
+        nans=_inside(_nan_places(curves, options), x_range),
+        restarts=_inside(_restart_places(curves, options), x_range),
+    )
+    text = _plot(lines, marks, x_range, (min(ys), max(ys)), options, (width, height))
     return text.translate(_ASCII_FRAME) if options.is_ascii else text
 
 
@@ -70,7 +78,13 @@ def legend(curve: Curve, label: str, index: int, options: ChartOptions, *, among
         facts += f", min {number(min(lows))}, max {number(max(highs))}"
     facts += f", {plural(curve.count, 'point')}"
     if curve.nan_count:
-        facts += f", {curve.nan_count} of them NaN or infinite (not drawn)"
+        facts += f", {curve.nan_count} of them NaN or infinite ({_marker_of(_NAN_MARKERS, options)} below)"
+    if curve.restarts:
+        where = ", ".join(f"{restart.step:.0f}" for restart in curve.restarts[-3:])
+        more = f"{len(curve.restarts)} times, last " if len(curve.restarts) > 3 else ""
+        facts += f"; restarted {more}at step {where} ({_marker_of(_RESTART_MARKERS, options)})"
+    if curve.replaced:
+        facts += f", {plural(curve.replaced, 'point')} before that written again"
     if options.smooth:
         facts += f"; smoothed {options.smooth:g}"
     return f"{_marker_sample(index, options) if among > 1 else ''}{clean(label)}: {facts}"
@@ -107,49 +121,17 @@ def smoothed(values: Sequence[float | None], weight: float) -> list[float | None
     return result
 
 
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """Return at most `count` + 1 round numbers (1, 2 or 5 times a power of ten) within [low, high]."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / max(1, count)
-    if not 1e-300 < rough < 1e300 or high - low <= _RESOLUTION * max(abs(low), abs(high)):
-        return [low, high]  # rounder numbers between them cannot be told apart
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [min(max(i * step, low), high) for i in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Return 2 to `count` + 1 exponents within [low, high] whose powers of ten are round; one where low is high.
-
-    Whole decades are taken where two fit in, else 1, 2 and 5 times a decade, else the ends.
-    """
-    if not high > low:
-        return [low]
-    decades = range(math.floor(low), math.floor(high) + 1)
-    for factors in ((1,), (1, 2, 5)):
-        inside = [e for decade in decades for m in factors if low <= (e := decade + math.log10(m)) <= high]
-        if len(inside) > 1:
-            return inside[:: math.ceil(len(inside) / (count + 1))]
-    return [low, high]
-
-
-def _power_of_ten(exponent: float) -> float:
-    """Return 10 to `exponent`; rounding may have put the exponent of the largest float above what can be raised."""
-    return 10.0**exponent if exponent < 308.25 else sys.float_info.max
-
-
 def _segments(
     curve: Curve, curves: Sequence[Curve], options: ChartOptions
 ) -> Iterator[tuple[list[float], list[float]]]:
     """Yield the unbroken pieces of one curve, in chart coordinates."""
-    start = min((c.wall_times[0] for c in curves if c.wall_times), default=0.0)
-    xs = curve.steps if options.x == "step" else tuple(t - start for t in curve.wall_times)
+    xs = along(options.x, curve.wall_times, curve.steps, start_of(curve, curves, options.x))
     segment: tuple[list[float], list[float]] = ([], [])
-    for x, values in zip(xs, _column_values(curve, options.smooth), strict=True):
-        ys = [y for value in values if (y := _scaled(value, options.log_y)) is not None]
+    for place, values in zip(xs, _column_values(curve, options.smooth), strict=True):
+        x = scaled(place, options.log_x)
+        if x is None:
+            continue
+        ys = [y for value in values if (y := scaled(value, options.log_y)) is not None]
         if not ys and segment[0]:
             yield segment
             segment = ([], [])
@@ -163,20 +145,38 @@ def _segments(
 
 def _column_values(curve: Curve, smooth: float) -> list[tuple[float | None, ...]]:
     if smooth:
-        return [(value,) for value in smoothed(curve.last, smooth)]
+        return [(value,) for value in curve.smoothed or smoothed(curve.last, smooth)]
     return [(low,) if low == high else (low, high) for low, high in zip(curve.low, curve.high, strict=True)]
 
 
-def _scaled(value: float | None, log_y: bool) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    if not log_y:
-        return value
-    return math.log10(value) if value > 0 else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Marks:
+    """Places along x that are marked."""
+
+    nans: list[float]
+    restarts: list[float]
+
+
+def _nan_places(curves: Sequence[Curve], options: ChartOptions) -> Iterator[float | None]:
+    for curve in curves:
+        places = along(options.x, curve.wall_times, curve.steps, start_of(curve, curves, options.x))
+        yield from (scaled(x, options.log_x) for x, count in zip(places, curve.nans, strict=False) if count)
+
+
+def _restart_places(curves: Sequence[Curve], options: ChartOptions) -> Iterator[float | None]:
+    for curve in curves:
+        times, steps = [r.wall_time for r in curve.restarts], [r.step for r in curve.restarts]
+        places = along(options.x, times, steps, start_of(curve, curves, options.x))
+        yield from (scaled(x, options.log_x) for x in places)
+
+
+def _inside(places: Iterator[float | None], bounds: tuple[float, float]) -> list[float]:
+    return [place for place in places if place is not None and bounds[0] <= place <= bounds[1]]
 
 
 def _plot(
     lines: Sequence[Sequence[tuple[list[float], list[float]]]],
+    marks: _Marks,
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     options: ChartOptions,
@@ -189,11 +189,18 @@ def _plot(
     figure.theme("clear")
     figure.limit_size(False, False)
     figure.plotsize(*size)
+    for x in unit(marks.restarts, x_range):
+        figure.plot([x, x], [0.0, 1.0], marker=_marker_of(_RESTART_MARKERS, options), color=None)
     for index, segments in enumerate(lines):
         marker = _marker(index, len(lines), options)
         for segment_xs, segment_ys in segments:
-            xs, ys = _unit(segment_xs, x_range), _unit(segment_ys, y_range)
+            xs, ys = unit(segment_xs, x_range), unit(segment_ys, y_range)
             figure.plot(xs, ys, marker=marker, color=_COLORS[index % len(_COLORS)] if options.color else None)
+    if marks.nans:
+        xs = unit(marks.nans, x_range)
+        figure.scatter(
+            xs, [0.0] * len(xs), marker=_marker_of(_NAN_MARKERS, options), color="red+" if options.color else None
+        )
     figure.xlim(0.0, 1.0)
     figure.ylim(0.0, 1.0)
     _axes(figure, x_range, y_range, options, size)
@@ -209,36 +216,10 @@ def _axes(
     options: ChartOptions,
     size: tuple[int, int],
 ) -> None:
-    x_ticks = ticks(*x_range, max(2, size[0] // 14))
-    figure.xticks(
-        _unit(x_ticks, x_range), _tick_labels(x_ticks) if options.x == "step" else [duration(x) for x in x_ticks]
-    )
-    y_ticks = (log_ticks if options.log_y else ticks)(*y_range, max(2, size[1] // 3))
-    y_labels = [number(_power_of_ten(y)) for y in y_ticks] if options.log_y else _tick_labels(y_ticks)
-    figure.yticks(_unit(y_ticks, y_range), y_labels)
-
-
-def _tick_labels(values: Sequence[float]) -> list[str]:
-    """Return labels with as many decimals as tell the ticks apart."""
-    step = values[1] - values[0] if len(values) > 1 else 0.0
-    largest = max(abs(v) for v in values)
-    if not step or largest >= 1e6 or step < 1e-4:
-        return [number(v + 0.0) for v in values]
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return [f"{v + 0.0:.{decimals}f}" for v in values]
-
-
-def _unit(values: Sequence[float], bounds: tuple[float, float]) -> list[float]:
-    """Return values as fractions of the way from the lower bound to the upper; a value alone is in the middle.
-
-    plotext gets nothing else: it fails on the largest floats and draws tiny ranges wrongly.
-    """
-    low, high = bounds
-    if not high > low:
-        return [0.5] * len(values)
-    if math.isfinite(high - low):
-        return [(value - low) / (high - low) for value in values]
-    return [(value / 4 - low / 4) / (high / 4 - low / 4) for value in values]
+    x_axis = axis(*x_range, max(2, size[0] // 14), is_log=options.log_x, is_time=options.x != "step")
+    figure.xticks(unit([place for place, _ in x_axis], x_range), [text for _, text in x_axis])
+    y_axis = axis(*y_range, max(2, size[1] // 3), is_log=options.log_y)
+    figure.yticks(unit([place for place, _ in y_axis], y_range), [text for _, text in y_axis])
 
 
 def _marker(index: int, among: int, options: ChartOptions) -> str:
@@ -247,6 +228,10 @@ def _marker(index: int, among: int, options: ChartOptions) -> str:
     if options.color or among == 1:
         return "braille"
     return _UNICODE_MARKERS[index % len(_UNICODE_MARKERS)]
+
+
+def _marker_of(markers: tuple[str, str], options: ChartOptions) -> str:
+    return markers[options.is_ascii]
 
 
 def _marker_sample(index: int, options: ChartOptions) -> str:
@@ -271,7 +256,7 @@ def _title(options: ChartOptions, width: int) -> str:
 def _nothing(curves: Sequence[Curve], options: ChartOptions, width: int, height: int) -> str:
     has_points = any(curve.count for curve in curves)
     why = "no point that can be drawn" if has_points else "no points yet"
-    if has_points and options.log_y:
+    if has_points and (options.log_y or options.log_x):
         why += " on a logarithmic axis"
     lines = [""] * height
     lines[0] = _title(options, width).center(width).rstrip()
@@ -291,6 +276,7 @@ if TYPE_CHECKING:
         def limit_size(self, width: bool, height: bool) -> None: ...
         def plotsize(self, width: int, height: int) -> None: ...
         def plot(self, xs: list[float], ys: list[float], *, marker: str, color: str | None) -> None: ...
+        def scatter(self, xs: list[float], ys: list[float], *, marker: str, color: str | None) -> None: ...
         def xlim(self, low: float, high: float) -> None: ...
         def ylim(self, low: float, high: float) -> None: ...
         def xticks(self, values: list[float], labels: list[str]) -> None: ...

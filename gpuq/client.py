@@ -16,7 +16,7 @@ from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, Una
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import IO, Any
 
     from gpuq.stream import Stream
@@ -225,18 +225,48 @@ class Client:
         *,
         rank: int | None = None,
         run: str | None = None,
+        attempt: int | None = None,
         columns: int = 200,
         x: str = "step",
+        smooth: float = 0.0,
     ) -> Json:
         """Return a scalar's points thinned to `columns` (`models.Curve`); `x` is "step" or "wall".
 
-        Without `rank` and `run`, the first series of that name, by rank, is taken.
+        Without `rank` and `run`, the first series of that name, by rank, is taken; without `attempt`, all of them.
         """
-        return self._ask(
-            "GET",
-            f"/v1/jobs/{job_id}/curve",
-            {"tag": tag, "rank": rank, "run": run, "columns": columns, "x": x},
-        )
+        which = {"tag": tag, "rank": rank, "run": run, "attempt": attempt}
+        return self._ask("GET", f"/v1/jobs/{job_id}/curve", {**which, "columns": columns, "x": x, "smooth": smooth})
+
+    def heat_map(self, job_id: int, tag: str, **how: Any) -> Json:
+        """Return a tag's distributions over its steps (`models.HeatMap`); `how` is what the route takes."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/heatmap", {"tag": tag, **how})
+
+    def histograms(self, job_id: int, tag: str, **how: Any) -> Json:
+        """Return a tag's distributions as they were written (`models.Histograms`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/histograms", {"tag": tag, **how})
+
+    def compare(self, ids: Sequence[int], tags: Sequence[str], **which: Any) -> Json:
+        """Return `{"tags": [models.Compared], "left_out"}` of several jobs; `rank`, `run`."""
+        return self._ask("GET", "/v1/compare", {"job": list(ids), "tag": list(tags), **which})
+
+    def picture(self, ids: Sequence[int], tags: Sequence[str], **how: Any) -> bytes:
+        """Return a chart of curves as an SVG or PNG file; what `how` may say is that of `/v1/chart`."""
+        return self._bytes("/v1/chart", {"job": list(ids), "tag": list(tags), **how})
+
+    def heat_picture(self, job_id: int, tag: str, **how: Any) -> bytes:
+        """Return a chart of a tag's distributions as an SVG or PNG file."""
+        return self._bytes(f"/v1/jobs/{job_id}/heatmap/picture", {"tag": tag, **how})
+
+    def points(self, job_id: int, **which: Any) -> Iterator[bytes]:
+        """Yield the bytes of a table of all points, as they come; `which` and `format` are those of the route.
+
+        Raises:
+            UnavailableError: gpuqd ended before the table was whole.
+        """
+        from gpuq.download import pieces
+
+        query = _query(_pairs(which))
+        yield from pieces(self._connected(timeout_s=self.timeout_s), f"/v1/jobs/{job_id}/points?{query}")
 
     def checkpoints(self, job_id: int) -> list[Json]:
         """Return the job's checkpoints by step (`models.Checkpoint`)."""
@@ -259,8 +289,11 @@ class Client:
         self, method: str, path: str, params: Json | None = None, body: Json | None = None, headers: str = ""
     ) -> Any:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        query = _query([(k, v) for k, v in (params or {}).items() if v is not None])
+        query = _query(_pairs(params or {}))
         return self._parsed(self._answer(method, f"{path}?{query}" if query else path, content, headers))
+
+    def _bytes(self, path: str, params: Json) -> bytes:
+        return self._answer("GET", f"{path}?{_query(_pairs(params))}", b"")
 
     def _answer(self, method: str, target: str, content: bytes, headers: str = "") -> bytes:
         head = (
@@ -369,6 +402,15 @@ def _content_length(stream: IO[bytes]) -> int | None:
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
     return length
+
+
+def _pairs(params: Json) -> list[tuple[str, object]]:
+    """Return names with values, a list as many of them, without those that are None."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in params.items():
+        for one in value if isinstance(value, list) else [value]:  # pyright: ignore[reportUnknownVariableType]
+            pairs += [] if one is None else [(name, one)]
+    return pairs
 
 
 def _query(params: list[tuple[str, object]]) -> str:

@@ -341,11 +341,24 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """Where a training began again: the first step that it wrote then."""
+
+    step: float
+    wall_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """The points of a series, thinned to a width: per column the smallest and largest value.
 
     All tuples have one entry a column that has points, ordered by `steps`. A column of NaN only has NaN in
-    both (null in JSON). `nan_count` counts NaN and infinities over the whole curve, `count` all points.
+    both (null in JSON). `nan_count` counts NaN and infinities over the whole curve, `count` all points; `nans` those of
+    each column, empty where there are none. `smoothed` is TensorBoard's average over all points at each column's last
+    one, empty where it was not asked for.
+
+    It goes on over the job's attempts. `restarts` are the places where the training went back or began again; what it
+    wrote again took the place of `replaced` points that are not in it. `began_at` is the time of its first point.
     """
 
     series: Series
@@ -354,8 +367,85 @@ class Curve:
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
     last: tuple[float | None, ...] = ()
+    smoothed: tuple[float | None, ...] = ()
+    nans: tuple[int, ...] = ()
     count: int = 0
     nan_count: int = 0
+    restarts: tuple[Restart, ...] = ()
+    replaced: int = 0
+    began_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """A distribution at one step as it was written: `counts[i]` numbers lie between `edges[i]` and `edges[i + 1]`."""
+
+    step: int
+    wall_time: float
+    edges: tuple[float | None, ...]
+    counts: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histograms:
+    """The distributions of a tag by step, as they were written; evenly picked of those that there are."""
+
+    series: Series
+    points: tuple[Buckets, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """The distributions of a tag over its steps, in equally wide bins from `low` to `high` that are the same for all.
+
+    `counts[i][k]` is how many numbers of `steps[i]` lie in bin k, by their share of the buckets that were written: a
+    bucket in two bins counts in both, by its width. `low` and `high` are None where there is no number.
+    """
+
+    series: Series
+    low: float | None = None
+    high: float | None = None
+    steps: tuple[int, ...] = ()
+    wall_times: tuple[float, ...] = ()
+    counts: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a scalar of one job stands: its last value, its best one, and its values where the compared ones can be.
+
+    Times are seconds since the job's first point of it. `at_step` and `at_time` are the values at the last step and the
+    last second that all compared jobs have reached. `steps_per_s` is over the whole curve. Values are None where they
+    are not finite, or there are none.
+    """
+
+    job_id: int
+    rank: int
+    run: str
+    count: int
+    last: float | None
+    last_step: int
+    last_s: float
+    best: float | None
+    best_step: int
+    best_s: float
+    at_step: float | None
+    at_time: float | None
+    steps_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One tag of several jobs. `is_less_better` says what its best value is: the smallest, else the largest.
+
+    `step` and `time_s` are where `Standing.at_step` and `at_time` are taken.
+    """
+
+    tag: str
+    is_less_better: bool
+    step: int
+    time_s: float
+    jobs: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

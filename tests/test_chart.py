@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuq.chart import ChartOptions, draw, labels, legend, log_ticks, smoothed, ticks
+from gpuq.chart import ChartOptions, draw, labels, legend, smoothed
+from gpuq.scale import log_ticks, ticks
 from tests.support.fake_daemon import a_curve
 
 VALUES = st.lists(st.floats(allow_infinity=False), max_size=60)
@@ -64,7 +65,7 @@ def test_labels_say_what_differs() -> None:
 def test_the_legend_counts_nan_and_does_not_hide_it() -> None:
     line = legend(a_curve([1.0, math.nan]), "lo\x1bss", 0, ChartOptions())
 
-    assert line == "lo\\x1bss: last NaN at step 2, min 1, max 1, 2 points, 1 of them NaN or infinite (not drawn)"
+    assert line == "lo\\x1bss: last NaN at step 2, min 1, max 1, 2 points, 1 of them NaN or infinite (× below)"
 
 
 def test_smoothing_is_tensorboards() -> None:

@@ -20,30 +20,71 @@ if TYPE_CHECKING:
     from gpuq.client import Client, Json
 
 _REDRAW_S = 2.0
+_MOST_CURVES = 64
 
 
 class Plot:
-    """Curves of some jobs, asked for again at every redraw, and how they are drawn."""
+    """Curves of some jobs, asked for again at every redraw, and how they are drawn.
+
+    `tags` may hold `*` and `?`, and so may `run`: then every run that fits is drawn, else the first one.
+    """
 
     def __init__(
         self,
         client: Client,
         ids: Sequence[int],
         tags: Sequence[str],
-        rank: int | None,
-        run: str | None,
         options: ChartOptions,
+        *,
+        rank: int | None = None,
+        run: str | None = None,
+        attempt: int | None = None,
     ) -> None:
         self.client = client
         self.ids = ids
         self.tags = tags
+        self.options = options
         self.rank = rank
         self.run = run
-        self.options = options
+        self.attempt = attempt
 
     def ask(self) -> list[Json]:
         """Return the curves as they are now, by job and tag."""
-        return [curve for job_id in self.ids for curve in self._of_job(job_id)]
+        columns = self.options.width * 2  # a braille cell is two dots wide
+        return [
+            self.client.curve(
+                job_id,
+                tag,
+                rank=self.rank,
+                run=run,
+                attempt=self.attempt,
+                columns=columns,
+                x="step" if self.options.x == "step" else "wall",
+                smooth=self.options.smooth,
+            )
+            for job_id, tag, run in self.chosen()
+        ]
+
+    def chosen(self) -> list[tuple[int, str, str | None]]:
+        """Return what is drawn: job, tag and run.
+
+        Raises:
+            NotFoundError: none of the jobs has it.
+        """
+        series = {job_id: self.client.series(job_id) for job_id in self.ids}
+        known = {job_id: self._scalars(job_id, found) for job_id, found in series.items()}
+        if not self.tags:
+            return [(job_id, tag, run) for job_id in self.ids for tag, run in self._default(job_id, known[job_id])]
+        chosen: list[tuple[int, str, str | None]] = []
+        for job_id in self.ids:
+            fits = [one for word in self.tags for one in known[job_id] if _fits(one[0], word)]
+            chosen += [(job_id, tag, run) for tag, run in dict.fromkeys(fits)]
+        for word in self.tags:
+            if not any(_fits(tag, word) for _, tag, _ in chosen):
+                self._refuse(word, series, known)
+        if len(chosen) > _MOST_CURVES:
+            raise UsageError(f"{len(chosen)} curves are too many for one chart: name fewer tags.")
+        return chosen
 
     def has_ended(self) -> bool:
         """Whether no point can come any more."""
@@ -64,53 +105,60 @@ class Plot:
         ]
         return "\n".join([draw(curves, options), *below])
 
-    def _of_job(self, job_id: int) -> list[Json]:
-        series = self.client.series(job_id)
-        self._refuse_histograms(job_id, series)
-        known = scalar_tags(self._of_run(job_id, series))
-        if not known:
-            raise NotFoundError(f"Job {job_id} has written no curve yet; `gpuq show {job_id}` says how it is.")
-        tags = self.tags or [self._default_tag(job_id, known)]
-        for tag in tags:
-            if tag not in known:
-                raise NotFoundError(f"Job {job_id} has no tag '{fit(clean(tag), 60)}'; it has {_some(known)}.")
-        columns = self.options.width * 2  # a braille cell is two dots wide
-        return [
-            self.client.curve(job_id, tag, rank=self.rank, run=self.run, columns=columns, x=self.options.x)
-            for tag in tags
-        ]
-
-    def _refuse_histograms(self, job_id: int, series: Sequence[Json]) -> None:
-        scalars = scalar_tags(series)
-        histograms = {one["tag"] for one in series if one["kind"] == "histogram"}.difference(scalars)
-        for tag in self.tags:
-            if tag in histograms:
-                drawn = f"; it draws {_some(scalars)}." if scalars else "."
-                raise UsageError(
-                    f"'{fit(clean(tag), 60)}' of job {job_id} is a histogram, which plot does not draw yet{drawn}"
+    def _scalars(self, job_id: int, series: Sequence[Json]) -> list[tuple[str, str | None]]:
+        """Return tags, a loss first, each with the run that is asked for, or with every run that fits."""
+        scalars = [one for one in series if one["kind"] == "scalar"]
+        runs = sorted({one["run"] for one in scalars})
+        if self.run is not None and runs:
+            scalars = [one for one in scalars if _fits(one["run"], self.run)]
+            if not scalars:
+                raise NotFoundError(
+                    f"Job {job_id} has no run '{fit(clean(self.run), 60)}'; it has {_some(runs)}"
+                    f"{' (no folder of its own)' if runs == ['.'] else ''}."
                 )
+        is_each = self.run is not None and _is_pattern(self.run)
+        pairs = [(one["tag"], one["run"] if is_each else self.run) for one in scalars]
+        return sorted(dict.fromkeys(pairs), key=lambda pair: pair[0] != "loss")
 
-    def _of_run(self, job_id: int, series: Sequence[Json]) -> Sequence[Json]:
-        """Return the scalars of the run that is asked for; all where none is asked for or written yet."""
-        runs = sorted({one["run"] for one in series if one["kind"] == "scalar"})
-        if self.run is None or not runs:
-            return series
-        if self.run not in runs:
-            raise NotFoundError(
-                f"Job {job_id} has no run '{fit(clean(self.run), 60)}'; it has {_some(runs)}"
-                f"{' (no folder of its own)' if runs == ['.'] else ''}."
-            )
-        return [one for one in series if one["run"] == self.run]
-
-    def _default_tag(self, job_id: int, known: Sequence[str]) -> str:
+    def _default(self, job_id: int, known: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+        """Return the tag that stands for the job, in each run."""
+        if not known:
+            raise _nothing_yet(job_id)
         progress = self.client.job(job_id)["progress"]
-        return progress["tag"] if progress is not None and progress["tag"] in known else known[0]
+        tags = [tag for tag, _ in known]
+        stands = progress["tag"] if progress is not None and progress["tag"] in tags else tags[0]
+        return [one for one in known if one[0] == stands]
+
+    def _refuse(self, word: str, series: dict[int, list[Json]], known: dict[int, list[tuple[str, str | None]]]) -> None:
+        """Say why a tag is not drawn."""
+        job_id = self.ids[0]
+        tags = list(dict.fromkeys(tag for tag, _ in known[job_id]))
+        shown = fit(clean(word), 60)
+        for one in (one for found in series.values() for one in found):
+            if one["kind"] == "histogram" and one["tag"] == word:
+                raise UsageError(
+                    f"'{shown}' of job {one['job_id']} is a histogram: `gpuq histogram {one['job_id']} TAG` draws it."
+                )
+        if not tags:
+            raise _nothing_yet(job_id)
+        raise NotFoundError(f"Job {job_id} has no tag '{shown}'; it has {_some(tags)}.")
 
 
-def scalar_tags(series: Sequence[Json]) -> list[str]:
-    """Return the names that can be drawn, each once, a loss first and else in the order of the daemon."""
-    tags = dict.fromkeys(one["tag"] for one in series if one["kind"] == "scalar")
-    return sorted(tags, key=lambda tag: tag != "loss")
+def _nothing_yet(job_id: int) -> NotFoundError:
+    return NotFoundError(f"Job {job_id} has written no curve yet; `gpuq show {job_id}` says how it is.")
+
+
+def _is_pattern(word: str) -> bool:
+    return "*" in word or "?" in word
+
+
+def _fits(name: str, word: str) -> bool:
+    """Whether a name is the word, or fits it where it holds `*` or `?`."""
+    if name == word or not _is_pattern(word):
+        return name == word
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(name, word.replace("[", "[[]"))
 
 
 def _some(tags: Sequence[str]) -> str:

@@ -37,6 +37,20 @@ def say_ascii(text: bytes | memoryview) -> None:
         buffer.write(b"\n")
 
 
+def say_bytes(data: bytes) -> None:
+    """Write the bytes of a file to stdout; on a terminal as clean text."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
+        return
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None or is_terminal():
+        from gpuq.text import clean
+
+        say_part(clean(data.decode("utf-8", "backslashreplace"), keep="\n\t"))
+        return
+    sys.stdout.flush()
+    buffer.write(data)
+
+
 def say_part(text: str) -> None:
     """Write clean text to stdout at once, without a line end."""
     if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed

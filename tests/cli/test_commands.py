@@ -354,7 +354,7 @@ def test_plot_draws_the_loss_with_its_numbers(daemon: FakeDaemon, gpuq: Gpuq) ->
     done = gpuq("plot", "12", "--ascii", "--width", "60", "--height", "10")
 
     lines = done.out.splitlines()
-    assert lines[-1] == "loss: last 1 at step 4, min 1, max 3, 4 points, 1 of them NaN or infinite (not drawn)"
+    assert lines[-1] == "loss: last 1 at step 4, min 1, max 3, 4 points, 1 of them NaN or infinite (! below)"
     assert len(lines) == 11
     assert done.out.isascii()
     assert json.loads(gpuq("plot", "12", "--json").out)["nan_count"] == 1

@@ -138,7 +138,7 @@ def test_what_cannot_be_plotted_is_said(daemon: FakeDaemon, gpuq: Gpuq) -> None:
 
     done = gpuq("plot", "12", "weights")
     assert done.code == 2
-    assert "'weights' of job 12 is a histogram, which plot does not draw yet; it draws loss." in done.err
+    assert "'weights' of job 12 is a histogram: `gpuq histogram 12 TAG` draws it." in done.err
     done = gpuq("plot", "12", "--run", "validation")
     assert (done.code, done.err) == (3, "gpuq: Job 12 has no run 'validation'; it has train.\n")
     assert gpuq("plot", "12", "--run", "train").code == 0

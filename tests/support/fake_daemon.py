@@ -204,6 +204,7 @@ def a_curve(values: list[float], *, job_id: int = 12, tag: str = "loss", rank: i
         last=seen,
         count=count,
         nan_count=seen.count(None),
+        nans=tuple(int(v is None) for v in seen) if None in seen else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Routes about what the training measured: its tags, and curves thinned to a width."""
+"""Routes about what the training measured: its tags, curves thinned to a width, distributions over steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
-from gpuq.models import Curve, Series
+from gpuq.models import Buckets, Curve, HeatMap, Histograms, Series
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.visible import visible_job
+from gpuq_daemon.eventfile.events import MAX_TAG_BYTES
+from gpuq_daemon.series.heat import heat
+from gpuq_daemon.store.metrics import MAX_HISTOGRAMS, MetricsStore
 
 
 class SeriesList(Struct):
@@ -28,17 +31,92 @@ async def list_series(request: Request[Any, Any, Any], desk: Desk, job_id: JobId
     return SeriesList(await asyncio.to_thread(desk.metrics.series, job_id))
 
 
+Tag = Annotated[str, Parameter(max_length=MAX_TAG_BYTES, description="A tag, by its whole name.")]
+Rank = Annotated[int | None, Parameter(ge=0, lt=2**16, description="Of this rank; without it, of the first.")]
+Run = Annotated[str | None, Parameter(max_length=4096, description="The folder below the rank's log folder.")]
+Attempt = Annotated[
+    int | None, Parameter(ge=1, lt=2**31, description="Of this attempt alone; without it, over all of them.")
+]
+Smoothing = Annotated[float, Parameter(ge=0, lt=1, description="The weight of the past in TensorBoard's average.")]
+
+
 @get("/v1/jobs/{job_id:int}/curve")
 async def curve(
     request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
-    tag: str,
-    rank: Annotated[int | None, Parameter(ge=0, lt=2**16)] = None,
-    run: str | None = None,
+    tag: Tag,
+    rank: Rank = None,
+    run: Run = None,
+    attempt: Attempt = None,
     columns: Annotated[int, Parameter(ge=1, le=10_000)] = 200,
     x: Literal["step", "wall"] = "step",
+    smooth: Smoothing = 0.0,
 ) -> Curve:
-    """Return a scalar's points, thinned to `columns`."""
+    """Return a scalar's points, thinned to `columns`, over the job's attempts."""
     visible_job(request, desk, job_id)
-    return await asyncio.to_thread(desk.metrics.curve, job_id, tag, rank=rank, run=run, columns=columns, x=x)
+    return await asyncio.to_thread(desk.metrics.curve, job_id, tag, rank, run, attempt, columns, x, smooth)
+
+
+@get("/v1/jobs/{job_id:int}/histograms")
+async def histograms(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    job_id: JobId,
+    tag: Tag,
+    rank: Rank = None,
+    run: Run = None,
+    attempt: Attempt = None,
+    at_most: Annotated[int, Parameter(ge=1, le=1000, description="So many steps, evenly picked.")] = MAX_HISTOGRAMS,
+) -> Histograms:
+    """Return a tag's distributions by step, their buckets as they were written."""
+    visible_job(request, desk, job_id)
+    series, points = await asyncio.to_thread(desk.metrics.histograms, job_id, tag, rank, run, attempt, at_most)
+    return Histograms(
+        series=series,
+        points=tuple(Buckets(step=p.step, wall_time=p.wall_time, edges=p.edges, counts=p.counts) for p in points),
+    )
+
+
+@get("/v1/jobs/{job_id:int}/heatmap")
+async def heatmap(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    job_id: JobId,
+    tag: Tag,
+    rank: Rank = None,
+    run: Run = None,
+    attempt: Attempt = None,
+    bins: Annotated[int, Parameter(ge=1, le=500)] = 20,
+    at_most: Annotated[int, Parameter(ge=1, le=1000, description="So many steps, evenly picked.")] = MAX_HISTOGRAMS,
+) -> HeatMap:
+    """Return a tag's distributions by step, in bins that are the same for all steps."""
+    visible_job(request, desk, job_id)
+    return await asyncio.to_thread(heat_map, desk.metrics, job_id, tag, rank, run, attempt, bins, at_most)
+
+
+def heat_map(
+    metrics: MetricsStore,
+    job_id: int,
+    tag: str,
+    rank: int | None,
+    run: str | None,
+    attempt: int | None,
+    bins: int,
+    at_most: int,
+) -> HeatMap:
+    """Return a tag's distributions in equal bins.
+
+    Raises:
+        NotFoundError: the job has no such histogram.
+    """
+    series, points = metrics.histograms(job_id, tag, rank, run, attempt, at_most)
+    found = heat(points, bins)
+    return HeatMap(
+        series=series,
+        low=found.low,
+        high=found.high,
+        steps=tuple(point.step for point in points),
+        wall_times=tuple(point.wall_time for point in points),
+        counts=found.counts,
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gpuq_daemon.series.chunk import layout
+from gpuq_daemon.series.smooth import smooth
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,13 @@ class Columns:
     wall_times: Floats
     values: Floats
 
+    @property
+    def whole_steps(self) -> NDArray[np.int64]:
+        """The steps as whole numbers; the very largest ones there are become a little smaller."""
+        import numpy as np
+
+        return np.clip(self.steps, -(2.0**63), 2.0**63 - 1024).astype(np.int64)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinned:
@@ -38,6 +46,8 @@ class Thinned:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     last: tuple[float, ...] = ()
+    smoothed: tuple[float, ...] = ()
+    nans: tuple[int, ...] = ()
     count: int = 0
     nan_count: int = 0
 
@@ -63,13 +73,14 @@ def unpacked(chunks: Iterable[tuple[bytes, int]]) -> Columns:
     return Columns(steps=steps, wall_times=wall_times, values=values)
 
 
-def thin(points: Columns, columns: int, x: Axis = "step") -> Thinned:
+def thin(points: Columns, columns: int, x: Axis = "step", smoothing: float = 0.0) -> Thinned:
     """Return `points` in at most `columns` columns of equal width along `x`, with the extremes of each.
 
     Points are taken in the order of x; at the same x (a restart writes its steps again) in the order written,
     so that `last` is the newest. A series of no more than `columns` points is returned whole, one column a
     point. Smallest and largest are of the finite values; a column without any has NaN in both. `nan_count`
-    counts what is not finite. The place of a column is that of its last point.
+    counts what is not finite. The place of a column is that of its last point. With `smoothing`, the weight of the
+    past, `smoothed` has the average at that point.
     """
     import numpy as np
 
@@ -82,13 +93,16 @@ def thin(points: Columns, columns: int, x: Axis = "step") -> Thinned:
     starts = np.arange(count) if count <= columns else _starts(along, max(columns, 1))
     ends = np.append(starts[1:], count) - 1
     is_finite = np.isfinite(points.values)
-    finite = points.values if is_finite.all() else np.where(is_finite, points.values, np.nan)
+    is_whole = bool(is_finite.all())
+    finite = points.values if is_whole else np.where(is_finite, points.values, np.nan)
     return Thinned(
         steps=tuple(points.steps[ends].tolist()),
         wall_times=tuple(points.wall_times[ends].tolist()),
         low=tuple(np.fmin.reduceat(finite, starts).tolist()),
         high=tuple(np.fmax.reduceat(finite, starts).tolist()),
         last=tuple(points.values[ends].tolist()),
+        smoothed=tuple(smooth(points.values, smoothing)[ends].tolist()) if smoothing else (),
+        nans=() if is_whole else tuple(np.add.reduceat(~is_finite, starts, dtype=np.int64).tolist()),
         count=count,
         nan_count=int(count - np.count_nonzero(is_finite)),
     )

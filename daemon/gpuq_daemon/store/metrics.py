@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import Lock
 
-from gpuq.models import Curve, Progress, Series, SeriesKind
+from gpuq.models import Curve, Progress, Restart, Series, SeriesKind
 from gpuq_daemon.series.chunk import unpack_histogram
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
+from gpuq_daemon.series.restarts import Course, course
 from gpuq_daemon.series.standing import standing_for
-from gpuq_daemon.series.thin import Axis, thin, unpacked
+from gpuq_daemon.series.thin import Axis, Columns, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
 from gpuq_daemon.store.copies import prepare
 from gpuq_daemon.store.opening import readable, told
 from gpuq_daemon.vitals import Vitals
 
 MAX_HISTOGRAMS = 200
+MAX_RESTARTS = 100
+"""A curve tells the newest of them; a script may go back at every other step."""
 _TREND_POINTS = 10
+_CHUNKS_AT_ONCE = 64
 _MAX_PROGRESS = 10_000
 _INCREMENTAL = 2  # Source: sqlite.org/pragma.html#pragma_auto_vacuum
 
@@ -100,17 +104,18 @@ class MetricsStore:
         attempt: int | None = None,
         columns: int = 200,
         x: Axis = "step",
+        smoothing: float = 0.0,
     ) -> Curve:
-        """Return a scalar series thinned to `columns`; of several that match, the first as in `series`.
+        """Return a scalar thinned to `columns`, over its attempts or of one; of several that match, the first listed.
+
+        `smoothing` is the weight of the past in TensorBoard's average, 0 for none.
 
         Raises:
             NotFoundError: the job has no such scalar.
         """
-        with self._snapshot() as db:
-            row, series = rows.find(db, job_id, tag, SeriesKind.SCALAR, rank, run, attempt)
-            sql = "SELECT points, count FROM chunk WHERE series_id = :id ORDER BY number"
-            points = unpacked(db.execute(sql, {"id": row}))
-        thinned = thin(points, columns, x)
+        series, found = self.course(job_id, tag, rank, run, attempt)
+        thinned = thin(found.points, columns, x, smoothing)
+        points = found.points
         return Curve(
             series=series,
             steps=thinned.steps,
@@ -118,9 +123,32 @@ class MetricsStore:
             low=thinned.low,
             high=thinned.high,
             last=thinned.last,
+            smoothed=thinned.smoothed,
+            nans=thinned.nans,
             count=thinned.count,
             nan_count=thinned.nan_count,
+            restarts=tuple(
+                Restart(step=float(points.steps[at]), wall_time=float(points.wall_times[at]))
+                for at in found.restarts[-MAX_RESTARTS:]
+            ),
+            replaced=found.replaced,
+            began_at=float(points.wall_times[0]) if thinned.count else None,
         )
+
+    def course(
+        self, job_id: int, tag: str, rank: int | None = None, run: str | None = None, attempt: int | None = None
+    ) -> tuple[Series, Course]:
+        """Return all points of a scalar that stand, over its attempts or of one; the series is the newest attempt's.
+
+        Raises:
+            NotFoundError: the job has no such scalar.
+        """
+        sql = "SELECT points, count FROM chunk WHERE series_id = :id ORDER BY number"
+        with self._snapshot() as db:
+            row, series = rows.find(db, job_id, tag, SeriesKind.SCALAR, rank, run, attempt)
+            ids = [row] if attempt is not None else rows.over_attempts(db, series)
+            parts = [unpacked(db.execute(sql, {"id": one})) for one in ids]
+        return series, course(parts)
 
     def histograms(
         self,
@@ -131,23 +159,49 @@ class MetricsStore:
         attempt: int | None = None,
         at_most: int = MAX_HISTOGRAMS,
     ) -> tuple[Series, tuple[HistogramPoint, ...]]:
-        """Return a histogram series by step, evenly picked if there are more than `at_most`, newest included.
+        """Return a histogram by step, over its attempts or of one; evenly picked if there are more than `at_most`.
+
+        The newest is among them. What an attempt writes again takes the place of what was there before.
 
         Raises:
             NotFoundError: the job has no such histogram.
         """
-        sql = """
-            WITH ordered AS (
-              SELECT point, row_number() OVER (ORDER BY step, number) - 1 AS i, count(*) OVER () AS n
-              FROM histogram WHERE series_id = :id
-            )
-            SELECT point FROM ordered
-            WHERE n <= :at_most OR (i + 1) * :at_most / n > i * :at_most / n
-            ORDER BY i"""
         with self._snapshot() as db:
             row, series = rows.find(db, job_id, tag, SeriesKind.HISTOGRAM, rank, run, attempt)
-            points = db.execute(sql, {"id": row, "at_most": max(at_most, 1)}).fetchall()
-        return series, tuple(unpack_histogram(point) for (point,) in points)
+            ids = [row] if attempt is not None else rows.over_attempts(db, series)
+            points = rows.histograms(db, ids, max(at_most, 1))
+        return series, tuple(unpack_histogram(point) for point in points)
+
+    def written(self, series: Series) -> Iterator[Columns]:
+        """Yield all points of a scalar as they were written, hundreds of thousands at a time.
+
+        Points that are written meanwhile are among them; nothing is locked between two parts.
+        """
+        start = 0
+        while True:
+            with self._snapshot() as db:
+                first, chunks = rows.points_from(db, rows.row_of(db, series), start, _CHUNKS_AT_ONCE)
+            if not chunks:
+                return
+            part = unpacked(chunks)
+            new = Columns(
+                steps=part.steps[start - first :],
+                wall_times=part.wall_times[start - first :],
+                values=part.values[start - first :],
+            )
+            start += len(new.steps)
+            yield new
+
+    def written_histograms(self, series: Series) -> Iterator[list[HistogramPoint]]:
+        """Yield all distributions of a tag as they were written, some at a time."""
+        start = 0
+        while True:
+            with self._snapshot() as db:
+                found = rows.histograms_from(db, rows.row_of(db, series), start, MAX_HISTOGRAMS)
+            if not found:
+                return
+            start += len(found)
+            yield [unpack_histogram(point) for point in found]
 
     def progress(self, job_id: int) -> Progress | None:
         """Return the newest point of the scalar that stands for the job, None if no attempt wrote one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Any, cast
@@ -198,6 +199,66 @@ def find(
             f"Job {job_id} has no {kind} {tag!r} there; see which tags it has with `gpuq plot {job_id}`."
         )
     return row[0], _to_series(row[1:])
+
+
+def row_of(db: sqlite3.Connection, series: Series) -> int:
+    """Return the row id of a series; -1, which has no points, where it is gone."""
+    sql = """
+        SELECT id FROM series WHERE job_id = :job_id AND attempt = :attempt AND rank = :rank AND run = :run
+          AND tag = :tag AND kind = :kind"""
+    asked = {name: getattr(series, name) for name in ("job_id", "attempt", "rank", "run", "tag")}
+    row = db.execute(sql, {**asked, "kind": str(series.kind)}).fetchone()
+    return -1 if row is None else row[0]
+
+
+def over_attempts(db: sqlite3.Connection, series: Series) -> list[int]:
+    """Return the row ids of a series in all attempts up to its own, the oldest first."""
+    sql = """
+        SELECT id FROM series
+        WHERE job_id = :job_id AND tag = :tag AND kind = :kind AND rank = :rank AND run = :run AND attempt <= :attempt
+        ORDER BY attempt"""
+    asked = {name: getattr(series, name) for name in ("job_id", "tag", "rank", "run", "attempt")}
+    return [row for (row,) in db.execute(sql, {**asked, "kind": str(series.kind)})]
+
+
+def points_from(db: sqlite3.Connection, row: int, start: int, chunks: int) -> tuple[int, list[tuple[bytes, int]]]:
+    """Return some chunks of a series from that with point number `start` on, and which number their first point has.
+
+    Points have their numbers for ever: chunks are merged, but in their order.
+    """
+    sql = """
+        SELECT points, count, upto - count FROM (
+          SELECT number, points, count, sum(count) OVER (ORDER BY number) AS upto FROM chunk WHERE series_id = :id
+        ) WHERE upto > :start ORDER BY number LIMIT :chunks"""
+    found: list[tuple[bytes, int, int]] = db.execute(sql, {"id": row, "start": start, "chunks": chunks}).fetchall()
+    return (found[0][2] if found else start), [(points, count) for points, count, _ in found]
+
+
+def histograms_from(db: sqlite3.Connection, row: int, start: int, at_most: int) -> list[bytes]:
+    """Return some distributions of a series from number `start` on, in the order written."""
+    sql = "SELECT point FROM histogram WHERE series_id = :id AND number >= :start ORDER BY number LIMIT :at_most"
+    return [point for (point,) in db.execute(sql, {"id": row, "start": start, "at_most": at_most})]
+
+
+def histograms(db: sqlite3.Connection, ids: list[int], at_most: int) -> list[bytes]:
+    """Return the distributions of one series' rows, by step, evenly picked if there are more than `at_most`.
+
+    Of each row only those count whose step is before all that later rows have.
+    """
+    sql = """
+        WITH attempt AS (SELECT value AS id, key AS place FROM json_each(:ids)),
+        begin AS (
+          SELECT place, min(step) AS step FROM attempt JOIN histogram ON series_id = id GROUP BY place
+        ),
+        ordered AS (
+          SELECT point, row_number() OVER (ORDER BY histogram.step, place, number) - 1 AS i, count(*) OVER () AS n
+          FROM attempt JOIN histogram ON series_id = id
+          WHERE NOT EXISTS (SELECT 1 FROM begin WHERE begin.place > attempt.place AND begin.step <= histogram.step)
+        )
+        SELECT point FROM ordered
+        WHERE n <= :at_most OR (i + 1) * :at_most / n > i * :at_most / n
+        ORDER BY i"""
+    return [point for (point,) in db.execute(sql, {"ids": json.dumps(ids), "at_most": at_most})]
 
 
 def value_before(db: sqlite3.Connection, row: int, points: int) -> float | None:

@@ -8,13 +8,15 @@ from gpuq.chart import ChartOptions
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.plotting import Plot, follow
+from gpuq.cli.saving import save
 from gpuq.cli.views.table import table
 from gpuq.client import Client
+from gpuq.scale import X_AXES
 from gpuq.units import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gpuq.client import Json
 
@@ -26,30 +28,40 @@ _TAGS_RIGHT = frozenset({"JOB", "RANK", "POINTS", "LAST"})
 @click.command("plot")
 @click.argument("words", metavar="ID... [TAG...]", nargs=-1, required=True)
 @click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's curve, not the first one's.")
-@click.option("--run", help="The run (folder below the rank's log folder), such as train or validation.")
-@click.option("--x", "x", type=click.Choice(["step", "wall"]), default="step", help="The x axis. [step]")
+@click.option("--run", help="The run (folder below the rank's log folder), such as train; with * every one that fits.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
+@click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis. [step]")
 @click.option("--smooth", "-S", type=click.FloatRange(0, 0.999), default=0.0, help="TensorBoard's smoothing.")
+@click.option("--log-x", is_flag=True, help="A logarithmic x axis.")
 @click.option("--log-y", is_flag=True, help="A logarithmic y axis.")
 @click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
 @click.option("--height", type=click.IntRange(6, 500), help="Lines. [20 at most]")
 @click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
 @click.option("--follow/--once", "-f", "is_follow", help="Redraw until the jobs have ended. [once]")
+@click.option("--svg", metavar="FILE", help="Write the chart as SVG instead.")
+@click.option("--png", metavar="FILE", help="Write the chart as PNG instead.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all points as CSV, of every rank and run.")
 @click.option("--list", "is_list", is_flag=True, help="List the tags instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print each curve (or tag) as a line of JSON.")
 def command(
     words: tuple[str, ...],
     rank: int | None,
     run: str | None,
+    attempt: int | None,
     is_follow: bool,
     is_list: bool,
     as_json: bool,
+    as_csv: bool,
+    svg: str | None,
+    png: str | None,
     width: int | None,
     height: int | None,
     **look: object,
 ) -> None:
-    """Draw curves of jobs over each other: `gpuq plot 12`, `gpuq plot 12 13 loss accuracy`.
+    """Draw curves of jobs over each other: `gpuq plot 12`, `gpuq plot 12 13 loss 'val/*'`.
 
-    Without TAG, the one that stands for the job: its loss, else its first.
+    Without TAG, the one that stands for the job: its loss, else its first. A job goes on over its attempts; where it
+    went back is marked, and so is NaN.
     """
     client = Client()
     ids, tags = split_words(words, client)
@@ -57,14 +69,49 @@ def command(
         _print_tags(client, ids, as_json)
         return
     options = _options(width, height, look)
-    plot = Plot(client, ids, tags, rank, run, options)
-    if as_json:
+    plot = Plot(client, ids, tags, options, rank=rank, run=run, attempt=attempt)
+    if svg is not None or png is not None:
+        for form, path in (("svg", svg), ("png", png)):
+            if path is not None:
+                save(path, [_picture(plot, form)])
+    elif as_csv:
+        save("-", _csv(plot))
+    elif as_json:
         for curve in plot.ask():
             terminal.say_json(curve)
     elif is_follow:
         follow(plot)
     else:
         terminal.say(plot.text(plot.ask()))
+
+
+def _picture(plot: Plot, form: str) -> bytes:
+    options, chosen = plot.options, plot.chosen()
+    return plot.client.picture(
+        list(dict.fromkeys(job_id for job_id, _, _ in chosen)),
+        list(dict.fromkeys(tag for _, tag, _ in chosen)),
+        rank=plot.rank,
+        run=list(dict.fromkeys(run for _, _, run in chosen)),
+        attempt=plot.attempt,
+        x=options.x,
+        smooth=options.smooth,
+        log_x=str(options.log_x).lower(),
+        log_y=str(options.log_y).lower(),
+        format=form,
+    )
+
+
+def _csv(plot: Plot) -> Iterator[bytes]:
+    """Yield the lines of all jobs below one header."""
+    tags: dict[int, list[str]] = {}
+    for job_id, tag, _ in plot.chosen():
+        tags.setdefault(job_id, []).append(tag)
+    for place, (job_id, wanted) in enumerate(tags.items()):
+        runs = None if plot.run is None else list(dict.fromkeys(run for one, _, run in plot.chosen() if one == job_id))
+        table = plot.client.points(job_id, tag=wanted, rank=plot.rank, run=runs, attempt=plot.attempt, format="csv")
+        first = next(table, b"")
+        yield first.partition(b"\n")[2] if place else first
+        yield from table
 
 
 def split_words(words: Sequence[str], client: Client) -> tuple[list[int], list[str]]:
@@ -84,6 +131,7 @@ def _options(width: int | None, height: int | None, look: dict[str, object]) -> 
         height=height or min(20, rows - 4),
         is_ascii=bool(look["is_ascii"]) or not terminal.is_utf8(),
         log_y=bool(look["log_y"]),
+        log_x=bool(look["log_x"]),
         smooth=float(str(look["smooth"])),
         x=str(look["x"]),
         color=terminal.has_color(),

@@ -18,7 +18,7 @@ _RANKS = ("RANK", "ROLE", "STATE", "NODE", "HOST", "PID", "EXECUTOR", "GPUS", "E
 
 def job_lines(job: Json, now: float, *, width: int | None = None, mark: str = "…") -> list[str]:
     """Return facts, ranks, and the error with the last lines of the rank that failed first."""
-    lines = facts(_facts(job, now))
+    lines = facts(job_facts(job, now))
     if job["ranks"]:
         rows = [_rank(rank) for rank in job["ranks"]]
         lines += ["", *table(_RANKS, rows, right=frozenset({"RANK", "PID", "EXIT"}), width=width, mark=mark)]
@@ -37,7 +37,8 @@ def error_lines(job: Json, *, has_tail: bool = True) -> list[str]:
     ]
 
 
-def _facts(job: Json, now: float) -> list[tuple[str, str | None]]:
+def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
+    """Return names and what is known of a job by them, None where nothing is."""
     script = shlex.join([job["script_name"], *job["args"]])
     return [
         ("Job", f"{job['id']} ({job['name']})"),

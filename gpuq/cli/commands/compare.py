@@ -1,0 +1,77 @@
+"""`gpuq compare`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.chart import ChartOptions
+from gpuq.cli import terminal
+from gpuq.cli.commands.plot import split_words
+from gpuq.cli.plotting import Plot
+from gpuq.cli.views.compare import compared_lines, verdict_line
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.scale import X_AXES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
+
+_PIPE_SIZE = (80, 24)
+
+
+@click.command("compare")
+@click.argument("words", metavar="ID ID... [TAG...]", nargs=-1, required=True)
+@click.option("--rank", "-r", type=click.IntRange(min=0), help="Of this rank. [the first]")
+@click.option("--run", help="Of this run (folder below the rank's log folder).")
+@click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis of the chart. [step]")
+@click.option("--chart/--no-chart", "has_chart", default=True, help="Draw the first tag. [yes]")
+@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
+@click.option("--json", "as_json", is_flag=True, help="Print each tag as a line of JSON.")
+def command(
+    words: tuple[str, ...],
+    rank: int | None,
+    run: str | None,
+    x: str,
+    has_chart: bool,
+    is_ascii: bool,
+    width: int | None,
+    as_json: bool,
+) -> None:
+    """Hold jobs against each other: `gpuq compare 12 13`, `gpuq compare 12 13 14 loss`.
+
+    For each scalar: its last and its best value, and the values where all of them have come, by step and by time since
+    the first point. Differences are from the first job. Without TAG, all scalars that they have in common.
+    """
+    client = Client()
+    ids, tags = split_words(words, client)
+    if len(ids) < 2:
+        raise UsageError("Comparing takes two jobs or more: `gpuq compare 12 13`.")
+    found = client.compare(ids, tags, rank=rank, run=run)
+    if as_json:
+        for one in found["tags"]:
+            terminal.say_json(one)
+        return
+    is_ascii = is_ascii or not terminal.is_utf8()
+    if has_chart:
+        options = ChartOptions(
+            width=width or (terminal.size()[0] if terminal.is_terminal() else _PIPE_SIZE[0]),
+            height=14,
+            is_ascii=is_ascii,
+            x=x,
+            color=terminal.has_color(),
+        )
+        plot = Plot(client, ids, [_first(found)], options, rank=rank, run=run)
+        terminal.say(plot.text(plot.ask()))
+    for one in found["tags"]:
+        lines = compared_lines(one, width=width or terminal.width(), mark="~" if is_ascii else "…")
+        terminal.say("\n".join(["", *lines, *filter(None, [verdict_line(one)])]))
+    if found["left_out"]:
+        terminal.say(f"\n{found['left_out']} more tags: name those that matter.")
+
+
+def _first(found: Json) -> str:
+    """Return the tag to draw: a loss before all else."""
+    tags = [one["tag"] for one in found["tags"]]
+    return min(tags, key=lambda tag: (tag.rsplit("/", 1)[-1] != "loss", "loss" not in tag))

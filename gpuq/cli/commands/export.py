@@ -1,0 +1,32 @@
+"""`gpuq export`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
+from gpuq.cli.saving import save
+from gpuq.client import Client
+
+_ENDINGS = {"parquet": "parquet", "arrow": "arrows", "csv": "csv", "json": "json"}
+
+
+@click.command("export")
+@click.argument("job_id", metavar="ID")
+@click.argument("tags", metavar="[TAG...]", nargs=-1)
+@click.option("--out", "-o", metavar="FILE", help="Where to; - is stdout. [job-ID.parquet]")
+@click.option("--format", "form", type=click.Choice(list(_ENDINGS)), default="parquet", help="[parquet]")
+@click.option("--histograms", "is_histograms", is_flag=True, help="The distributions, not the scalars.")
+def command(job_id: str, tags: tuple[str, ...], out: str | None, form: str, is_histograms: bool) -> None:
+    """Write all points of job ID to a file: a row a point, every attempt, rank and run, none left out.
+
+    Parquet, an Arrow IPC stream, CSV or JSON; gpuqd writes it, so that nothing is needed here.
+    """
+    client = Client()
+    number = number_of(client, job_id)
+    kind = "histogram" if is_histograms else "scalar"
+    path = out or f"job-{number}{'-histograms' if is_histograms else ''}.{_ENDINGS[form]}"
+    save(path, client.points(number, tag=list(tags), kind=kind, format=form))
+    if path != "-":
+        terminal.say(f"Wrote {path}.")

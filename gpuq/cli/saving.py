@@ -1,0 +1,38 @@
+"""Results that go into a file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from gpuq.cli import terminal
+from gpuq.errors import GpuqError
+from gpuq.text import clean, fit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def save(path: str, pieces: Iterable[bytes]) -> None:
+    """Write a file from its pieces; `-` is stdout. What was there under that name stays until the new one is whole.
+
+    Raises:
+        GpuqError: it cannot be written.
+    """
+    if path == "-":
+        for piece in pieces:
+            terminal.say_bytes(piece)
+        return
+    draft = f"{path}.{os.getpid()}.part"
+    try:
+        with open(draft, "xb") as file:
+            try:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.replace(draft, path)
+            except BaseException:
+                os.unlink(draft)
+                raise
+    except OSError as error:
+        raise GpuqError(f"Cannot write {fit(clean(path), 200)}: {error.strerror or error}.") from error
