@@ -131,12 +131,22 @@ class Engine:
         self._settle()
         job = self._active.pop(job_id, None)
         if job is not None:
-            self._room.release(job_id)
-            self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until, sign=-1)
-            self._unpark(row.scope for row in self._counts.rows(job.owner))
-            self._check_again(self._names.remove(job.user, job.name, job_id))
+            self._give_back(job)
         if job_id in self._dependents:
             self.fate(job_id, fate)
+
+    def stop(self, job_id: int) -> None:
+        """Give back what an active job held that is to wait again, or to run elsewhere. Others wait for it still."""
+        self._settle()
+        job = self._active.pop(job_id, None)
+        if job is not None:
+            self._give_back(job)
+
+    def _give_back(self, job: ActiveJob) -> None:
+        self._room.release(job.job_id)
+        self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until, sign=-1)
+        self._unpark(row.scope for row in self._counts.rows(job.owner))
+        self._check_again(self._names.remove(job.user, job.name, job.job_id))
 
     def fate(self, job_id: int, fate: Fate) -> None:
         """Note what became of a job, or an array, that others wait for."""
@@ -152,6 +162,9 @@ class Engine:
         self._now(now)
         walk = self._walk = Walk(self._room, self._counts, self._world.rules, now=now, memory=self._memory)
         self._go(walk, self._keep_promises(walk))
+        return self._told(walk)
+
+    def _told(self, walk: Walk) -> Plan:
         self._promises = walk.promises()
         started = frozenset(start.job_id for start in walk.starts)
         return Plan(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpuq.errors import UsageError
+from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.billing import Billing
 from gpuq_daemon.policy.limits import Limits
+from gpuq_daemon.policy.tiers.settings import Tiers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Rules:
     `promises` waiting jobs are promised a start; beyond the first only while the GPUs that are free now and
     kept for them stay below `idle_budget` of the pool. Who has waited `guard_after_s` goes before everybody
     who has not, longest wait first, so that nothing that can run waits for ever; None is no such guard.
+    `tiers` are the settings of the policy of three tiers over `tree`; None is Slurm's multifactor order.
     """
 
     weights: Weights = field(default_factory=Weights)
@@ -52,6 +55,8 @@ class Rules:
     promises: int = 4
     idle_budget: float = 0.25
     guard_after_s: float | None = 210 * 3600.0
+    tiers: Tiers | None = None
+    tree: Tree = field(default_factory=Tree)
 
 
 def checked(rules: Rules) -> Rules:

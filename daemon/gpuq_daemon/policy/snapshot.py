@@ -14,6 +14,7 @@ from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Owner, Scope
 from gpuq_daemon.policy.reservation import Reservation
 from gpuq_daemon.policy.rules import Rules
+from gpuq_daemon.policy.tiers.settings import NO_STATE, TierState
 
 GANG = Gang()
 ACCOUNT = "root"
@@ -51,12 +52,30 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What became of a job before it waits or runs as it does now.
+
+    `ran_s` and `attained_gpu_s` are what earlier runs came to, `preempted` how often it was stopped for another,
+    `stopped_at` when last; None if never.
+    """
+
+    ran_s: float = 0.0
+    attained_gpu_s: float = 0.0
+    preempted: int = 0
+    stopped_at: float | None = None
+
+
+NO_PAST = Past()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingJob:
     """A gang that wants to start, and on which conditions.
 
     `nice` is taken off the priority. `is_top` goes before everybody. `begin_at` is the earliest start;
     `deadline` the latest end, or the latest start of a job without a time limit. `throttle` is how many
-    tasks of its array may run at once.
+    tasks of its array may run at once. `is_preemptible`: it saves itself when it is asked to stop, and goes on
+    from there when it is started again.
     """
 
     job_id: int
@@ -78,11 +97,26 @@ class PendingJob:
     array_id: int | None = None
     array_index: int | None = None
     throttle: int | None = None
+    is_preemptible: bool = False
+    past: Past = NO_PAST
 
     @property
     def gpus(self) -> int:
         """GPUs of the whole gang."""
         return self.gang.gpus
+
+    @property
+    def pending_since(self) -> float:
+        """Since when it waits without a break: its submit or begin time, or when it was last stopped."""
+        if self.past.stopped_at is not None:
+            return self.past.stopped_at
+        return self.submitted_at if self.begin_at is None else max(self.submitted_at, self.begin_at)
+
+    @property
+    def arrived_at(self) -> float:
+        """When it would have been submitted to have waited as long as it has, had it never run."""
+        since = self.submitted_at if self.begin_at is None else max(self.submitted_at, self.begin_at)
+        return since + self.past.ran_s
 
     @property
     def limit_s(self) -> float:
@@ -102,6 +136,8 @@ class ActiveJob:
     """A gang that holds GPUs, by node. `until` is the end of its time limit, None without one.
 
     CPUs and memory of a node that does not count them need not be named. `is_exclusive` has its nodes alone.
+    `is_preemptible`: it may be stopped for another, and would lose what it did since `saved_at`; None is nothing.
+    `gang` None is not known: such a job is not moved.
     """
 
     job_id: int
@@ -118,6 +154,17 @@ class ActiveJob:
     is_exclusive: bool = False
     array_id: int | None = None
     throttle: int | None = None
+    submitted_at: float | None = None
+    gang: Gang | None = None
+    reservation: str | None = None
+    is_preemptible: bool = False
+    saved_at: float | None = None
+    past: Past = NO_PAST
+
+    @property
+    def arrived_at(self) -> float:
+        """When it would have been submitted to have waited as long as it has, had it never run."""
+        return (self.started_at if self.submitted_at is None else self.submitted_at) + self.past.ran_s
 
     @property
     def gpus(self) -> int:
@@ -154,7 +201,7 @@ class Snapshot:
     of its `at`, which is also when ages are taken: all between two recalculations have one order.
     `used_gpu_s` are the GPU-seconds of the present period by limited scope, up to `shares.at`, running jobs
     included. `fates` are those of the jobs and arrays that pending ones depend on. `promises` are those of
-    the plan before.
+    the plan before, `tiers` what it left to remember.
     """
 
     now: float
@@ -169,6 +216,7 @@ class Snapshot:
     fates: Mapping[int, Fate] = field(default_factory=dict[int, Fate])
     reservations: tuple[Reservation, ...] = ()
     promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
+    tiers: TierState = NO_STATE
 
     def stopped(self, partition: str) -> Reason | None:
         """Return why a partition starts nothing now, whoever asks, or None."""
@@ -191,14 +239,25 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preemption:
+    """A job to stop so that `for_job` can start in the same pass; `moved` is where it goes on at once, if it does."""
+
+    job_id: int
+    for_job: int
+    moved: Start | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to do now. Every pending job is either in `starts` or has exactly one reason.
 
-    `promises` are to be handed to the next snapshot, so that no promised start moves back. `expired` are
-    jobs that can no longer meet their deadline.
+    `promises` and `tiers` are to be handed to the next snapshot, so that no promised start moves back. `expired` are
+    jobs that can no longer meet their deadline. `preemptions` come before the starts they make room for.
     """
 
     starts: tuple[Start, ...]
     reasons: Mapping[int, Reason]
     promises: Mapping[int, Promise] = field(default_factory=dict[int, Promise])
     expired: tuple[int, ...] = ()
+    preemptions: tuple[Preemption, ...] = ()
+    tiers: TierState = NO_STATE

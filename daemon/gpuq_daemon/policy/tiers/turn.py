@@ -1,0 +1,155 @@
+"""The three tiers of one pass, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from gpuq.models import Reason
+from gpuq_daemon.policy.priority import Key
+from gpuq_daemon.policy.snapshot import PendingJob
+from gpuq_daemon.policy.tiers.ledger import Branch, Ledger
+from gpuq_daemon.policy.tiers.queue import Lines, Mix, Running, key_of
+from gpuq_daemon.policy.tiers.settings import Tiers
+from gpuq_daemon.policy.tiers.units import Units
+from gpuq_daemon.policy.tiers.walk import May, TierWalk
+from gpuq_daemon.policy.walk import Seen
+
+_Judge = Callable[[PendingJob], May]
+
+
+class Turn:
+    """Goes through the tiers. What a job is given is counted for its account once, whichever tier gives it."""
+
+    def __init__(
+        self,
+        walk: TierWalk,
+        ledger: Ledger,
+        tiers: Tiers,
+        units: Units,
+        pending: Mapping[int, PendingJob],
+        *,
+        deviation: float,
+        stopped: Callable[[str], Reason | None],
+    ) -> None:
+        self._walk = walk
+        self._ledger = ledger
+        self._tiers = tiers
+        self._units = units
+        self._pending = pending
+        self._guard_gpus = tiers.guard_part_at(deviation) * units.gpus
+        self._stopped = stopped
+        self._given: set[int] = set()
+        self.guarded: set[int] = set()
+
+    def claim_fixed(self, active: Collection[Running]) -> None:
+        """Let those stay who may not be stopped, or not yet."""
+        walk = self._walk
+        for one in active:
+            if not walk.is_loose(one.job):
+                walk.claim(one.job, one.gpus)
+
+    def overdue(self, lines: Lines, active: Collection[Running], guarded: set[int]) -> None:
+        """T0: those who waited too long, the guarded first, then the longest wait, while they hold little enough."""
+        guard_s = self._tiers.guard_after_s
+        if guard_s is None:
+            return
+        running: list[tuple[Key, Running]] = []
+        for one in active:
+            job = one.job
+            if job.job_id in guarded or job.started_at - job.arrived_at > guard_s:
+                rank = 0 if job.job_id in guarded else 1
+                running.append((key_of((rank, 0), job.arrived_at, job.job_id), one))
+        self.guarded = self._through(Mix(lines, running), lambda _: May.PREEMPT, self._guard_gpus)
+
+    def small(self, mix: Mix) -> None:
+        """T1: small jobs of everybody."""
+        self._through(mix, self._judged_small, self._tiers.small_part * self._units.gpus)
+
+    def _judged_small(self, job: PendingJob) -> May:
+        is_due = job.is_top or self._walk.now - job.pending_since >= self._tiers.small_patience_s
+        return May.PREEMPT if is_due else May.NOT_YET
+
+    def rest(self, mixes: Mapping[Branch, Mix]) -> None:
+        """T2: the rest, whoever is furthest below what it may have."""
+        for leaf, mix in mixes.items():
+            leaf.mix = mix
+        turns = self._ledger.turns(mixes)
+        while self._walk.claimed_gpus < self._units.gpus:
+            leaf = turns.next()
+            if leaf is None:
+                return
+            mix = mixes[leaf]
+            if mix.head_runs():
+                self._keep(mix.running())
+            else:
+                is_below = leaf.is_below()
+                self._look(mix, lambda job, is_below=is_below: self._judged(job, is_below=is_below))
+            turns.done(leaf)
+
+    def _judged(self, job: PendingJob, *, is_below: bool) -> May:
+        if not is_below:
+            return May.NOTHING
+        return May.PREEMPT if self._walk.now - job.pending_since >= self._tiers.patience_s else May.NOT_YET
+
+    def _through(self, mix: Mix, judge: _Judge, most_gpus: float) -> set[int]:
+        """Go through a mix while what it is given is at most so much; return who was given something."""
+        given: set[int] = set()
+        used = 0
+        while (runs := mix.head_runs()) is not None:
+            if runs:
+                job = mix.running()
+                if used + job.gpus <= most_gpus and self._keep(job):
+                    used += job.gpus
+                    given.add(job.job.job_id)
+            elif used + mix.head_gpus() > most_gpus:
+                mix.drop()
+            else:
+                begun = self._look(mix, judge)
+                if begun is not None:
+                    used += begun.gpus
+                    given.add(begun.job_id)
+        return given
+
+    def _keep(self, one: Running) -> bool:
+        job_id = one.job.job_id
+        if job_id in self._given:
+            return True
+        if not self._walk.claim(one.job, one.gpus):
+            return False
+        self._given.add(job_id)
+        self._ledger.give(one.leaf, one.units)
+        return True
+
+    def _look(self, mix: Mix, judge: _Judge) -> PendingJob | None:
+        """Look at the head, which waits; return it if it starts."""
+        seen = mix.waiting()
+        job, alike, walk = self._pending[seen.job_id], seen.alike, self._walk
+        if walk.has_begun(job.job_id):
+            mix.follow(seen)
+            return None
+        kind = (alike.shape, alike.is_preemptible)
+        if self._stopped(job.partition) is not None or walk.is_hopeless(kind, job.limit_s):
+            mix.drop()
+            return None
+        may = judge(job)
+        match walk.visit_with(job, may):
+            case Seen.STARTED:
+                mix.follow(seen)
+                self._give(job)
+                return job
+            case Seen.LIMITED:
+                mix.skip_owner()
+            case Seen.IMPOSSIBLE:
+                mix.drop()
+            case Seen.BLOCKED:
+                # Who was never stopped has waited longer than all like it behind; among the others somebody may
+                # have waited long enough.
+                if may is May.NOT_YET and not alike.is_fresh:
+                    mix.follow(seen)
+                else:
+                    mix.drop()
+        return None
+
+    def _give(self, job: PendingJob) -> None:
+        self._given.add(job.job_id)
+        self._ledger.give(self._ledger.leaf(job.account, job.user), self._units.units(job))

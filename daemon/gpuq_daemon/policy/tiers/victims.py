@@ -1,0 +1,144 @@
+"""Which running jobs to stop, or to move, so that a gang fits: as little as possible is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from gpuq_daemon.policy.gang import Gang, Layout
+from gpuq_daemon.policy.placement import Candidate, choose
+from gpuq_daemon.policy.room import Pool, Room, Take, Vector
+from gpuq_daemon.policy.snapshot import ActiveJob
+
+_TRIES = 3
+MOVABLE_GPUS = 4
+
+Cost = tuple[float, int, int, int]  # GPU-seconds lost, GPUs, jobs, earlier preemptions of them
+_NOTHING: Cost = (0.0, 0, 0, 0)
+
+
+class Victim(NamedTuple):
+    """A running job that may be stopped, and what that costs."""
+
+    cost: Cost
+    job: ActiveJob
+
+
+def victim_of(job: ActiveJob, now: float) -> Victim:
+    """Return a job as a victim: it loses what it did since it was last saved."""
+    lost = 0.0 if job.saved_at is None else max(0.0, now - max(job.saved_at, job.started_at)) * job.gpus
+    return Victim((lost, job.gpus, 1, job.past.preempted), job)
+
+
+class Loose:
+    """Running jobs that nobody has claimed in this pass, by node, the cheapest first."""
+
+    def __init__(self, room: Room, victims: Iterable[Victim]) -> None:
+        self._room = room
+        self._by_node: dict[int, list[Victim]] = {}
+        self._there: set[int] = set()
+        self._sums: dict[int, Vector] = {}
+        for victim in sorted(victims, key=lambda one: (one.cost, one.job.job_id)):
+            self._there.add(victim.job.job_id)
+            for take in room.takes_of(victim.job.job_id):
+                self._by_node.setdefault(take.node, []).append(victim)
+                g, c, m = self._sums.get(take.node, (0, 0, 0))
+                self._sums[take.node] = (g + take.gpus, c + take.cpus, m + take.memory)
+
+    def __contains__(self, job_id: int) -> bool:
+        return job_id in self._there
+
+    def remove(self, job_id: int) -> None:
+        """Leave out a job that still holds what it held: claimed."""
+        if job_id in self._there:
+            self.forget(job_id, self._room.takes_of(job_id))
+
+    def forget(self, job_id: int, takes: Iterable[Take]) -> None:
+        """Leave out a job that no longer holds what it held."""
+        if job_id in self._there:
+            self._there.discard(job_id)
+            for take in takes:
+                g, c, m = self._sums[take.node]
+                self._sums[take.node] = (g - take.gpus, c - take.cpus, m - take.memory)
+
+    def on(self, node: int) -> Iterator[Victim]:
+        """Go through those on a node, the cheapest first."""
+        return (victim for victim in self._by_node.get(node, ()) if victim.job.job_id in self._there)
+
+    def with_free(self, node: int) -> Vector:
+        """Return what would be free on a node without them."""
+        g, c, m = self._room.free(node)
+        more = self._sums.get(node)
+        return (g, c, m) if more is None else (g + more[0], c + more[1], m + more[2])
+
+
+def choices(room: Room, pool: Pool, gang: Gang, loose: Loose, allows: Callable[[int], bool]) -> Iterator[list[Victim]]:
+    """Go through sets of victims in a pool that may make room for a gang, the cheapest first; there may be more."""
+    offers: list[tuple[int, int]] = []
+    total = 0
+    for node in pool.nodes:
+        fits = room.fits(node, loose.with_free(node), gang)
+        if fits and allows(node):
+            offers.append((node, fits))
+            total += fits
+    if total < gang.workers:
+        return
+    is_packed = gang.nodes is None and gang.layout is Layout.PACK
+    whole = [node for node, fits in offers if fits >= gang.workers] if is_packed else []
+    if whole:
+        priced = sorted(_priced(room, node, gang, gang.workers, loose) for node in whole)
+        for _, node in priced[:_TRIES]:
+            yield list(_needed(room, node, gang, gang.workers, loose))
+        return
+    chosen = _cheapest(room, gang, offers, loose) if is_packed else _chosen(room, gang, offers)
+    if chosen is not None:
+        found: dict[int, Victim] = {}
+        for node, workers in chosen.items():
+            for victim in _needed(room, node, gang, workers, loose):
+                found.setdefault(victim.job.job_id, victim)
+        yield list(found.values())
+
+
+def _priced(room: Room, node: int, gang: Gang, workers: int, loose: Loose) -> tuple[Cost, int]:
+    cost = _NOTHING
+    for victim in _needed(room, node, gang, workers, loose):
+        cost = _sum(cost, victim.cost)
+    return cost, node
+
+
+def _needed(room: Room, node: int, gang: Gang, workers: int, loose: Loose) -> Iterator[Victim]:
+    """Go through the cheapest on a node until so many workers fit."""
+    g, c, m = room.free(node)
+    if room.fits(node, (g, c, m), gang) >= workers:
+        return
+    for victim in loose.on(node):
+        yield victim
+        for take in room.takes_of(victim.job.job_id):
+            if take.node == node:
+                g, c, m = g + take.gpus, c + take.cpus, m + take.memory
+        if room.fits(node, (g, c, m), gang) >= workers:
+            return
+
+
+def _cheapest(room: Room, gang: Gang, offers: list[tuple[int, int]], loose: Loose) -> dict[int, int]:
+    """Return workers by node over several nodes: the cheapest for each worker first."""
+    priced: list[tuple[float, Cost, int, int]] = []
+    for node, fits in offers:
+        cost, _ = _priced(room, node, gang, fits, loose)
+        priced.append((-fits, cost, node, fits))
+    chosen: dict[int, int] = {}
+    left = gang.workers
+    for _, _, node, fits in sorted(priced):
+        if not left:
+            break
+        chosen[node] = min(left, fits)
+        left -= chosen[node]
+    return chosen
+
+
+def _chosen(room: Room, gang: Gang, offers: list[tuple[int, int]]) -> dict[int, int] | None:
+    return choose(sorted(Candidate(room.free(node)[0], node, fits) for node, fits in offers), gang)
+
+
+def _sum(one: Cost, other: Cost) -> Cost:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3])

@@ -1,0 +1,24 @@
+"""`gpuq admin simulate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+
+import click
+
+from gpuq.errors import UnavailableError
+
+
+@click.command("simulate", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TRACE [OPTIONS]")
+def command(words: tuple[str, ...]) -> None:
+    """Try policies on a trace, in virtual time, with the code that decides live.
+
+    Needs no running gpuqd, but its package: `gpuq admin simulate --help` there tells all options.
+    """
+    if find_spec("gpuq_daemon") is None:
+        raise UnavailableError("Simulations run where gpuqd is installed: pip install 'gpuq-cluster[daemon]'.")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "gpuq_daemon.simulate", *words])
