@@ -15,7 +15,6 @@ import pytest
 
 from gpuq_daemon.check import (
     PINS,
-    Level,
     check,
     check_clock,
     check_files,
@@ -28,6 +27,7 @@ from gpuq_daemon.check import (
     lines,
 )
 from gpuq_daemon.config import Config
+from gpuq_daemon.findings import Level
 from gpuq_daemon.partitions import EmbeddedPartition
 
 GOOD = {name: pin.removeprefix("==") if pin.startswith("==") else "81.0" for name, pin in PINS.items()}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gpuq.errors import UsageError
-from gpuq_daemon.check import Level, check
+from gpuq_daemon.check import check
 from gpuq_daemon.config import load
+from gpuq_daemon.findings import Level
 from gpuq_daemon.init import first_config, write
 
 

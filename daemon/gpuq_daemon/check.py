@@ -11,14 +11,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 
 from gpuq.errors import GpuqError
 from gpuq.text import clean
 from gpuq_daemon.backends import gpus, java, memory
+from gpuq_daemon.backends.making import make_engines
+from gpuq_daemon.check_access import check_access
 from gpuq_daemon.config import Config, load
+from gpuq_daemon.findings import Finding, fail, ok, warn
 from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.state_folder import network_type
 
@@ -47,37 +49,21 @@ print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 """
 
 
-class Level(StrEnum):
-    """How a finding stands: `fail` means that gpuqd or its jobs will not run."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was looked at, how it stands, and what to do (empty where all is well)."""
-
-    name: str
-    level: Level
-    text: str
-    fix: str = ""
-
-
 def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     """Look at everything; a configuration that cannot be read is the only finding there then is."""
     try:
         config = load(file)
     except GpuqError as error:
-        return (_fail("configuration", str(error), f"correct {file}"),)
-    found = [_ok("configuration", f"{file}: {', '.join(config.partition)}"), check_java(environment)]
+        return (fail("configuration", str(error), f"correct {file}"),)
+    found = [ok("configuration", f"{file}: {', '.join(config.partition)}"), check_java(environment)]
     pythons = sorted({partition.python or sys.executable for partition in config.partition.values()})
     found += [check_packages(python, environment) for python in pythons]
     found += check_state(config)
     found += [check_socket(config.socket_path), check_scratch(config.scratch)]
     for name, partition in config.partition.items():
         found += check_partition(name, partition, is_running=_listens(config.socket_path))
+    needs = [path for engine in make_engines(config).values() for path in engine.needs()]
+    found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))
 
 
@@ -97,9 +83,9 @@ def as_json(found: tuple[Finding, ...]) -> str:
 def check_java(environment: Mapping[str, str]) -> Finding:
     """Return whether Spark has a Java it can run on."""
     try:
-        return _ok("java", f"{java.find(environment)} is {java.OLDEST} or newer")
+        return ok("java", f"{java.find(environment)} is {java.OLDEST} or newer")
     except GpuqError as error:
-        return _fail("java", str(error), f"install Java {java.OLDEST} (Debian: openjdk-17-jre-headless)")
+        return fail("java", str(error), f"install Java {java.OLDEST} (Debian: openjdk-17-jre-headless)")
 
 
 def check_packages(python: str, environment: Mapping[str, str]) -> Finding:
@@ -110,9 +96,7 @@ def check_packages(python: str, environment: Mapping[str, str]) -> Finding:
         told = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True, env=safely)
         versions: dict[str, str | None] = json.loads(told.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return _fail(
-            "packages", f"{python} does not run: {error}", "name the Python of jobs: `python` of the partition"
-        )
+        return fail("packages", f"{python} does not run: {error}", "name the Python of jobs: `python` of the partition")
     return judge_packages(python, versions)
 
 
@@ -126,12 +110,12 @@ def judge_packages(python: str, versions: Mapping[str, str | None]) -> Finding:
         f"'{name}{pin}'" for name, pin in PINS.items() if not _meets(versions.get(name) or "", pin)
     )
     if missing:
-        return _fail("packages", f"{python} has no {', '.join(missing)}", fix)
+        return fail("packages", f"{python} has no {', '.join(missing)}", fix)
     if "setuptools" in " ".join(wrong):  # no pkg_resources any more, which TensorFlowOnSpark imports
-        return _fail("packages", f"{python} has {', '.join(wrong)}, too new for TensorFlowOnSpark", fix)
+        return fail("packages", f"{python} has {', '.join(wrong)}, too new for TensorFlowOnSpark", fix)
     if wrong:
-        return _warn("packages", f"{python} has {', '.join(wrong)}: not tried together", fix)
-    return _ok("packages", f"{python} has all that jobs need, in versions that work together")
+        return warn("packages", f"{python} has {', '.join(wrong)}: not tried together", fix)
+    return ok("packages", f"{python} has all that jobs need, in versions that work together")
 
 
 def check_state(config: Config) -> Iterator[Finding]:
@@ -140,23 +124,23 @@ def check_state(config: Config) -> Iterator[Finding]:
     nearest = next(one for one in (folder, *folder.parents) if one.exists())
     if not folder.is_dir():
         if folder.exists() or not os.access(nearest, os.W_OK):
-            yield _fail("state_dir", f"{folder} cannot be made", f"install -d -m 700 {folder}")
+            yield fail("state_dir", f"{folder} cannot be made", f"install -d -m 700 {folder}")
         else:
-            yield _ok("state_dir", f"{folder} will be made")
+            yield ok("state_dir", f"{folder} will be made")
     else:
         there = folder.stat()
         if there.st_uid != os.getuid():
-            yield _fail(
+            yield fail(
                 "state_dir", f"{folder} belongs to uid {there.st_uid}", f"run gpuqd as that user, or chown {folder}"
             )
         elif there.st_mode & 0o022:
-            yield _fail("state_dir", f"others can write to {folder}", f"chmod 700 {folder}")
+            yield fail("state_dir", f"others can write to {folder}", f"chmod 700 {folder}")
         else:
-            yield _ok("state_dir", f"{folder} is gpuqd's own")
+            yield ok("state_dir", f"{folder} is gpuqd's own")
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
         network = network_type(mounts, nearest.stat().st_dev)
     if network is not None and not config.allow_network_state:
-        yield _fail("state_dir", f"{folder} is on a network file system ({network})", "name a folder on a local disk")
+        yield fail("state_dir", f"{folder} is on a network file system ({network})", "name a folder on a local disk")
     yield judge_space(nearest, shutil.disk_usage(nearest).free // _MIB, least_mib=config.min_free_mib)
 
 
@@ -164,28 +148,28 @@ def judge_space(folder: Path, free_mib: int, *, least_mib: int) -> Finding:
     """Return whether there is room for databases, logs, event files and checkpoints."""
     text, fix = f"{free_mib} MiB free at {folder}", "free some, or set state_dir to a larger disk"
     if free_mib < least_mib:
-        return _fail("disk", text, fix)
-    return _warn("disk", text, fix) if free_mib < _GOOD_FREE_MIB else _ok("disk", text)
+        return fail("disk", text, fix)
+    return warn("disk", text, fix) if free_mib < _GOOD_FREE_MIB else ok("disk", text)
 
 
 def check_socket(path: Path) -> Finding:
     """Return whether the API can listen."""
     if _listens(path):
-        return _ok("socket", f"a gpuqd answers at {path}")
+        return ok("socket", f"a gpuqd answers at {path}")
     nearest = next(one for one in path.parents if one.exists())
     if not os.access(nearest, os.W_OK):
-        return _fail("socket", f"{path} cannot be made", f"install -d {path.parent}, or set `socket`")
+        return fail("socket", f"{path} cannot be made", f"install -d {path.parent}, or set `socket`")
     if path.exists() and not path.is_socket():
-        return _fail("socket", f"{path} is there and no socket", "set `socket` to another path")
-    return _ok("socket", f"{path} is free")
+        return fail("socket", f"{path} is there and no socket", "set `socket` to another path")
+    return ok("socket", f"{path} is free")
 
 
 def check_scratch(path: Path) -> Finding:
     """Return whether jobs can have their short-lived files."""
     nearest = next(one for one in (path, *path.parents) if one.exists())
     if not os.access(nearest, os.W_OK):
-        return _fail("scratch_dir", f"{path} cannot be written", "set scratch_dir to a folder on a local disk")
-    return _ok("scratch_dir", f"{path} can be written")
+        return fail("scratch_dir", f"{path} cannot be written", "set scratch_dir to a folder on a local disk")
+    return ok("scratch_dir", f"{path} can be written")
 
 
 def check_partition(name: str, partition: EmbeddedPartition, *, is_running: bool) -> Iterator[Finding]:
@@ -194,32 +178,32 @@ def check_partition(name: str, partition: EmbeddedPartition, *, is_running: bool
     try:
         slots = gpus.slots(partition.gpu, partition.nodes, partition.gpus_per_node)
     except GpuqError as error:
-        yield _fail(where, str(error), f'install the NVIDIA driver, or set gpu = "virtual" in [partition.{name}]')
+        yield fail(where, str(error), f'install the NVIDIA driver, or set gpu = "virtual" in [partition.{name}]')
     else:
-        yield _ok(where, f"{partition.nodes} x {partition.gpus_per_node} {slots.kind}")
+        yield ok(where, f"{partition.nodes} x {partition.gpus_per_node} {slots.kind}")
     free = memory.available_mib()
     if not is_running and free < partition.memory_floor_mib:
         fix = f"free some, or lower memory_floor_mib in [partition.{name}]"
-        yield _fail(f"{where} memory", f"{free} of {partition.memory_floor_mib} MiB are free", fix)
+        yield fail(f"{where} memory", f"{free} of {partition.memory_floor_mib} MiB are free", fix)
     if partition.master_port is not None and not is_running and not _is_free(partition.master_port):
         fix = f"end what listens there (ss -ltnp), or change master_port in [partition.{name}]"
-        yield _fail(f"{where} port", f"port {partition.master_port} is taken", fix)
+        yield fail(f"{where} port", f"port {partition.master_port} is taken", fix)
 
 
 def check_files(most: int) -> Finding:
     """Return whether so many open files suffice: every waiting client holds one."""
     if most < _LEAST_FILES:
-        return _warn("open files", f"at most {most}", f"LimitNOFILE=65536 in the unit, or ulimit -n {_LEAST_FILES}")
-    return _ok("open files", f"at most {most}")
+        return warn("open files", f"at most {most}", f"LimitNOFILE=65536 in the unit, or ulimit -n {_LEAST_FILES}")
+    return ok("open files", f"at most {most}")
 
 
 def check_clock(is_synchronised: bool | None) -> Finding:
     """Return whether the clock can be trusted: limits, shares and accounting are about time."""
     if is_synchronised is None:
-        return _ok("clock", "nobody here can say whether it is synchronised")
+        return ok("clock", "nobody here can say whether it is synchronised")
     if not is_synchronised:
-        return _warn("clock", "not synchronised", "timedatectl set-ntp true, or run chrony")
-    return _ok("clock", "synchronised")
+        return warn("clock", "not synchronised", "timedatectl set-ntp true, or run chrony")
+    return ok("clock", "synchronised")
 
 
 def _timedatectl() -> bool | None:
@@ -258,15 +242,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _ok(name: str, text: str) -> Finding:
-    return Finding(name=name, level=Level.OK, text=text)
-
-
-def _warn(name: str, text: str, fix: str) -> Finding:
-    return Finding(name=name, level=Level.WARN, text=text, fix=fix)
-
-
-def _fail(name: str, text: str, fix: str) -> Finding:
-    return Finding(name=name, level=Level.FAIL, text=text, fix=fix)

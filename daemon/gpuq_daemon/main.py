@@ -98,10 +98,11 @@ def init(config_file: Path) -> None:
 def check(config_file: Path, as_json: bool) -> None:
     """Say whether configuration and machine can run the daemon, and what to do; exit code 1 if not."""
     from gpuq_daemon import check as checks
+    from gpuq_daemon.findings import Level
 
     found = checks.check(config_file, os.environ)
     print(checks.as_json(found) if as_json else "\n".join(checks.lines(found)))
-    sys.exit(any(one.level is checks.Level.FAIL for one in found))
+    sys.exit(any(one.level is Level.FAIL for one in found))
 
 
 @cli.command()

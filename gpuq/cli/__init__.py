@@ -24,9 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         terminal.flush()
-    except GpuqError as error:
-        terminal.say_error(str(error))
-        return error.exit_code
+    except (GpuqError, KeyError) as error:
+        return _report(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -35,6 +34,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return terminal.report_full(error)
     return code
+
+
+def _report(error: GpuqError | KeyError) -> int:
+    """Say what went wrong and return the exit code; an error of our own is raised again."""
+    from gpuq.cli import terminal
+
+    if isinstance(error, KeyError) or error.exit_code == 3:
+        from gpuq.cli.skew import explained
+
+        found = explained(error)
+        if found is None and isinstance(error, KeyError):
+            raise error
+        error = found or error
+    terminal.say_error(str(error))
+    return error.exit_code if isinstance(error, GpuqError) else 1
 
 
 def _run(words: list[str]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gpuq import __version__
 from tests.support.asking import got
 from tests.support.daemon import Gpuqd, plain_gpuqd
 
@@ -53,3 +54,9 @@ def test_errors_are_problem_documents(daemon: Gpuqd, method: str, target: str, s
     assert (found, kind) == (status, "application/problem+json")
     assert problem["status"] == status
     assert problem["detail"]
+
+
+def test_what_there_is_not_is_named_with_the_version_that_lacks_it(daemon: Gpuqd) -> None:
+    for method, target in (("GET", "/v1/nosuch"), ("PUT", "/v1/jobs")):
+        said = json.loads(got(daemon, target, method)[1])["detail"]
+        assert said == f"gpuqd {__version__} has no {method} {target}; GET /v1/openapi.json lists all it has."

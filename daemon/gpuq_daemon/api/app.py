@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from gpuq import __version__
 from gpuq.errors import GpuqError
+from gpuq.text import clean, fit
 from gpuq_daemon.api import (
     accounts,
     audit,
@@ -41,6 +42,7 @@ from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
 logger = logging.getLogger(__name__)
 
 _LARGEST_BODY = 4 * 1024 * 1024
+_LONGEST_ASKED = 200
 _ROUTES = (
     cluster.show_cluster,
     diag.show_diag,
@@ -129,11 +131,16 @@ def _refuse(_: Request[Any, Any, Any], error: GpuqError) -> Response[dict[str, A
     return _problem(status_of(error), str(error))
 
 
-def _reject(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+def _reject(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     if isinstance(error, ValidationException):
         return _problem(400, _what_is_wrong(error))
     if error.status_code == 413:
         return _problem(413, f"The request is larger than {_LARGEST_BODY // 1048576} MiB: a script must be smaller.")
+    if error.status_code in (404, 405):
+        asked = fit(clean(f"{request.method} {request.url.path}"), _LONGEST_ASKED)
+        return _problem(
+            error.status_code, f"gpuqd {__version__} has no {asked}; GET /v1/openapi.json lists all it has."
+        )
     return _problem(error.status_code, error.detail)
 
 
