@@ -12,8 +12,9 @@ from textual.pilot import Pilot
 
 from gpuq import models
 from gpuq.client import Json
-from gpuq.errors import NotFoundError, UnavailableError
+from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError
 from gpuq.models import Cluster, Curve, Job, JobState, Node, Progress, Rank, RankState, Reason, Series, SeriesKind, Why
+from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ShareRow
 from gpuq_tui.app import GpuqApp
 from gpuq_tui.changes import Event
 from gpuq_tui.lines.line import Look
@@ -60,6 +61,23 @@ class ScriptedStream(Iterator[list[Event]]):
     def close(self) -> None:
         self._is_closed = True
         self._stirred.set()
+
+
+@dataclass
+class ScriptedRun:
+    """A line that has printed all it had to say."""
+
+    said: str
+    is_closed: bool = False
+
+    def pieces(self) -> Iterator[str]:
+        yield from (self.said,) if self.said else ()
+
+    def exit_code(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 NOW = 1_000_000.0
@@ -136,7 +154,11 @@ class ScriptedClient:
     engine_message: str | None = None
     failure: Exception | None = None
     free: int = 0
-    cancelled: list[int] = field(default_factory=list[int])
+    ran: list[list[str]] = field(default_factory=list[list[str]])
+    outputs: dict[str, str] = field(default_factory=dict[str, str])
+    path: str = "/nowhere"
+    share_rows: list[ShareRow] = field(default_factory=list[ShareRow])
+    drained: list[Drain] = field(default_factory=list[Drain])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
     asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
@@ -172,10 +194,40 @@ class ScriptedClient:
             Why(job_id=job_id, state=job.state, reason=job.reason, text=text, needs_gpus=2, free_gpus=0, total_gpus=2)
         )
 
-    def cancel(self, job_id: int) -> Json:
-        job = self._find(job_id)
-        self.cancelled.append(job_id)
-        return as_json(replace(job, state=JobState.COMPLETING))
+    def start(self, words: Sequence[str], columns: int) -> ScriptedRun:
+        """Note a line and give what it prints: by its first word in `outputs`, else that it was done."""
+        self.ran.append(list(words))
+        return ScriptedRun(self.outputs.get(words[0] if words else "", f"{' '.join(words)}: done\n"))
+
+    def shares(self) -> Json:
+        self._fail()
+        rows = [as_json(row) for row in self.share_rows]
+        return {"at": NOW, "half_life_s": 604_800.0, "is_open": not rows, "shares": rows}
+
+    def accounts(self) -> Json:
+        self._fail()
+        account = AccountRow(name="vision", parent="root", shares=3, users=1)
+        member = Member(user="ann", account="vision", shares=1, is_default=True)
+        return {"accounts": [as_json(account)], "members": [as_json(member)]}
+
+    def qos(self) -> list[Json]:
+        return [as_json(QosRow(name="urgent", priority=10, usage_factor=2.0))]
+
+    def limits(self) -> list[Json]:
+        limit = LimitRow(
+            kind="user", name="ann", running_gpus=8, running_jobs=None, queued_jobs=None, gpu_hours=None, longest_s=None
+        )
+        return [as_json(limit)]
+
+    def reservations(self) -> list[Json]:
+        return []
+
+    def drains(self) -> list[Json]:
+        self._fail()
+        return [as_json(drain) for drain in self.drained]
+
+    def diag(self) -> Json:
+        raise ForbiddenError("Only operators may see how gpuqd fares.")
 
     def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json:
         self._find(job_id)
@@ -234,9 +286,22 @@ class Times:
         return self.now
 
 
-def an_app(client: ScriptedClient, *, look: Look | None = None, clock: Callable[[], float] | None = None) -> GpuqApp:
+def an_app(
+    client: ScriptedClient,
+    *,
+    look: Look | None = None,
+    clock: Callable[[], float] | None = None,
+    is_read_only: bool = False,
+) -> GpuqApp:
     """Return the app around a scripted client."""
-    return GpuqApp(client, look=look or Look(), clock=clock or Times(), beside=at_once)
+    return GpuqApp(
+        client,
+        look=look or Look(),
+        clock=clock or Times(),
+        starts=client.start,
+        beside=at_once,
+        is_read_only=is_read_only,
+    )
 
 
 def piloted(

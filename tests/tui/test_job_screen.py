@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from gpuq.errors import UnavailableError
 from gpuq.models import JobState
 from gpuq_tui.app import GpuqApp
-from gpuq_tui.screens.confirm import ConfirmCancel
+from gpuq_tui.screens.confirm import Confirm
 from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
 from gpuq_tui.widgets.pane import Pane, text_of
@@ -256,7 +256,7 @@ def test_long_lines_of_a_log_are_wrapped_on_demand_and_the_place_stays() -> None
         await pilot.press("tab", "tab", "enter", "g", "j")
         assert "\n0 yyy" in screen_text(app)
         await pilot.press("backslash")
-        on_top = screen_text(app).split("\n")[2]
+        on_top = screen_text(app).split("\n")[3]
         assert on_top.startswith("0 y")
         await pilot.press("k")
         assert "end of x" in screen_text(app)
@@ -289,16 +289,16 @@ def test_a_job_is_cancelled_from_its_own_screen_too() -> None:
     async def use(pilot: Pilot[None]) -> None:
         await opened(pilot)
         await pilot.press("ctrl+x")
-        assert isinstance(app.screen, ConfirmCancel)
+        assert isinstance(app.screen, Confirm)
         await pilot.press("y")
         await pilot.pause()
         assert isinstance(app.screen, JobScreen)
-        assert client.cancelled == [1]
+        assert client.ran == [["cancel", "1"]]
 
-        client.failure = UnavailableError("gone")
+        client.outputs["cancel"] = "gpuq: gpuqd does not answer: gone\n"
         await pilot.press("ctrl+x", "y")
         await pilot.pause()
-        assert "Not cancelled: gone" in screen_text(app)
+        assert "gpuq: gpuqd does not answer: gone" in screen_text(app)
 
     piloted(app, use)
 

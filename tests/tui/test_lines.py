@@ -243,7 +243,7 @@ def test_one_scalar_of_each_tag_is_charted_from_the_newest_attempt_and_first_ran
 def test_a_chart_stays_in_its_room(size: tuple[int, int], is_ascii: bool) -> None:
     curve = a_curve(a_series(HOSTILE), [float(i % 7) for i in range(100)])
 
-    lines = chart_lines(curve, "", Scale(), width=size[0], height=size[1], look=Look(is_ascii=is_ascii))
+    lines = chart_lines([curve], "", Scale(), width=size[0], height=size[1], look=Look(is_ascii=is_ascii))
 
     assert len(lines) <= max(1, size[1])
     assert all(cell_len(plain(part)) <= size[0] for part in lines)

@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 from gpuq.errors import UnavailableError
 from gpuq.models import JobState
 from gpuq_tui.lines.line import Look
-from gpuq_tui.screens.confirm import ConfirmCancel
+from gpuq_tui.lines.verbs import is_reading
+from gpuq_tui.screens.confirm import Confirm
 from gpuq_tui.screens.help import HelpScreen
 from gpuq_tui.screens.job import JobScreen
 from gpuq_tui.screens.queue import QueueScreen
@@ -108,7 +109,7 @@ def test_a_job_that_ends_under_the_cursor_stays_until_the_cursor_moves(is_passin
         text = screen_text(app)
         assert selected(pilot) == 2
         assert f"2 train (alice) {client.queue[1].state}" in text
-        assert [row[2] for row in text.split("\n")[3:6]] == ["1", "2", "3"]
+        assert [row[2] for row in text.split("\n")[4:7]] == ["1", "2", "3"]
         if is_passing:
             await pilot.press("ctrl+x")
             assert "Job 2 has ended already: COMPLETED." in screen_text(app)
@@ -230,18 +231,18 @@ def test_only_y_in_the_dialog_that_names_the_job_cancels_it() -> None:
     async def use(pilot: Pilot[None]) -> None:
         for answer in ("n", "escape", "enter", "q", "j"):
             await pilot.press("ctrl+x")
-            assert isinstance(app.screen, ConfirmCancel)
+            assert isinstance(app.screen, Confirm)
             question = text_of(app.screen.query_one(Pane))
             assert "Job 7 resnet" in question
             assert "of alice, RUNNING for 1m, holds 2 GPUs." in question
             await pilot.press(answer)
         await pilot.press("n")
-        assert client.cancelled == []
+        assert client.ran == []
 
         await pilot.press("ctrl+x", "y")
         await pilot.pause()
-        assert client.cancelled == [7]
-        assert "Job 7 is asked to end." in screen_text(app)
+        assert client.ran == [["cancel", "7"]]
+        assert "cancel 7: done" in screen_text(app)
 
     piloted(app, use)
 
@@ -267,7 +268,9 @@ def test_no_bare_letter_destroys_and_pasted_text_fires_no_key() -> None:
     async def use(pilot: Pilot[None]) -> None:
         for letter in "abcdefhilmnoprstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
             await pilot.press(letter)
-        assert client.cancelled == []
+            await pilot.press("escape", "1")
+            assert isinstance(app.screen, QueueScreen)
+        assert all(is_reading(words) for words in client.ran)
 
         app.screen.post_message(events.Paste("qGj\x18y/"))
         await pilot.pause()
@@ -284,7 +287,7 @@ def test_help_lists_the_keys_of_the_view() -> None:
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         text = text_of(app.screen.query_one(Pane))
-        for deed in ("open the job", "filter as you type", "cancel the job (asks first)", "quit"):
+        for deed in ("open the job", "filter as you type", "cancel the job, or the marked ones (asks first)", "quit"):
             assert deed in text
         assert text.index("open the job") < text.index("next pane") < text.index("half a page down")
 

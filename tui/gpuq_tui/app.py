@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -17,23 +18,44 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from gpuq.errors import UsageError
+from gpuq.models import Job
 from gpuq_tui.changes import Changes, Told
+from gpuq_tui.desk import Desk
 from gpuq_tui.feed import Answer, Asks, Feed
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
 from gpuq_tui.mirror import Mirror
-from gpuq_tui.screens.confirm import ConfirmCancel
+from gpuq_tui.running import Starts, starts
+from gpuq_tui.screens.admin import AdminScreen
+from gpuq_tui.screens.charts import ChartsScreen
 from gpuq_tui.screens.job import JobScreen
+from gpuq_tui.screens.menu import Choice, Menu
+from gpuq_tui.screens.nodes import NodesScreen
+from gpuq_tui.screens.output import OutputScreen
+from gpuq_tui.screens.prompt import Prompt
 from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.screens.shares import SharesScreen
+from gpuq_tui.screens.trace import TraceScreen
 from gpuq_tui.screens.view import Clock, View
+from gpuq_tui.screens.why import WhyScreen
 from gpuq_tui.terminal import look_of
 from gpuq_tui.threads import Beside, in_thread
+from gpuq_tui.widgets.log import LogPane
 
 TICK_S = 1.0
 RETRY_S = 1.0
+_VIEWS: dict[str, type[View]] = {
+    "queue": QueueScreen,
+    "why": WhyScreen,
+    "shares": SharesScreen,
+    "nodes": NodesScreen,
+    "trace": TraceScreen,
+    "charts": ChartsScreen,
+    "admin": AdminScreen,
+}
 
 
-def run(client: Asks, *, mouse: bool = False) -> int:
+def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: str = "queue") -> int:
     """Show the full-screen terminal until the user quits; return the exit code: 128 + N after signal N, else 0.
 
     Raises:
@@ -42,7 +64,9 @@ def run(client: Asks, *, mouse: bool = False) -> int:
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
         raise UsageError("gpuq top needs a terminal; for text that can be piped there is `gpuq queue`.")
     look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
-    app = GpuqApp(client, look=look, clock=time.time)
+    app = GpuqApp(
+        client, look=look, clock=time.time, starts=starts(client.path), is_read_only=is_read_only, first_view=view
+    )
     app.run(mouse=mouse)
     return app.return_code or 0
 
@@ -58,10 +82,20 @@ class GpuqApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", priority=True)]
 
-    def __init__(self, client: Asks, *, look: Look, clock: Clock, beside: Beside = in_thread) -> None:
+    def __init__(
+        self,
+        client: Asks,
+        *,
+        look: Look,
+        clock: Clock,
+        starts: Starts,
+        beside: Beside = in_thread,
+        is_read_only: bool = False,
+        first_view: str = "queue",
+    ) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
-        self._look = look
+        self.look = look
         self._clock = clock
         self._beside = beside
         self._feed = Feed(client, look)
@@ -72,6 +106,9 @@ class GpuqApp(App[None], inherit_bindings=False):
         self._is_renewed = asyncio.Event()
         self._is_news = False
         self._ticks = 0
+        self._desk = Desk(self, starts=starts, beside=beside, is_read_only=is_read_only)
+        self._views = {name: view(look=look, clock=clock) for name, view in _VIEWS.items()}
+        self._name, self._name_before = first_view, "queue"
 
     @property
     def view(self) -> View:
@@ -83,14 +120,33 @@ class GpuqApp(App[None], inherit_bindings=False):
         if not self.is_headless:
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit, None, 128 + ending)
-        await self.push_screen(QueueScreen(look=self._look, clock=self._clock))
+        for name, view in self._views.items():
+            self.install_screen(view, name)
+        await self.push_screen(self._name)
         self.run_worker(self._listen(), name="stream")
         self.run_worker(self._answer_questions(), name="questions")
         self.set_interval(TICK_S, self._tick)
 
     def on_unmount(self) -> None:
-        """End the stream."""
+        """End the stream, and what runs beside it."""
         self._changes.close()
+        self._desk.close_all()
+
+    def known_jobs(self) -> Sequence[Job]:
+        """Return all jobs that were told of, by id."""
+        return self._mirror.jobs(everything=True)
+
+    def known_job(self, job_id: int) -> Job | None:
+        """Return a job as it was last told."""
+        return self._mirror.job(job_id)
+
+    def show_output(self, screen: OutputScreen) -> None:
+        """Show what a line prints, over what is shown now."""
+        self._show_over(screen)
+
+    def line_done(self) -> None:
+        """Ask anew: a line that changed something has ended."""
+        self._is_asked.set()
 
     @on(View.Wants)
     def _wants(self, message: View.Wants) -> None:
@@ -115,28 +171,79 @@ class GpuqApp(App[None], inherit_bindings=False):
         else:
             self.view.take(Answer(wanted=self.view.wanted()), self._contact)
 
-    @on(QueueScreen.OpenAsked)
-    def _open_asked(self, message: QueueScreen.OpenAsked) -> None:
-        queue = self.view
-        screen = JobScreen(message.job, look=self._look, clock=self._clock)
-        screen.cluster, screen.jobs, screen.contact = queue.cluster, queue.jobs, self._contact
+    @on(View.OpenAsked)
+    def _open_asked(self, message: View.OpenAsked) -> None:
+        self._show_over(JobScreen(message.job, look=self.look, clock=self._clock, rank=message.rank))
+        self._is_asked.set()
+
+    @on(View.GoAsked)
+    async def _go_asked(self, message: View.GoAsked) -> None:
+        to = message.to or self._name_before
+        job, jobs = self.view.selected, self.view.chosen
+        while not isinstance(self.screen, tuple(_VIEWS.values())):
+            await self.pop_screen()
+        if to == self._name:
+            return
+        self._name_before, self._name = self._name, to
+        view = self._views[to]
+        self._hand_over(view)
+        await self.switch_screen(to)
+        if isinstance(view, ChartsScreen):
+            view.choose_all(jobs)
+        else:
+            view.choose(job)
+        if message.filter is not None and isinstance(view, QueueScreen):
+            view.set_filter(message.filter)
+        self._show_told()
+        self._is_asked.set()
+
+    @on(View.PromptAsked)
+    def _prompt_asked(self, message: View.PromptAsked) -> None:
+        self._desk.prompt(message.text)
+
+    @on(View.LineAsked)
+    def _line_asked(self, message: View.LineAsked) -> None:
+        self._desk.ask(message.words)
+
+    @on(View.ActionsAsked)
+    def _actions_asked(self) -> None:
+        self._desk.offer_actions()
+
+    @on(LogPane.SearchAsked)
+    def _search_asked(self, message: LogPane.SearchAsked) -> None:
+        def typed(text: str | None) -> None:
+            if text and not message.pane.search(text):
+                self.view.say(f"'{text}' is not in these lines.")
+
+        self.push_screen(Prompt("", look=self.look, sign="/"), typed)
+
+    @on(OutputScreen.Left)
+    def _output_left(self, message: OutputScreen.Left) -> None:
+        self._desk.close(message.screen)
+
+    @on(View.CopyAsked)
+    def _copy_asked(self, message: View.CopyAsked) -> None:
+        offers = message.offers
+        if not offers:
+            self.view.say("There is nothing to copy here.")
+            return
+        choices = [Choice(key=str(i), text=what, more=text) for i, (what, text) in enumerate(offers[:9], 1)]
+
+        def taken(at: int | None) -> None:
+            if at is not None:
+                self.copy_to_clipboard(offers[at][1])
+                self.view.say(f"Copied (if the terminal lets it): {offers[at][1]}")
+
+        self.push_screen(Menu("copy", choices, look=self.look), taken)
+
+    def _show_over(self, screen: View) -> None:
+        self._hand_over(screen)
         self.push_screen(screen)
-        self._is_asked.set()
 
-    @on(View.CancelAsked)
-    async def _cancel_asked(self, message: View.CancelAsked) -> None:
-        job = message.job
-
-        def confirmed(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(self._cancel(job.id), name="cancel")
-
-        self.push_screen(ConfirmCancel(job, now=self._clock(), look=self._look), confirmed)
-
-    async def _cancel(self, job_id: int) -> None:
-        said = await self._beside(lambda: self._feed.cancel(job_id))
-        self.view.say(said)
-        self._is_asked.set()
+    def _hand_over(self, screen: View) -> None:
+        """Let a screen begin with what the one on top knows."""
+        now = self.view
+        screen.cluster, screen.jobs, screen.contact = now.cluster, now.jobs, self._contact
 
     async def _listen(self) -> None:
         """Hear what changes, for ever; while gpuqd is not heard, try again each second."""
@@ -199,7 +306,7 @@ class GpuqApp(App[None], inherit_bindings=False):
             self._is_asked.clear()
             wanted = self.view.wanted()
             with_ended = wanted.everything and not self._mirror.has_ended
-            if self._contact.problem is None and (with_ended or wanted.job_id is not None):
+            if self._contact.problem is None and (with_ended or wanted.is_question):
                 self._is_news = False
                 self._take(await self._beside(partial(self._feed.ask, wanted, with_ended=with_ended)))
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from gpuq import models
 from gpuq.client import Json
+from gpuq.diagnosis import Diagnosis
 from gpuq.errors import GpuqError, UnavailableError
 from gpuq.wire import decode
 from gpuq_tui.changes import Streams
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
+from gpuq_tui.lines.chart import chartable, tag_order
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.log import LogPiece
+from gpuq_tui.lists import LISTED, Lists, People, Shares
 
 T = TypeVar("T")
 
@@ -26,7 +30,15 @@ class Asks(Streams, Protocol):
     def jobs(self, *, everything: bool = False) -> list[Json]: ...
     def job(self, job_id: int) -> Json: ...
     def why(self, job_id: int) -> Json: ...
-    def cancel(self, job_id: int) -> Json: ...
+    @property
+    def path(self) -> str: ...
+    def shares(self) -> Json: ...
+    def accounts(self) -> Json: ...
+    def qos(self) -> list[Json]: ...
+    def limits(self) -> list[Json]: ...
+    def reservations(self) -> list[Json]: ...
+    def drains(self) -> list[Json]: ...
+    def diag(self) -> Json: ...
     def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json: ...
     def series(self, job_id: int) -> list[Json]: ...
     def curve(
@@ -35,11 +47,29 @@ class Asks(Streams, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChartsWanted:
+    """Curves of jobs side by side: `most` tags from number `first` on, thinned to `columns`."""
+
+    job_ids: tuple[int, ...]
+    first: int
+    most: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """All tags of some jobs, as (tag, run), and the curves of those that are in view, a tuple for each in order."""
+
+    tags: tuple[tuple[str, str], ...]
+    curves: tuple[tuple[models.Curve, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
     `series` is the one whose curve is drawn, thinned to `columns`; `log_rank` None is the driver's log, read
-    from `log_offset` on, None for its tail.
+    from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`.
     """
 
     everything: bool = False
@@ -47,8 +77,15 @@ class Wanted:
     is_whole_job: bool = False
     series: models.Series | None = None
     columns: int = 200
+    lists: tuple[str, ...] = ()
+    charts: ChartsWanted | None = None
     log_rank: int | None = None
     log_offset: int | None = None
+
+    @property
+    def is_question(self) -> bool:
+        """Whether there is anything that the stream does not tell."""
+        return self.job_id is not None or bool(self.lists) or self.charts is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +106,8 @@ class Answer:
     series: tuple[models.Series, ...] | None = None
     curve: models.Curve | None = None
     log: LogPiece | None = None
+    lists: Lists | None = None
+    charts: Charts | None = None
     problem: str | None = None
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -87,6 +126,10 @@ class Feed:
             if with_ended:
                 rows = self._client.jobs(everything=True)
                 answer = replace(answer, jobs=tuple(self._model(models.Job, row) for row in rows))
+            if wanted.lists:
+                answer = self._with_lists(answer)
+            if wanted.charts is not None:
+                answer = replace(answer, charts=self._charts(wanted.charts, answer.refused))
             if wanted.job_id is not None:
                 answer = self._with_details(answer, wanted.job_id)
         except (GpuqError, OSError) as error:
@@ -103,26 +146,36 @@ class Feed:
         except (GpuqError, OSError, ValueError, TypeError, KeyError):
             return None
 
-    def cancel(self, job_id: int) -> str:
-        """Ask for a job's end; return the sentence to show. Blocks."""
-        try:
-            job = self._model(models.Job, self._client.cancel(job_id))
-        except (GpuqError, OSError) as error:
-            return cleaned_text(f"Not cancelled: {error}", self._look)
-        return f"Job {job_id} is {job.state}." if job.state.is_final else f"Job {job_id} is asked to end."
+    def _with_lists(self, answer: Answer) -> Answer:
+        part = _Parts(answer.refused, self._look)
+        rows = {name: part.take(name, lambda name=name: self._list(name)) for name in answer.wanted.lists}
+        return replace(answer, lists=Lists(**rows))  # pyright: ignore[reportArgumentType] - `_list` goes by the field
+
+    def _list(self, name: str) -> Any:
+        """Return what `Lists` has by that name."""
+        match name:
+            case "shares":
+                return self._model(Shares, self._client.shares())
+            case "people":
+                return self._model(People, self._client.accounts())
+            case "diag":
+                return self._model(Diagnosis, self._client.diag())
+            case _:
+                model = LISTED[name]
+                return tuple(self._model(model, row) for row in getattr(self._client, name)())
 
     def _with_details(self, answer: Answer, job_id: int) -> Answer:
-        wanted, refused = answer.wanted, dict[str, str]()
+        wanted, refused = answer.wanted, answer.refused
         part = _Parts(refused, self._look)
         why = part.take("why", lambda: self._model(models.Why, self._client.why(job_id)))
-        answer = replace(answer, why=why, refused=refused)
+        answer = replace(answer, why=why)
         if not wanted.is_whole_job:
             return answer
         return replace(
             answer,
             job=part.take("job", lambda: self._model(models.Job, self._client.job(job_id))),
             series=part.take("series", lambda: self._series(job_id)),
-            curve=part.take("curve", lambda: self._curve(job_id, wanted)),
+            curve=part.take("curve", lambda: self._curve(wanted)),
             log=part.take("log", lambda: self._log(job_id, wanted)),
         )
 
@@ -130,12 +183,31 @@ class Feed:
         # tags and runs stay as they are: they go back in the question for a curve
         return tuple(decode(models.Series, row) for row in self._client.series(job_id))
 
-    def _curve(self, job_id: int, wanted: Wanted) -> models.Curve | None:
+    def _curve(self, wanted: Wanted) -> models.Curve | None:
         if wanted.series is None:
             return None
-        s = wanted.series
-        row = self._client.curve(job_id, s.tag, rank=s.rank, run=s.run, columns=wanted.columns)
-        return decode(models.Curve, row)
+        return self._drawn(wanted.series, wanted.columns)
+
+    def _charts(self, wanted: ChartsWanted, refused: dict[str, str]) -> Charts:
+        part = _Parts(refused, self._look)
+        found = {
+            job_id: {(s.tag, s.run): s for s in chartable(part.take("series", partial(self._series, job_id)) or ())}
+            for job_id in wanted.job_ids
+        }
+        tags = sorted({key for series in found.values() for key in series}, key=tag_order)
+        curves = [
+            tuple(
+                curve
+                for job_id in wanted.job_ids
+                if key in found[job_id]
+                and (curve := part.take("curve", partial(self._drawn, found[job_id][key], wanted.columns))) is not None
+            )
+            for key in tags[wanted.first : wanted.first + wanted.most]
+        ]
+        return Charts(tags=tuple(tags), curves=tuple(curves))
+
+    def _drawn(self, s: models.Series, columns: int) -> models.Curve:
+        return decode(models.Curve, self._client.curve(s.job_id, s.tag, rank=s.rank, run=s.run, columns=columns))
 
     def _log(self, job_id: int, wanted: Wanted) -> LogPiece:
         offset = -_FIRST_LOG_BYTES if wanted.log_offset is None else wanted.log_offset

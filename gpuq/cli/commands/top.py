@@ -7,13 +7,18 @@ from importlib import import_module
 
 import click
 
-from gpuq.client import Client
+from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, UsageError
+
+VIEWS = ("queue", "why", "shares", "nodes", "trace", "charts", "admin")
 
 
 @click.command("top")
-def command() -> int:
-    """Watch queue, logs and curves in a full-screen terminal."""
+@click.option("--view", type=click.Choice(VIEWS), default="queue", help="The view to begin with. [queue]")
+@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed or typed.")
+@click.option("--mouse", is_flag=True, help="Take the mouse too; the terminal's own selection then needs shift.")
+def command(view: str, read_only: bool, mouse: bool) -> int:
+    """Watch and do everything in a full-screen terminal."""
     try:
         app = import_module("gpuq_tui.app")
     except ModuleNotFoundError as error:
@@ -24,5 +29,5 @@ def command() -> int:
         ) from error
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("gpuq top needs a terminal; `gpuq queue` prints the same for a pipe.")
-    code: object = app.run(Client())
+    code: object = app.run(AdminClient(), mouse=mouse, is_read_only=read_only, view=view)
     return code if isinstance(code, int) else 0

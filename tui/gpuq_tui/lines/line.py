@@ -18,6 +18,7 @@ class Tone(StrEnum):
     GOOD = "good"
     BAD = "bad"
     WARN = "warn"
+    MATCH = "match"
 
 
 Span = tuple[str, Tone]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.cells import chop_cells
 
-from gpuq_tui.lines.line import Line, line
+from gpuq_tui.lines.line import Line, Tone, line
 
 MOST_LINES = 2000
 _MOST_LETTERS = 4000  # of one line; a line without an end must not grow without bound
@@ -42,10 +42,31 @@ class LogTail:
             return _begun(piece)
         return _extended(self, piece)
 
+    def with_text(self, text: str) -> LogTail:
+        """Return the tail with `text` added, where it comes from a stream and not from a place in a file."""
+        offset = self.next_offset or 0
+        end = offset + len(text)
+        return _extended(self, LogPiece(data=text, offset=offset, next_offset=end, size=end, is_final=False))
+
     def view(self) -> list[Line]:
         """Return what to show, oldest first."""
         last = [line(_shown(self.partial))] if self.partial else []
         return [line(_shown(text)) for text in self.lines] + last
+
+
+def matched(of: Line, sought: str) -> Line:
+    """Return a line with every place of casefolded `sought` set off."""
+    spans: list[tuple[str, Tone]] = []
+    for text, tone in of:
+        low = text.casefold()
+        if len(low) != len(text):  # letters whose small form is longer: the places would not agree
+            low = text
+        at = 0
+        while (found := low.find(sought, at)) >= 0:
+            spans += [(text[at:found], tone), (text[found : found + len(sought)], Tone.MATCH)]
+            at = found + len(sought)
+        spans.append((text[at:], tone))
+    return tuple(span for span in spans if span[0])
 
 
 def folded(of: Line, width: int) -> Sequence[Line]:

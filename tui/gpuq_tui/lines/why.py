@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gpuq.models import Holder, Job, JobState, Why
-from gpuq.units import plural
+from gpuq.units import moment, plural
+from gpuq_tui.lines.bars import bar
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
 from gpuq_tui.lines.queue import elapsed_s, note
@@ -28,6 +29,29 @@ def why_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) 
         lines += _entry("Now" if not job.state.is_final else "End", note(job) or str(job.state), width)
     if job.nodes:
         lines += _entry("Nodes", " ".join(job.nodes[:50]), width)
+    return lines
+
+
+def whole_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) -> list[Line]:
+    """Return all of it: the reason, when it starts, every term of its priority as a bar, how its account stands."""
+    lines = why_lines(job, why, now=now, width=width, look=look)
+    if why is None or why.job_id != job.id:
+        return lines
+    if why.start_at is not None:
+        lines += _entry("Start", f"promised by {moment(why.start_at)}, in {short(why.start_at - now)} at most", width)
+    if why.gpu_h_ahead:
+        lines += _entry("Ahead", f"at most {why.gpu_h_ahead:.1f} GPU-hours by the time limits of who is ahead", width)
+    if why.share_text is not None:
+        lines += _entry("Share", why.share_text, width)
+    if why.terms:
+        lines.append(line(""))
+        lines += _entry("Prio", f"{why.priority} = the sum of", width)
+        most = max(1, *(abs(term.points) for term in why.terms))
+        for term in why.terms:
+            words = f"{term.name:<10} {term.points:>7} "
+            drawn = bar(abs(term.points), most, max(4, min(40, width - 36)))
+            factor = "" if term.name == "nice" else f" {term.weight} x {term.factor:.4f}"
+            lines.append(((" " * 6 + words, Tone.PLAIN), (drawn, Tone.DIM), (factor, Tone.PLAIN)))
     return lines
 
 

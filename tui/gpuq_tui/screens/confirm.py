@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
@@ -13,51 +15,82 @@ from gpuq.units import plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
 from gpuq_tui.lines.queue import elapsed_s
+from gpuq_tui.lines.verbs import line_of
 from gpuq_tui.widgets.pane import Pane
 
+_MOST_NAMED = 8
+_WIDTH = 56
 
-class ConfirmCancel(ModalScreen[bool]):
-    """Names the job and what is lost; gives True for `y` only."""
+
+class Confirm(ModalScreen[bool]):
+    """Names the line, the jobs and what is lost; gives True for `y`, of several jobs for their typed number, only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "cancel the job"),
-        Binding("n,escape,q,enter", "answer(False)", "keep it"),
+        Binding("n,escape,q", "answer(False)", "leave it"),
+        Binding("enter", "enter", "leave it, or do it once the number is typed"),
     ]
 
-    def __init__(self, job: Job, *, now: float, look: Look) -> None:
+    def __init__(self, words: Sequence[str], jobs: Sequence[Job], *, now: float, look: Look) -> None:
         super().__init__()
-        self._lines = question(job, now=now)
-        self._look = look
+        self._count = str(len(jobs)) if len(jobs) > 1 else None
+        self._typed = ""
+        self._question = question(words, jobs, now=now)
+        self._pane = Pane(look=look, title="Sure?", id="confirm")
 
     def compose(self) -> ComposeResult:
         """Yield the question."""
-        yield Pane(look=self._look, title="Cancel?", id="confirm")
+        yield self._pane
 
     def on_mount(self) -> None:
         """Show the question in as many rows as it needs."""
-        pane = self.query_one(Pane)
-        pane.styles.height = len(self._lines) + 3  # the rule and the frame
-        pane.show(self._lines)
+        self._show()
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the answer."""
+        if self._count is None:
+            if event.character == "y":
+                event.stop()
+                self.dismiss(True)
+        elif event.character is not None and event.character.isdigit():
+            event.stop()
+            self._typed = (self._typed + event.character)[-len(self._count) - 1 :]
+            self._show()
+        elif event.key == "backspace":
+            self._typed = self._typed[:-1]
+            self._show()
+
+    def action_enter(self) -> None:
+        """Do it if the number was typed."""
+        self.dismiss(self._count is not None and self._typed == self._count)
 
     def action_answer(self, yes: bool) -> None:
         """Close with the answer."""
         self.dismiss(yes)
 
+    def _show(self) -> None:
+        lines = [*self._question, *answer_lines(self._count, self._typed)]
+        self._pane.styles.height = len(lines) + 3  # the rule and the frame
+        self._pane.show(lines)
 
-def question(job: Job, *, now: float, width: int = 56) -> list[Line]:
-    """Return what to ask before `job` is cancelled: which it is, whose, and what it holds."""
-    state = f"{job.state} for {short(elapsed_s(job, now))}"
-    holds = f"{state}, holds {plural(job.gpus, 'GPU')}" if job.state.holds_gpus else state
-    return [
-        line(""),
-        *(line("  " + part, Tone.STRONG) for part in wrap(f"Job {job.id} {job.name}", width - 4, most=3)),
-        *(line("  " + part) for part in wrap(f"of {job.user}, {holds}.", width - 4, most=3)),
-        line(""),
-        (
-            ("  y", Tone.STRONG),
-            ("  cancel it", Tone.PLAIN),
-            ("      n, esc", Tone.STRONG),
-            ("  keep it", Tone.PLAIN),
-        ),
-        line(""),
-    ]
+
+def question(words: Sequence[str], jobs: Sequence[Job], *, now: float) -> list[Line]:
+    """Return what to ask before a line is run: the line, and which jobs it is about, whose, and what they hold."""
+    lines = [line(""), *(line("  " + part) for part in wrap(line_of(words), _WIDTH - 4, most=4)), line("")]
+    for job in jobs[:_MOST_NAMED]:
+        state = f"{job.state} for {short(elapsed_s(job, now))}"
+        holds = f"{state}, holds {plural(job.gpus, 'GPU')}" if job.state.holds_gpus else state
+        most = 3 if len(jobs) == 1 else 1
+        lines += [line("  " + part, Tone.STRONG) for part in wrap(f"Job {job.id} {job.name}", _WIDTH - 4, most=most)]
+        lines += [line("  " + part) for part in wrap(f"of {job.user}, {holds}.", _WIDTH - 4, most=most)]
+    if len(jobs) > _MOST_NAMED:
+        lines.append(line(f"  and {len(jobs) - _MOST_NAMED} more"))
+    return [*lines, line("")]
+
+
+def answer_lines(count: str | None, typed: str) -> list[Line]:
+    """Return the ways to answer; `count` is what must be typed for several jobs."""
+    if count is None:
+        does: Line = (("  y", Tone.STRONG), ("  do it", Tone.PLAIN))
+    else:
+        does = (("  " + count, Tone.STRONG), (" and enter: do it   typed: ", Tone.PLAIN), (typed or "-", Tone.STRONG))
+    return [(*does, ("      n, esc", Tone.STRONG), ("  leave it", Tone.PLAIN)), line("")]

@@ -33,14 +33,16 @@ class JobScreen(View):
         Binding("q", "back", "one step back"),
     ]
 
-    def __init__(self, job: Job, *, look: Look, clock: Clock) -> None:
+    name_of_view = "queue"
+
+    def __init__(self, job: Job, *, look: Look, clock: Clock, rank: int | None = None) -> None:
         super().__init__(look=look, clock=clock)
         self._job = job
         self._why: Why | None = None
         self._series: tuple[Series, ...] | None = None
         self._shown: Series | None = None
         self._curve: Curve | None = None
-        self._rank = _first_rank(job)
+        self._rank = _first_rank(job) if rank is None else rank
         self._log = LogTail()
         self._log_missing: str | None = None
         self._zoomed: Pane | None = None
@@ -209,7 +211,8 @@ class JobScreen(View):
         if self._series and len(self._series) > 1 and self._shown in self._series:
             words += f"  (h l: tag {self._series.index(self._shown) + 1} of {len(self._series)})"
         missing = "no values yet" if self._series == () else "asking gpuqd" + self.look.cut
-        self._chart.show_curve(self._curve, missing=missing, title=words)
+        curves = () if self._curve is None else (self._curve,)
+        self._chart.show_curves(curves, missing=missing, title=words)
 
     def _show_log(self) -> None:
         lines: list[Line] = self._log.view()

@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.message import Message
 from textual.widgets import Static
 
 from gpuq.models import Job, Why
@@ -27,19 +26,14 @@ from gpuq_tui.widgets.pane import Pane
 class QueueScreen(View):
     """The root view."""
 
+    name_of_view = "queue"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open the job"),
+        Binding("l", "open", "open the job, its log below"),
         Binding("slash", "filter", "filter as you type", key_display="/"),
         Binding("a", "everything", "show ended jobs too, or not"),
         Binding("q", "app.quit", "quit"),
     ]
-
-    class OpenAsked(Message):
-        """The user wants to see all of a job."""
-
-        def __init__(self, job: Job) -> None:
-            super().__init__()
-            self.job = job
 
     def __init__(self, *, look: Look, clock: Clock) -> None:
         super().__init__(look=look, clock=clock)
@@ -57,6 +51,16 @@ class QueueScreen(View):
         """Return the job under the cursor."""
         return self._table.selected
 
+    @property
+    def chosen(self) -> Sequence[Job]:
+        """Return the marked jobs, else the one under the cursor."""
+        return self._table.chosen
+
+    def choose(self, job: Job | None) -> None:
+        """Put the cursor on a job, if it is shown."""
+        if job is not None:
+            self._table.go_to(job.id)
+
     def wanted(self) -> Wanted:
         """Return the jobs, and why the selected one is where it is."""
         selected = self.selected
@@ -67,7 +71,7 @@ class QueueScreen(View):
         if self._filter_line.display:
             return "enter keep the filter  esc clear it"
         ended = "only active" if self._everything else "ended too"
-        return f"jk move  enter open  / filter  a {ended}  ctrl+x cancel  ? help  q quit"
+        return f"jk move  enter open  / filter  a {ended}  spc mark  x act  : cmd  ? help"
 
     def body(self) -> ComposeResult:
         """Yield the table and the pane below or beside it."""
@@ -112,18 +116,18 @@ class QueueScreen(View):
     def action_back(self) -> None:
         """Take the filter away; this is the root, there is no further back."""
         self._filter_line.close()
-        self._set_filter("")
+        self.set_filter("")
 
     @on(FilterLine.Typed)
     def _filter_typed(self, message: FilterLine.Typed) -> None:
-        self._set_filter(message.text)
+        self.set_filter(message.text)
 
     @on(FilterLine.Left)
     def _filter_left(self) -> None:
         self.remove_class("-typing")
         self._table.focus()
 
-    @on(JobTable.Selected)
+    @on(JobTable.Moved)
     def _selection_moved(self) -> None:
         if self._kept is not None:
             self._show_jobs()
@@ -135,7 +139,8 @@ class QueueScreen(View):
         super().on_resize()
         self.call_after_refresh(self._show_why)
 
-    def _set_filter(self, text: str) -> None:
+    def set_filter(self, text: str) -> None:
+        """Show only what passes."""
         self._filter = text
         self._show_jobs()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,8 +12,10 @@ from textual.screen import Screen
 
 from gpuq.models import Cluster, Job
 from gpuq_tui.feed import Answer, Wanted
+from gpuq_tui.lines.actions import Action, actions
 from gpuq_tui.lines.header import Contact, header_lines
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
+from gpuq_tui.lines.tabs import NAMES, tab_line
 from gpuq_tui.screens.help import HelpScreen
 from gpuq_tui.widgets.pane import Pane
 
@@ -21,7 +23,10 @@ Clock = Callable[[], float]
 
 
 class View(Screen[None], inherit_bindings=False):
-    """A full screen that shows answers of gpuqd. The app asks for `wanted` and hands over each answer."""
+    """A full screen that shows answers of gpuqd. The app asks for `wanted` and hands over each answer.
+
+    `name_of_view` is the one of the first line that it is, or (unless `is_root`) that it belongs to.
+    """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,9 +35,20 @@ class View(Screen[None], inherit_bindings=False):
         Binding("shift+tab", "pane(-1)", "previous pane"),
         Binding("r", "refresh_now", "ask gpuqd for everything anew"),
         Binding("p", "pause", "pause, or go on"),
-        Binding("ctrl+x", "cancel", "cancel the job (asks first)"),
+        Binding("ctrl+x", "cancel", "cancel the job, or the marked ones (asks first)"),
+        Binding("x", "actions", "all that can be done with it"),
+        Binding("colon", "prompt('')", "any command of gpuq", key_display=":"),
+        Binding("y", "copy", "copy an id, a path, a command"),
+        *(Binding(str(i), f"go('{name}')", f"view: {name}") for i, name in enumerate(NAMES, 1)),
+        Binding("w", "go('why')", "why it is where it is"),
+        Binding("t", "go('trace')", "from the job down to its GPUs"),
+        Binding("v", "go('charts')", "its curves"),
+        Binding("e", "events", "what happened to it"),
+        Binding("minus", "go('')", "the view before", key_display="-"),
         Binding("escape", "back", "one step back", key_display="esc"),
     ]
+    name_of_view: ClassVar[str] = ""
+    is_root: ClassVar[bool] = False
 
     class Uncovered(Message):
         """The view is on top now; it may show what was."""
@@ -47,12 +63,45 @@ class View(Screen[None], inherit_bindings=False):
             super().__init__()
             self.is_all = is_all
 
-    class CancelAsked(Message):
-        """The user wants a job to end; nobody has confirmed it yet."""
+    class OpenAsked(Message):
+        """The user wants to see all of a job."""
 
-        def __init__(self, job: Job) -> None:
+        def __init__(self, job: Job, rank: int | None = None) -> None:
             super().__init__()
             self.job = job
+            self.rank = rank
+
+    class GoAsked(Message):
+        """The user wants another view by its name, the one before if it is empty; of the queue what passes `filter`."""
+
+        def __init__(self, to: str, filter: str | None = None) -> None:
+            super().__init__()
+            self.to = to
+            self.filter = filter
+
+    class PromptAsked(Message):
+        """The user wants to type a command that begins with `text`."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class LineAsked(Message):
+        """The user wants a command to be run; one that destroys is asked about first."""
+
+        def __init__(self, words: Sequence[str]) -> None:
+            super().__init__()
+            self.words = words
+
+    class ActionsAsked(Message):
+        """The user wants to see what can be done with the chosen jobs."""
+
+    class CopyAsked(Message):
+        """The user wants to copy one of these: what it is, and its text."""
+
+        def __init__(self, offers: Sequence[tuple[str, str]]) -> None:
+            super().__init__()
+            self.offers = offers
 
     def __init__(self, *, look: Look, clock: Clock) -> None:
         super().__init__()
@@ -77,6 +126,22 @@ class View(Screen[None], inherit_bindings=False):
     def selected(self) -> Job | None:
         """Return the job that keys act on."""
         raise NotImplementedError
+
+    @property
+    def chosen(self) -> Sequence[Job]:
+        """Return the jobs that actions are about: the marked ones, else the selected one."""
+        return () if self.selected is None else (self.selected,)
+
+    def actions(self) -> Sequence[Action]:
+        """Return what can be done with what the keys act on."""
+        return actions(self.chosen) if self.chosen else ()
+
+    def offers(self) -> Sequence[tuple[str, str]]:
+        """Return what can be copied: what it is, and its text."""
+        return () if self.selected is None else copies(self.selected)
+
+    def choose(self, job: Job | None) -> None:
+        """Put the cursor on a job that was selected in another view, where this one has such a thing."""
 
     def wanted(self) -> Wanted:
         """Return what this view shows."""
@@ -121,6 +186,7 @@ class View(Screen[None], inherit_bindings=False):
         """Show the first lines and the last one as of now."""
         width = self.size.width
         lines = header_lines(self.cluster, self.jobs, self.contact, now=self.clock(), width=width, look=self.look)
+        lines.insert(1, tab_line(self.name_of_view, width=width, look=self.look))
         self._header.styles.height = len(lines)
         self._header.show(lines)
         self._footer.show([self._last_line(width)])
@@ -166,18 +232,45 @@ class View(Screen[None], inherit_bindings=False):
         self.post_message(self.PauseAsked())
 
     def action_cancel(self) -> None:
-        """Ask whether the job is to end."""
-        job = self.selected
-        if job is None:
+        """Ask whether the chosen jobs are to end."""
+        ids = [str(job.id) for job in self.chosen if not job.state.is_final]
+        if ids:
+            self.post_message(self.LineAsked(("cancel", *ids)))
+        elif self.selected is None:
             self.say("There is no job to cancel.")
-        elif job.state.is_final:
-            self.say(f"Job {job.id} has ended already: {job.state}.")
         else:
-            self.post_message(self.CancelAsked(job))
+            self.say(f"Job {self.selected.id} has ended already: {self.selected.state}.")
+
+    def action_actions(self) -> None:
+        """Show what can be done with the chosen jobs."""
+        if self.actions():
+            self.post_message(self.ActionsAsked())
+        else:
+            self.say("There is nothing to be done with this; : takes any command.")
+
+    def action_events(self) -> None:
+        """Show what happened to the job."""
+        if self.selected is not None:
+            self.post_message(self.LineAsked(("events", str(self.selected.id))))
+
+    def action_prompt(self, text: str) -> None:
+        """Let the user type a command."""
+        self.post_message(self.PromptAsked(text))
+
+    def action_copy(self) -> None:
+        """Offer what can be copied here."""
+        self.post_message(self.CopyAsked(self.offers()))
+
+    def action_go(self, to: str) -> None:
+        """Show another view."""
+        self.post_message(self.GoAsked(to))
 
     def action_back(self) -> None:
-        """Go one step back."""
-        self.app.pop_screen()
+        """Go one step back: to the queue from the other views of the first line."""
+        if self.is_root:
+            self.post_message(self.GoAsked("queue"))
+        else:
+            self.app.pop_screen()
 
     def _last_line(self, width: int) -> Line:
         if self.notice:
@@ -190,6 +283,13 @@ class View(Screen[None], inherit_bindings=False):
             if binding.description and not binding.system:
                 key = self.app.get_key_display(binding)
                 yield (binding.key if self.look.is_ascii and not key.isascii() else key), binding.description
+
+
+def copies(job: Job) -> list[tuple[str, str]]:
+    """Return what of a job people want to paste elsewhere."""
+    found = [("job", str(job.id)), ("name", job.name), ("logs", job.log_uri), ("checkpoints", job.checkpoint_uri)]
+    found += [("application", job.application_id), ("nodes", ",".join(job.nodes)), ("error", job.error)]
+    return [*((word, text) for word, text in found if text), ("command", f"gpuq show {job.id}")]
 
 
 _MOVES, _EVERYWHERE = ({one.action for one in Binding.make_bindings(of.BINDINGS)} for of in (Pane, View))

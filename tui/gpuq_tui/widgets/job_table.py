@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from textual.message import Message
 
 from gpuq.models import Job
 from gpuq_tui.lines.line import Line, Look
 from gpuq_tui.lines.queue import Columns, heading, row
-from gpuq_tui.widgets.pane import Pane
+from gpuq_tui.widgets.rows import Rows
 
 
-class JobTable(Pane):
-    """Shows jobs in the order given; the cursor stays on its job when others come and go."""
-
-    @dataclass
-    class Selected(Message):
-        """The cursor is on another job, or on none."""
-
-        job: Job | None
+class JobTable(Rows):
+    """Shows jobs in the order given. Lines are made as they come into view: there may be a hundred thousand."""
 
     def __init__(self, *, look: Look, title: str, id: str | None = None) -> None:
         super().__init__(look=look, title=title, id=id)
         self._jobs: Sequence[Job] = ()
-        self._nothing: Sequence[Line] = ()
         self._free: Mapping[str, int] | None = None
-        self._at = 0
         self._now = 0.0
-        self._selected_id: int | None = None
         self._columns = Columns.of(80, 4)
 
     @property
@@ -38,9 +26,10 @@ class JobTable(Pane):
         return self._jobs[self._at] if self._at < len(self._jobs) else None
 
     @property
-    def cursor(self) -> int:
-        """Return the row of the cursor, from 0."""
-        return self._at
+    def chosen(self) -> Sequence[Job]:
+        """Return the marked jobs that are shown; where none is marked, the one under the cursor."""
+        marked = [job for job in self._jobs if job.id in self.marked] if self.marked else []
+        return marked or ([] if self.selected is None else [self.selected])
 
     def show_jobs(
         self,
@@ -58,8 +47,7 @@ class JobTable(Pane):
         """
         self._jobs, self._now, self._title = jobs, now, title
         self._free, self._nothing = free, nothing
-        at = next((i for i, job in enumerate(jobs) if job.id == self._selected_id), self._at)
-        self._set_cursor(at)
+        self.keep_cursor()
 
     def show_time(self, now: float) -> None:
         """Show the same jobs as of `now`."""
@@ -70,43 +58,20 @@ class JobTable(Pane):
         """Return how many jobs there are."""
         return len(self._jobs)
 
+    def key_at(self, index: int) -> int:
+        """Return the number of a job."""
+        return self._jobs[index].id
+
     def heading(self) -> Line:
         """Return the names of the columns."""
         return heading(self._columns, self.look)
 
-    def line_at(self, index: int) -> Line:
-        """Return the line of a job, with `>` for the cursor."""
-        (first, tone), *rest = row(self._jobs[index], self._columns, now=self._now, look=self.look, free=self._free)
-        return ((("> " if self.is_cursor(index) else "  ") + first, tone), *rest)
-
-    def line_beyond(self, index: int) -> Line:
-        """Return what to say where there are no jobs."""
-        return self._nothing[index] if not self._jobs and index < len(self._nothing) else ()
-
-    def is_cursor(self, index: int) -> bool:
-        """Whether line `index` is the selected job's."""
-        return index == self._at
-
-    def place(self) -> str:
-        """Return which job the cursor is on, of how many."""
-        return f" {self._at + 1}/{len(self._jobs)} " if self._jobs else ""
+    def body_at(self, index: int) -> Line:
+        """Return the line of a job."""
+        return row(self._jobs[index], self._columns, now=self._now, look=self.look, free=self._free)
 
     def repaint(self) -> None:
-        """Bring the cursor into view and draw what changed."""
+        """Fit the columns to the numbers that there are, and draw what changed."""
         longest = max((len(str(job.id)) for job in (*self._jobs[:1], *self._jobs[-1:])), default=1)
         self._columns = Columns.of(self.size.width, longest)
-        self._top = max(self._at - max(1, self.body_height) + 1, min(self._top, self._at))
         super().repaint()
-
-    def action_move(self, by: int) -> None:
-        """Move the cursor by jobs."""
-        self._set_cursor(self._at + by)
-
-    def _set_cursor(self, at: int) -> None:
-        self._at = max(0, min(at, len(self._jobs) - 1))
-        self.repaint()
-        selected = self.selected
-        selected_id = None if selected is None else selected.id
-        if selected_id != self._selected_id:
-            self._selected_id = selected_id
-            self.post_message(self.Selected(selected))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
-from gpuq_tui.lines.line import Line, Look
-from gpuq_tui.lines.log import folded
+from gpuq_tui.lines.line import Line, Look, plain
+from gpuq_tui.lines.log import folded, matched
 from gpuq_tui.widgets.pane import Pane
 
 
@@ -21,11 +22,22 @@ class LogPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("F", "follow", "follow the end of the log"),
         Binding("backslash", "wrap", "wrap long lines, or cut them", key_display="\\"),
+        Binding("slash", "search", "search", key_display="/"),
+        Binding("n", "match(1)", "next match"),
+        Binding("N", "match(-1)", "match before"),
     ]
 
-    def __init__(self, *, look: Look, title: str, id: str | None = None) -> None:
+    class SearchAsked(Message):
+        """The user wants to type what is searched for."""
+
+        def __init__(self, pane: LogPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self, *, look: Look, title: str, id: str | None = None, follows: bool = True) -> None:
         super().__init__(look=look, title=title, id=id)
-        self._is_followed = True
+        self._is_followed = follows
+        self._sought = ""
         self._is_wrapped = False
         self._is_ended = False
         self._whole: Sequence[Line] = ()
@@ -42,7 +54,26 @@ class LogPane(Pane):
     def place(self) -> str:
         """Return where the pane is and whether it follows."""
         follows = "[follow] " if self._is_followed else ""
-        return super().place() + ("[ended] " if self._is_ended else follows)
+        sought = f"/{self._sought[:20]} " if self._sought else ""
+        return super().place() + sought + ("[ended] " if self._is_ended else follows)
+
+    def line_at(self, index: int) -> Line:
+        """Return a row with what is searched for set off."""
+        return matched(self._lines[index], self._sought) if self._sought else self._lines[index]
+
+    def search(self, text: str) -> bool:
+        """Go to the next row with `text` in it, in any case, from the top one on; return whether there is one."""
+        self._sought = text.casefold()
+        return self._go_to_match(self._top, 1)
+
+    def action_search(self) -> None:
+        """Let the user type what is searched for."""
+        self.post_message(self.SearchAsked(self))
+
+    def action_match(self, by: int) -> None:
+        """Go to the next row that matches, or the one before; round at the ends."""
+        if self._sought and not self._go_to_match(self._top + by, by):
+            self.app.bell()
 
     def action_move(self, by: int) -> None:
         """Scroll, and follow if that leads to the end."""
@@ -61,6 +92,18 @@ class LogPane(Pane):
         self._is_wrapped = not self._is_wrapped
         self._top = sum(len(self._rows(one)) for one in self._whole[:on_top])
         self._lay_out()
+
+    def _go_to_match(self, begin: int, by: int) -> bool:
+        count = self.count()
+        rows = ((begin + by * i) % count for i in range(count))
+        found = next((row for row in rows if self._sought in plain(self._lines[row]).casefold()), None)
+        if found is None:
+            self.repaint()
+            return False
+        self._is_followed = False
+        self._top = found
+        self.repaint()
+        return True
 
     def _line_on_top(self) -> int:
         row = 0

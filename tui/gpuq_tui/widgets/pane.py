@@ -23,6 +23,7 @@ STYLES = {
     Tone.GOOD: Style(color="green"),
     Tone.BAD: Style(color="red", bold=True),
     Tone.WARN: Style(color="yellow"),
+    Tone.MATCH: Style(reverse=True, bold=True),
 }
 _CURSOR = Style(reverse=True)
 
@@ -56,6 +57,11 @@ class Pane(Widget):
         self._lines: Sequence[Line] = ()
         self._top = 0
         self._painted: list[Strip] = []
+
+    @property
+    def title(self) -> str:
+        """Return what stands in the rule."""
+        return self._title or ""
 
     @property
     def body_height(self) -> int:

@@ -1,0 +1,94 @@
+"""What the interface knows of a line before it is run."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpuq.cli.completion import candidates
+from gpuq.cli.group import COMMANDS
+from gpuq.errors import UsageError
+from gpuq_tui.lines.verbs import (
+    CHANGING,
+    NOT_HERE,
+    READING,
+    is_destroying,
+    is_following,
+    is_reading,
+    jobs_named,
+    line_of,
+    words_of,
+)
+from gpuq_tui.screens.prompt import common_beginning, parted
+
+KNOWN = {"jobs": ["12", "110"], "users": ["ann"], "accounts": ["vision"], "partitions": ["main"], "nodes": ["n1"]}
+
+
+def test_every_verb_of_the_command_line_is_one_that_reads_or_changes_or_needs_a_terminal() -> None:
+    assert set(COMMANDS) <= READING | CHANGING | NOT_HERE
+    assert not READING & CHANGING
+
+
+@pytest.mark.parametrize(
+    ("line", "reads", "destroys"),
+    [
+        ("queue --json", True, False),
+        ("gpuq why 12", True, False),
+        ("cancel 12", False, True),
+        ("cancel --help", True, False),
+        ("hold 12", False, False),
+        ("requeue 12", False, True),
+        ("admin account list", True, False),
+        ("admin account delete vision", False, True),
+        ("admin node drain n1 --reason fan", False, False),
+        ("frobnicate", False, False),
+    ],
+)
+def test_what_changes_is_told_from_what_reads(line: str, reads: bool, destroys: bool) -> None:
+    words = words_of(line)
+
+    assert is_reading(words) is reads
+    assert is_destroying(words) is destroys
+
+
+def test_words_are_taken_as_a_shell_would_and_back() -> None:
+    words = words_of("update 12 'name=a b' dependency=\"x\"")
+
+    assert words == ["update", "12", "name=a b", "dependency=x"]
+    assert words_of(line_of(words)) == words
+    assert words_of("logs -f 12_3 $(reboot) `x`") == ["logs", "-f", "12_3", "$(reboot)", "`x`"]
+    with pytest.raises(UsageError, match="quotation"):
+        words_of("name 'x")
+
+
+def test_the_jobs_of_a_line_are_known() -> None:
+    assert jobs_named(["cancel", "12", "13_4", "-x", "name=7"]) == (12, 13)
+    assert is_following(["logs", "-f", "1"])
+    assert not is_following(["logs", "1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "part", "expected"),
+    [
+        ([], "ca", ["cancel"]),
+        (["cancel"], "1", ["12", "110"]),
+        (["cancel", "12"], "11", ["110"]),
+        (["history", "-u"], "", ["ann"]),
+        (["history", "--account"], "v", ["vision"]),
+        (["admin"], "re", ["reservation"]),
+        (["admin", "node"], "dr", ["drain"]),
+        (["admin", "node", "drain"], "", ["n1"]),
+        (["cancel"], "--j", ["--json"]),
+        (["frobnicate"], "x", []),
+    ],
+)
+def test_what_may_come_next_is_offered(words: list[str], part: str, expected: list[str]) -> None:
+    assert candidates(words, part, KNOWN) == expected
+
+
+def test_the_word_that_is_typed_is_told_from_those_before_it() -> None:
+    assert parted("") == ([], "")
+    assert parted("gpuq cancel 1") == (["cancel"], "1")
+    assert parted("update 12 'name=a b' ") == (["update", "12", "name=a b"], "")
+    assert parted("update 'a b") == (["update"], "b") or parted("update 'a b")[1] == "b"
+    assert common_beginning(["release", "report", "requeue"]) == "re"
+    assert common_beginning(["queue"]) == "queue"

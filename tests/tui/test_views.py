@@ -1,0 +1,356 @@
+"""The views beside the queue, and how everything is done as a line of gpuq."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from gpuq.models import JobState, Rank, RankState
+from gpuq.sharing import Drain, ShareRow
+from gpuq_tui.lines.line import Look
+from gpuq_tui.screens.charts import ChartsScreen
+from gpuq_tui.screens.confirm import Confirm
+from gpuq_tui.screens.job import JobScreen
+from gpuq_tui.screens.menu import Menu
+from gpuq_tui.screens.output import OutputScreen
+from gpuq_tui.screens.prompt import Prompt
+from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.screens.trace import TraceScreen
+from gpuq_tui.screens.why import WhyScreen
+from tests.tui.scripted import (
+    HOSTILE,
+    NOW,
+    ScriptedClient,
+    a_curve,
+    a_job,
+    a_running_job,
+    a_series,
+    an_app,
+    piloted,
+    screen_text,
+)
+
+
+def a_share(account: str, user: str | None, depth: int, **changes: object) -> ShareRow:
+    row = ShareRow(
+        account=account, user=user, depth=depth, shares=1, usage=7200.0, used=0.5, due=0.25, level_fs=0.5,
+        is_first=False, rank=None, factor=None, back_s=3600.0,
+    )  # fmt: skip
+    return replace(row, **changes)  # pyright: ignore[reportArgumentType] - fields by name
+
+
+def a_client() -> ScriptedClient:
+    running = a_running_job(
+        1,
+        name="resnet",
+        application_id="app-1",
+        ranks=(
+            Rank(rank=0, role="chief", host="h1", node="n1", pid=70, gpus=("0",), state=RankState.RUNNING),
+            Rank(rank=1, role="worker", host="h1", node="n1", pid=71, gpus=("1",), state=RankState.FAILED, exit_code=9),
+        ),
+        failed_rank=1,
+    )
+    return ScriptedClient(
+        queue=[running, a_job(2, name="bert", user="bob"), a_job(3, hold="user")],
+        curves={tag: a_curve(a_series(tag), [3.0, 2.0, 1.0]) for tag in ("acc", "loss", "lr", "norm", "speed")},
+        share_rows=[a_share("root", None, 0), a_share("vision", None, 1), a_share("vision", "ann", 2, back_s=0.0)],
+        drained=[Drain(node="n1", reason="fan is loud", since=NOW - 60, by_user="ops")],
+    )
+
+
+def test_digits_lead_to_every_view_and_minus_to_the_one_before() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        seen: list[str] = []
+        for key in ("2", "3", "4", "5", "6", "7", "1", "minus"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen.append(app.view.name_of_view)
+            assert f"{app.view.name_of_view.capitalize()}]" in screen_text(app)
+
+        assert seen == ["why", "shares", "nodes", "trace", "charts", "admin", "queue", "admin"]
+        await pilot.press("q")
+        assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+def test_the_job_under_the_cursor_is_kept_from_view_to_view() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("j", "w")
+        await pilot.pause()
+        assert isinstance(app.screen, WhyScreen)
+        assert "Job 2 needs 2 GPUs and 0 are free." in screen_text(app)
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        assert "Job 3 needs 2 GPUs" in screen_text(app)
+        await pilot.press("1")
+        assert "> 3" in screen_text(app) or ">  3" in screen_text(app)
+
+    piloted(app, use)
+
+
+def test_shares_show_used_against_due_and_what_is_over_without_colour() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("3", "j")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "vision" in text
+        assert "50.0%" in text
+        assert "!1h00m" in text
+        assert "###" in text
+        assert "!!!" in text
+        assert "back to it in 1h00m" in text
+
+    piloted(app, use, (120, 40))
+
+
+def test_from_a_gpu_to_its_job_and_to_its_rank() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("t")
+        await pilot.pause()
+        assert isinstance(app.screen, TraceScreen)
+        text = screen_text(app)
+        for part in ("job 1 resnet", "application app-1", "rank 1 worker", "gpu:n1/1", "exit code 9", "failed first"):
+            assert part in text
+        await pilot.press("G", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, JobScreen)
+
+    piloted(app, use, (100, 40))
+
+
+def test_a_drained_node_says_so_and_can_be_resumed() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("4")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "##" in text
+        assert "drained: fan" in text
+        await pilot.press("x")
+        assert isinstance(app.screen, Menu)
+        assert "gpuq admin node resume n1" in screen_text(app)
+        await pilot.press("r")
+        await pilot.pause()
+        assert client.ran == [["admin", "node", "resume", "n1"]]
+
+    piloted(app, use, (120, 30))
+
+
+def test_the_admin_view_lists_what_is_decided_and_what_was_refused() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("7")
+        await pilot.pause()
+        text = screen_text(app)
+        for part in (
+            "Drained nodes  1",
+            "vision below root, shares 3: ann*",
+            "urgent: priority 10",
+            "user:ann: 8 GPUs",
+        ):
+            assert part in text
+        assert "Only operators may see" in text
+
+    piloted(app, use, (120, 40))
+
+
+def test_charts_show_four_tags_losses_first_and_one_on_demand() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("v")
+        await pilot.pause()
+        assert isinstance(app.screen, ChartsScreen)
+        text = screen_text(app)
+        assert text.index("loss  1 of 5") < text.index("acc")
+        assert "speed" not in text
+        await pilot.press("l")
+        await pilot.pause()
+        assert "speed  5 of 5" in screen_text(app)
+        await pilot.press("h", "c")
+        await pilot.pause()
+        assert "loss  1 of 5" in screen_text(app)
+        assert "acc" not in screen_text(app)
+        await pilot.press("comma")
+        assert "step 2" in screen_text(app)
+        assert ": 1" in screen_text(app)
+
+    piloted(app, use, (120, 40))
+
+
+def test_marked_jobs_are_laid_over_each_other() -> None:
+    client = a_client()
+    client.queue[1] = a_running_job(2)
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("space", "space", "v")
+        await pilot.pause()
+        assert len(app.view.chosen) == 2
+
+    piloted(app, use, (120, 40))
+
+
+def test_a_typed_line_is_run_and_its_output_shown_until_esc() -> None:
+    client = a_client()
+    client.outputs["share"] = "one\ntwo \x1b[31mred\n" + "x\n" * 50
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("colon", *"share vi", "enter")
+        await pilot.pause()
+        assert client.ran == [["share", "vi"]]
+        assert isinstance(app.screen, OutputScreen)
+        assert "two \\x1b[31mred" in screen_text(app)
+        await pilot.press("slash", *"RED", "enter")
+        await pilot.pause()
+        assert screen_text(app).split("\n")[3].startswith("two")
+        await pilot.press("escape")
+        assert isinstance(app.screen, QueueScreen)
+
+    piloted(app, use)
+
+
+def test_tab_completes_verbs_and_jobs_and_the_line_before_comes_back() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("colon", *"hol", "tab", "2", "enter")
+        await pilot.pause()
+        assert client.ran == [["hold", "2"]]
+        assert "hold 2: done" in screen_text(app)
+        await pilot.press("colon", "up")
+        assert isinstance(app.screen, Prompt)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert client.ran == [["hold", "2"]] * 2
+
+    piloted(app, use)
+
+
+def test_marked_stands_for_the_marked_jobs_and_several_are_cancelled_by_their_number() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("j", "space", "space", "colon", *"hold @marked", "enter")
+        await pilot.pause()
+        assert client.ran == [["hold", "2", "3"]]
+
+        await pilot.press("ctrl+x")
+        assert isinstance(app.screen, Confirm)
+        assert "gpuq cancel 2 3" in screen_text(app)
+        await pilot.press("y", "3", "enter")
+        await pilot.pause()
+        assert len(client.ran) == 1
+        await pilot.press("ctrl+x", "2", "enter")
+        await pilot.pause()
+        assert client.ran[1:] == [["cancel", "2", "3"]]
+
+    piloted(app, use)
+
+
+def test_the_menu_offers_what_the_jobs_state_allows_as_lines() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("j", "j", "x")
+        text = screen_text(app)
+        assert "gpuq release 3" in text
+        assert "gpuq hold 3" not in text
+        await pilot.press("t")
+        assert isinstance(app.screen, Prompt)
+        await pilot.press(*"2h", "enter")
+        await pilot.pause()
+        assert client.ran == [["update", "3", "time=2h"]]
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("line", ["cancel 1", "admin account delete vision", "enqueue x.py", "frobnicate"])
+def test_read_only_runs_nothing_that_might_change_anything(line: str) -> None:
+    client = a_client()
+    app = an_app(client, is_read_only=True)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+x")
+        await pilot.press("colon", *line, "enter")
+        await pilot.pause()
+        assert client.ran == []
+        assert "read-only" in screen_text(app)
+        await pilot.press("colon", *"show 1", "enter")
+        await pilot.pause()
+        assert client.ran == [["show", "1"]]
+
+    piloted(app, use)
+
+
+def test_a_line_that_needs_a_terminal_of_its_own_is_refused_and_a_bad_quotation_is_said() -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("colon", *"top", "enter")
+        assert "needs a terminal of its own" in screen_text(app)
+        await pilot.press("colon", *"hold 'x", "enter")
+        assert "quotation" in screen_text(app)
+        await pilot.press("colon", *"hold @job x", "enter")
+        await pilot.pause()
+        assert client.ran == [["hold", "1", "x"]]
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (20, 5), (300, 100)])
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_hostile_names_break_no_view(size: tuple[int, int], is_ascii: bool) -> None:
+    client = a_client()
+    client.queue[0] = a_running_job(1, name=HOSTILE, user=HOSTILE, account=HOSTILE, nodes=(HOSTILE,), error=HOSTILE)
+    client.queue.append(a_job(4, state=JobState.FAILED, reason=None, error=HOSTILE, name=HOSTILE))
+    client.share_rows[1] = a_share(HOSTILE, None, 1)
+    client.drained = [Drain(node=HOSTILE, reason=HOSTILE, since=NOW, by_user=HOSTILE)]
+    client.curves = {HOSTILE: a_curve(a_series(HOSTILE))}
+    app = an_app(client, look=Look(is_ascii=is_ascii))
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key in ("2", "3", "4", "5", "6", "7", "1", "x"):
+            await pilot.press(key)
+            await pilot.pause()
+            text = screen_text(app)
+            assert text.replace("\n", "").isprintable()
+            assert not is_ascii or text.isascii()
+
+    piloted(app, use, size)
+
+
+def test_the_last_line_of_every_view_fits_80_columns() -> None:
+    app = an_app(a_client())
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key in ("1", "2", "3", "4", "5", "6", "7"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert "…" not in screen_text(app).split("\n")[-1]
+            assert "? help" in screen_text(app).split("\n")[-1]
+        await pilot.press("colon", *"show 1", "enter")
+        await pilot.pause()
+        assert "…" not in screen_text(app).split("\n")[-1]
+
+    piloted(app, use)

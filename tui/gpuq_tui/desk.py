@@ -1,0 +1,202 @@
+"""Everything that is done from the interface is a line of gpuq: typed or chosen, asked about, run, its end told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.worker import Worker
+
+from gpuq.errors import UsageError
+from gpuq.models import Job
+from gpuq_tui.foreign import cleaned_log, cleaned_text
+from gpuq_tui.lines.tabs import NAMES
+from gpuq_tui.lines.verbs import (
+    NOT_HERE,
+    is_destroying,
+    is_following,
+    is_reading,
+    jobs_named,
+    line_of,
+    words_of,
+)
+from gpuq_tui.running import Run, Starts
+from gpuq_tui.screens.confirm import Confirm
+from gpuq_tui.screens.menu import Choice, Menu
+from gpuq_tui.screens.output import OutputScreen
+from gpuq_tui.screens.prompt import Prompt
+from gpuq_tui.screens.view import View
+from gpuq_tui.threads import Beside
+
+if TYPE_CHECKING:
+    from gpuq_tui.app import GpuqApp
+
+_MOST_HISTORY = 200
+_MOST_ANSWER = 64 * 1024  # characters kept of what a change says
+READ_ONLY = "This is gpuq top --read-only: it changes nothing."
+
+
+class Desk:
+    """Takes lines from the views of `app` and runs them beside it, on the gpuqd that it shows."""
+
+    def __init__(self, app: GpuqApp, *, starts: Starts, beside: Beside, is_read_only: bool) -> None:
+        self._app = app
+        self._starts = starts
+        self._beside = beside
+        self._is_read_only = is_read_only
+        self._history: list[str] = []
+        self._runs: dict[OutputScreen, Run] = {}
+
+    def prompt(self, text: str) -> None:
+        """Let the user type a line that begins with `text`."""
+        screen = Prompt(text, history=self._history, complete=self._complete, look=self._app.look)
+        self._app.push_screen(screen, self._typed)
+
+    def offer_actions(self) -> None:
+        """Let the user choose what to do with the chosen jobs of the view."""
+        offered = self._app.view.actions()
+        jobs = self._app.view.chosen
+        choices = [Choice(key=a.key, text=a.deed, more=a.line) for a in offered]
+        title = f"{len(jobs)} jobs" if len(jobs) > 1 else "what can be done"
+
+        def taken(at: int | None) -> None:
+            if at is None:
+                return
+            if offered[at].is_open:
+                self.prompt(" ".join(offered[at].words))
+            else:
+                self.ask(offered[at].words)
+
+        self._app.push_screen(Menu(title, choices, look=self._app.look), taken)
+
+    def ask(self, words: Sequence[str]) -> None:
+        """Run a line, after the user has agreed if it destroys something."""
+        view = self._app.view
+        if self._is_read_only and not is_reading(words):
+            view.say(READ_ONLY)
+        elif words and words[0] in NOT_HERE:
+            view.say(f"`{line_of(words[:1])}` needs a terminal of its own.")
+        elif is_destroying(words):
+            self._confirm(words)
+        else:
+            self._run(words)
+
+    def close(self, screen: OutputScreen) -> None:
+        """End what a screen shows."""
+        run = self._runs.pop(screen, None)
+        if run is not None:
+            run.close()
+
+    def close_all(self) -> None:
+        """End all that runs."""
+        for screen in list(self._runs):
+            self.close(screen)
+
+    def _typed(self, text: str | None) -> None:
+        if text is None:
+            return
+        self._history = [*(line for line in self._history if line != text), text][-_MOST_HISTORY:]
+        try:
+            words = self._spread(words_of(text))
+        except UsageError as error:
+            self._app.view.say(str(error))
+            return
+        match words:
+            case ["q" | "quit"]:
+                self._app.exit()
+            case [name] if name in NAMES and name not in ("queue", "shares", "nodes", "trace"):
+                self._app.view.action_go(name)
+            case _:
+                self.ask(words)
+
+    def _spread(self, words: Sequence[str]) -> list[str]:
+        """Put jobs in the place of `@marked` and `@job`."""
+        view, spread = self._app.view, list[str]()
+        for word in words:
+            jobs: Sequence[Job]
+            match word:
+                case "@marked":
+                    jobs = view.chosen
+                case "@job":
+                    jobs = () if view.selected is None else (view.selected,)
+                case _:
+                    spread.append(word)
+                    continue
+            if not jobs:
+                raise UsageError(f"{word} stands for no job here: nothing was done.")
+            spread += [str(job.id) for job in jobs]
+        return spread
+
+    def _confirm(self, words: Sequence[str]) -> None:
+        jobs = [job for number in jobs_named(words) if (job := self._app.known_job(number)) is not None]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._run(words)
+
+        self._app.push_screen(Confirm(words, jobs, now=self._app.view.clock(), look=self._app.look), answered)
+
+    def _run(self, words: Sequence[str]) -> Worker[None]:
+        shown = is_reading(words) or is_following(words)
+        return self._app.run_worker(self._show(words) if shown else self._do(words), name=line_of(words))
+
+    async def _show(self, words: Sequence[str]) -> None:
+        """Show the output of a line on a screen of its own, as it comes."""
+        screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
+        run = self._starts(words, self._app.size.width)
+        self._runs[screen] = run
+        self._app.show_output(screen)
+        pieces = run.pieces()
+        while (piece := await self._beside(partial(_next, pieces))) is not None:
+            screen.add(piece)
+        code = await self._beside(run.exit_code)
+        self._runs.pop(screen, None)
+        if screen.is_attached:
+            screen.end(code)
+
+    async def _do(self, words: Sequence[str]) -> None:
+        """Run a line that changes something; say what it says, on a screen of its own if that is much."""
+        self._app.view.say(f"{line_of(words)} {self._app.look.cut}")
+        run = self._starts(words, self._app.size.width)
+        pieces, said = run.pieces(), ""
+        while (piece := await self._beside(partial(_next, pieces))) is not None:
+            said = (said + piece)[-_MOST_ANSWER:]
+        code = await self._beside(run.exit_code)
+        self._app.line_done()
+        rows = [row for row in cleaned_log(said, self._app.look).split("\n") if row.strip()]
+        if len(rows) <= 1:
+            silent = "done" if code == 0 else f"exit code {code}"
+            self._app.view.say(cleaned_text(rows[0], self._app.look) if rows else f"{line_of(words)}: {silent}")
+            return
+        screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
+        self._app.show_output(screen)
+        screen.add(said)
+        screen.end(code)
+
+    def _complete(self, words: Sequence[str], part: str) -> Sequence[str]:
+        from gpuq.cli.completion import candidates  # click, which nobody needs who types no line
+
+        if part.startswith("@"):
+            return [word for word in ("@marked", "@job") if word.startswith(part)]
+        found = candidates(words, part, self._known())
+        return [word for word in found if words or word not in NOT_HERE]
+
+    def _known(self) -> Mapping[str, Sequence[str]]:
+        return known_names(self._app.known_jobs(), self._app.view)
+
+
+def known_names(jobs: Sequence[Job], view: View) -> dict[str, list[str]]:
+    """Return the names that the views know, by kind, as `gpuq.cli.completion` wants them; the newest jobs first."""
+    nodes = () if view.cluster is None else view.cluster.nodes
+    return {
+        "jobs": [str(job.id) for job in reversed(jobs)],
+        "users": sorted({job.user for job in jobs}),
+        "accounts": sorted({job.account for job in jobs}),
+        "nodes": [node.name for node in nodes],
+        "partitions": sorted({node.partition for node in nodes}),
+    }
+
+
+def _next(pieces: Iterator[str]) -> str | None:
+    return next(pieces, None)

@@ -1,0 +1,76 @@
+"""What a command line of gpuq would do, as far as the interface must know before it runs it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from gpuq.errors import UsageError
+
+READING = frozenset(
+    (
+        *("queue", "history", "show", "why", "logs", "events", "wait", "prio", "share", "nodes", "trace", "usage"),
+        *("free", "when", "plot", "histogram", "compare", "report", "checkpoint", "weights", "export", "completions"),
+    )
+)
+"""Verbs that change nothing."""
+CHANGING = frozenset(["enqueue", "resubmit", "cancel", "hold", "release", "requeue", "update", "admin"])
+"""Verbs that change something; `admin` by what comes after it."""
+NOT_HERE = frozenset(("top", "dial", "tensorboard"))
+"""Verbs that need a terminal or a port of their own."""
+
+_READING_ADMIN = frozenset(
+    ("list", "show", "audit", "diag", "report", "replay", "what-if", "simulate", "eta-report", "ls")
+)
+_DESTROYING = frozenset(("cancel", "requeue"))
+_DESTROYING_ADMIN = frozenset(("delete", "remove", "revoke", "clear", "cancel"))
+_FOLLOWING = frozenset(("-f", "--follow", "--watch"))
+
+
+def words_of(text: str) -> list[str]:
+    """Return a typed line as words, quoted as in a shell; a leading `gpuq` may be there. No shell reads it.
+
+    Raises:
+        UsageError: a quotation has no end.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{str(error).capitalize()}: close it, or put a backslash before the quotation mark."
+        ) from None
+    return words[1:] if words[:1] == ["gpuq"] else words
+
+
+def line_of(words: Sequence[str]) -> str:
+    """Return words as the line that a shell would take."""
+    return shlex.join(("gpuq", *words))
+
+
+def is_reading(words: Sequence[str]) -> bool:
+    """Whether a line changes nothing, whatever gpuqd says; what is not known is taken to change something."""
+    if "--help" in words or "-h" in words:
+        return True
+    verb, *rest = words or [""]
+    if verb == "admin":
+        return any(word in _READING_ADMIN for word in rest[:2]) or "--dry-run" in rest
+    return verb in READING or not words
+
+
+def is_destroying(words: Sequence[str]) -> bool:
+    """Whether a line ends work or removes something, so that it is asked about first."""
+    verb, *rest = words or [""]
+    if is_reading(words):
+        return False
+    return verb in _DESTROYING or (verb == "admin" and any(word in _DESTROYING_ADMIN for word in rest[:2]))
+
+
+def is_following(words: Sequence[str]) -> bool:
+    """Whether a line goes on until it is ended."""
+    return any(word in _FOLLOWING for word in words)
+
+
+def jobs_named(words: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers of the jobs that a line is about, tasks as their array's."""
+    heads = (word.partition("_")[0] for word in words[1:])
+    return tuple(int(head) for head in heads if head.isascii() and head.isdigit() and len(head) < 19)
