@@ -112,8 +112,9 @@ class GpuqApp(App[None], inherit_bindings=False):
 
     @property
     def view(self) -> View:
-        """Return the topmost full screen, below any dialog."""
-        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, View))
+        """Return the topmost full screen, below any dialog; while one takes another's place, the new one."""
+        shown = (screen for screen in reversed(self.screen_stack) if isinstance(screen, View))
+        return next(shown, self._views[self._name])
 
     async def on_mount(self) -> None:
         """Show the queue and begin to listen."""
