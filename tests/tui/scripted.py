@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.pilot import Pilot
@@ -292,6 +293,7 @@ def an_app(
     look: Look | None = None,
     clock: Callable[[], float] | None = None,
     is_read_only: bool = False,
+    settings_at: Path | None = None,
 ) -> GpuqApp:
     """Return the app around a scripted client."""
     return GpuqApp(
@@ -301,6 +303,8 @@ def an_app(
         starts=client.start,
         beside=at_once,
         is_read_only=is_read_only,
+        user="alice",
+        settings_at=settings_at,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -19,11 +21,13 @@ from textual.binding import Binding, BindingType
 
 from gpuq.errors import UsageError
 from gpuq.models import Job
+from gpuq_tui import settings
 from gpuq_tui.changes import Changes, Told
 from gpuq_tui.desk import Desk
 from gpuq_tui.feed import Answer, Asks, Feed
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.order import ORDERS
 from gpuq_tui.mirror import Mirror
 from gpuq_tui.running import Starts, starts
 from gpuq_tui.screens.admin import AdminScreen
@@ -38,14 +42,15 @@ from gpuq_tui.screens.shares import SharesScreen
 from gpuq_tui.screens.trace import TraceScreen
 from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.screens.why import WhyScreen
+from gpuq_tui.settings import Settings
 from gpuq_tui.terminal import look_of
 from gpuq_tui.threads import Beside, in_thread
 from gpuq_tui.widgets.log import LogPane
 
 TICK_S = 1.0
 RETRY_S = 1.0
-_VIEWS: dict[str, type[View]] = {
-    "queue": QueueScreen,
+FIRST_HINT = "? says what the keys do here, : takes any line of gpuq, 1 to 7 are the views."
+_OTHERS: dict[str, type[View]] = {
     "why": WhyScreen,
     "shares": SharesScreen,
     "nodes": NodesScreen,
@@ -65,7 +70,14 @@ def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: 
         raise UsageError("gpuq top needs a terminal; for text that can be piped there is `gpuq queue`.")
     look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
     app = GpuqApp(
-        client, look=look, clock=time.time, starts=starts(client.path), is_read_only=is_read_only, first_view=view
+        client,
+        look=look,
+        clock=time.time,
+        starts=starts(client.path),
+        is_read_only=is_read_only,
+        first_view=view,
+        user=getpass.getuser(),
+        settings_at=settings.place(os.environ),
     )
     app.run(mouse=mouse)
     return app.return_code or 0
@@ -92,6 +104,8 @@ class GpuqApp(App[None], inherit_bindings=False):
         beside: Beside = in_thread,
         is_read_only: bool = False,
         first_view: str = "queue",
+        user: str = "",
+        settings_at: Path | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
@@ -107,7 +121,10 @@ class GpuqApp(App[None], inherit_bindings=False):
         self._is_news = False
         self._ticks = 0
         self._desk = Desk(self, starts=starts, beside=beside, is_read_only=is_read_only)
-        self._views = {name: view(look=look, clock=clock) for name, view in _VIEWS.items()}
+        self._settings_at = settings_at
+        queue = QueueScreen(look=look, clock=clock, user=user)
+        queue.settings, self._first_notice = (Settings(), "") if settings_at is None else settings.load(settings_at)
+        self._views = {"queue": queue, **{name: view(look=look, clock=clock) for name, view in _OTHERS.items()}}
         self._name, self._name_before = first_view, "queue"
 
     @property
@@ -124,6 +141,7 @@ class GpuqApp(App[None], inherit_bindings=False):
         for name, view in self._views.items():
             self.install_screen(view, name)
         await self.push_screen(self._name)
+        self.view.say(self._first_notice or FIRST_HINT)
         self.run_worker(self._listen(), name="stream")
         self.run_worker(self._answer_questions(), name="questions")
         self.set_interval(TICK_S, self._tick)
@@ -181,7 +199,7 @@ class GpuqApp(App[None], inherit_bindings=False):
     async def _go_asked(self, message: View.GoAsked) -> None:
         to = message.to or self._name_before
         job, jobs = self.view.selected, self.view.chosen
-        while not isinstance(self.screen, tuple(_VIEWS.values())):
+        while self.screen not in self._views.values():
             await self.pop_screen()
         if to == self._name:
             return
@@ -209,6 +227,24 @@ class GpuqApp(App[None], inherit_bindings=False):
     @on(View.ActionsAsked)
     def _actions_asked(self) -> None:
         self._desk.offer_actions()
+
+    @on(QueueScreen.SortAsked)
+    def _sort_asked(self) -> None:
+        queue = self._views["queue"]
+        assert isinstance(queue, QueueScreen)
+        choices = [Choice(key=str(i), text=order) for i, order in enumerate(ORDERS, 1)]
+
+        def taken(at: int | None) -> None:
+            if at is not None:
+                queue.rearrange(replace(queue.settings, order=list(ORDERS)[at]))
+
+        self.push_screen(Menu("sort by", choices, look=self.look), taken)
+
+    @on(QueueScreen.Rearranged)
+    def _rearranged(self, message: QueueScreen.Rearranged) -> None:
+        problem = "" if self._settings_at is None else settings.save(self._settings_at, message.settings)
+        if problem:
+            self.view.say(problem)
 
     @on(LogPane.SearchAsked)
     def _search_asked(self, message: LogPane.SearchAsked) -> None:

@@ -50,7 +50,7 @@ def actions(jobs: Sequence[Job]) -> list[Action]:
         found += [
             Action(key="s", deed="show everything about it", words=("show", *ids)),
             Action(key="e", deed="show what happened to it", words=("events", *ids)),
-            Action(key="k", deed="show its checkpoint", words=("checkpoint", *ids)),
+            Action(key="i", deed="show its checkpoint", words=("checkpoint", *ids)),
             Action(key="f", deed="follow its log", words=("logs", "-f", *ids)),
         ]
     return found

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
+from textual.message import Message
 from textual.widgets import Static
 
 from gpuq.models import Job, Why
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.filters import matcher
 from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.order import OWNERS, ordered, owned
 from gpuq_tui.lines.queue import free_gpus, nothing_lines
 from gpuq_tui.lines.why import title, why_lines
 from gpuq_tui.screens.view import Clock, View
+from gpuq_tui.settings import Settings
 from gpuq_tui.widgets.filter_line import FilterLine
 from gpuq_tui.widgets.job_table import JobTable
 from gpuq_tui.widgets.pane import Pane
@@ -32,11 +36,25 @@ class QueueScreen(View):
         Binding("l", "open", "open the job, its log below"),
         Binding("slash", "filter", "filter as you type", key_display="/"),
         Binding("a", "everything", "show ended jobs too, or not"),
+        Binding("o", "owner", "everybody's jobs, mine, those of my accounts"),
+        Binding("s", "sort", "sort by something else"),
+        Binding("S", "flip", "sort the other way round"),
         Binding("q", "app.quit", "quit"),
     ]
 
-    def __init__(self, *, look: Look, clock: Clock) -> None:
+    @dataclass
+    class Rearranged(Message):
+        """The list is to be kept in this order from now on."""
+
+        settings: Settings
+
+    class SortAsked(Message):
+        """The user wants to choose what the list is sorted by."""
+
+    def __init__(self, *, look: Look, clock: Clock, user: str = "") -> None:
         super().__init__(look=look, clock=clock)
+        self.settings = Settings()
+        self._user = user
         self._everything = False
         self._is_begun = False
         self._filter = ""
@@ -103,6 +121,25 @@ class QueueScreen(View):
         self._show_jobs()
         self.post_message(self.Wants())
 
+    def action_owner(self) -> None:
+        """List the jobs of others, too, or not."""
+        at = OWNERS.index(self.settings.owner)
+        self.rearrange(replace(self.settings, owner=OWNERS[(at + 1) % len(OWNERS)]))
+
+    def action_sort(self) -> None:
+        """Let the user choose an order."""
+        self.post_message(self.SortAsked())
+
+    def action_flip(self) -> None:
+        """Turn the order round."""
+        self.rearrange(replace(self.settings, is_reversed=not self.settings.is_reversed))
+
+    def rearrange(self, settings: Settings) -> None:
+        """List the jobs in another way."""
+        self.settings = settings
+        self._show_jobs()
+        self.post_message(self.Rearranged(settings))
+
     def action_open(self) -> None:
         """Show all of the job under the cursor."""
         if self.selected is not None:
@@ -158,7 +195,10 @@ class QueueScreen(View):
     def _show_jobs(self, answer: Answer | None = None) -> None:
         """Show what passes; after an `answer` (not a key) the selected job too, until the cursor moves."""
         passes = matcher(self._filter)
-        shown = [job for job in self.jobs if (self._everything or not job.state.is_final) and passes(job)]
+        known = owned(self.jobs, self.settings.owner, self._user)
+        passing = [job for job in known if (self._everything or not job.state.is_final) and passes(job)]
+        by = self.settings
+        shown = list(ordered(passing, by.order, is_reversed=by.is_reversed, now=self.data_time))
         name = self._title(len(shown))
         self._kept = None if answer is None else self._left(shown, answer)
         if self._kept is not None:
@@ -182,6 +222,9 @@ class QueueScreen(View):
 
     def _title(self, shown: int) -> str:
         parts = [f"Jobs {shown} of {len(self.jobs)}", "all" if self._everything else "not ended"]
+        by = self.settings
+        parts += [] if by.owner == "all" else [f"owner {by.owner}"]
+        parts += [f"by {by.order}{' down' if by.is_reversed else ''}"] if by.order != "job" or by.is_reversed else []
         return " | ".join([*parts, f"/{self._filter}"] if self._filter else parts)
 
     def _show_why(self) -> None:

@@ -1,0 +1,87 @@
+"""What is remembered, and the order and owner of the list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from gpuq.models import Job
+from gpuq_tui import settings
+from gpuq_tui.lines.order import ORDERS, OWNERS, ordered, owned
+from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.settings import Settings
+from tests.tui.scripted import NOW, ScriptedClient, a_job, a_running_job, an_app, piloted, screen_text
+
+
+def jobs() -> list[Job]:
+    return [
+        a_job(1, user="bob", account="nlp", gpus=8, name="c", priority=5),
+        a_running_job(2, user="alice", account="vis", gpus=2, name="a"),
+        a_job(3, user="carol", account="vis", gpus=4, name="b", priority=9),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("job", [1, 2, 3]),
+        ("gpus", [2, 3, 1]),
+        ("name", [2, 3, 1]),
+        ("user", [2, 1, 3]),
+        ("account", [1, 2, 3]),
+        ("priority", [2, 1, 3]),
+        ("state", [1, 3, 2]),
+        ("time", [2, 1, 3]),
+    ],
+)
+def test_jobs_are_listed_in_any_order_both_ways(by: str, expected: list[int]) -> None:
+    down = [job.id for job in ordered(jobs(), by, is_reversed=True, now=NOW)]
+
+    assert [job.id for job in ordered(jobs(), by, is_reversed=False, now=NOW)] == expected
+    assert sorted(down) == [1, 2, 3]
+    assert by in ORDERS
+    assert down[0] != expected[0] or by in ("account", "state", "time")
+
+
+def test_whose_jobs_are_listed() -> None:
+    assert [[job.id for job in owned(jobs(), whose, "alice")] for whose in OWNERS] == [[1, 2, 3], [2], [2, 3]]
+
+
+def test_what_is_kept_comes_back_and_what_is_wrong_is_named(tmp_path: Path) -> None:
+    at = settings.place({"XDG_CONFIG_HOME": str(tmp_path)})
+    kept = Settings(order="gpus", is_reversed=True, owner="mine")
+
+    assert settings.load(at) == (Settings(), "")
+    assert settings.save(at, kept) == ""
+    assert settings.load(at) == (kept, "")
+
+    at.write_text('order = "nonsense"\nowner = "group"\nis_reversed = 1\nfrob = 2\n')
+    found, problem = settings.load(at)
+    assert found == Settings(owner="group")
+    assert all(word in problem for word in ("order", "is_reversed", "frob"))
+    at.write_bytes(b"\xff = ")
+    assert settings.load(at)[0] == Settings()
+    assert "is not used" in settings.load(at)[1]
+    assert "Cannot remember" in settings.save(Path("/proc/nothing/top.toml"), kept)
+
+
+def test_order_and_owner_are_chosen_by_key_and_remembered(tmp_path: Path) -> None:
+    at = tmp_path / "top.toml"
+    app = an_app(ScriptedClient(queue=jobs()), settings_at=at)
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert isinstance(app.screen, QueueScreen)
+        await pilot.press("s", "6", "S")
+        await pilot.pause()
+        rows = [row[2:4].strip() for row in screen_text(app).split("\n")[4:7]]
+        assert rows == ["1", "3", "2"]
+        assert "by gpus down" in screen_text(app)
+        await pilot.press("o")
+        assert "owner mine" in screen_text(app)
+        assert "carol" not in screen_text(app)
+
+    piloted(app, use)
+
+    assert settings.load(at)[0] == Settings(order="gpus", is_reversed=True, owner="mine")
