@@ -11,6 +11,7 @@ from gpuq_daemon.check import check
 from gpuq_daemon.config import load
 from gpuq_daemon.findings import Level
 from gpuq_daemon.init import first_config, write
+from gpuq_daemon.partitions import EmbeddedPartition
 
 
 @pytest.mark.parametrize("is_root", [True, False])
@@ -22,6 +23,7 @@ def test_it_fits_the_machine(tmp_path: Path, is_root: bool, installed: int, node
     config = load(file)
 
     partition = config.partition["local"]
+    assert isinstance(partition, EmbeddedPartition)
     assert (partition.nodes, partition.gpus_per_node, partition.gpu) == (nodes, 1, gpu)
     assert config.state_dir == ("/var/lib/gpuq" if is_root else '/home/a "b"/.local/state/gpuq')
 

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,11 +18,11 @@ from pathlib import Path
 from gpuq.errors import GpuqError
 from gpuq.text import clean
 from gpuq_daemon.backends import gpus, java, memory
-from gpuq_daemon.backends.making import make_engines
+from gpuq_daemon.backends.making import make_engine, make_engines
 from gpuq_daemon.check_access import check_access
 from gpuq_daemon.config import Config, load
 from gpuq_daemon.findings import Finding, fail, ok, warn
-from gpuq_daemon.partitions import EmbeddedPartition
+from gpuq_daemon.partitions import EmbeddedPartition, Partition
 from gpuq_daemon.state_folder import network_type
 
 _MIB = 1024 * 1024
@@ -61,7 +62,10 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     found += check_state(config)
     found += [check_socket(config.socket_path), check_scratch(config.scratch)]
     for name, partition in config.partition.items():
-        found += check_partition(name, partition, is_running=_listens(config.socket_path))
+        if isinstance(partition, EmbeddedPartition):
+            found += check_partition(name, partition, is_running=_listens(config.socket_path))
+        else:
+            found.append(check_cluster(name, partition))
     needs = [path for engine in make_engines(config).values() for path in engine.needs()]
     found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))
@@ -188,6 +192,25 @@ def check_partition(name: str, partition: EmbeddedPartition, *, is_running: bool
     if partition.master_port is not None and not is_running and not _is_free(partition.master_port):
         fix = f"end what listens there (ss -ltnp), or change master_port in [partition.{name}]"
         yield fail(f"{where} port", f"port {partition.master_port} is taken", fix)
+
+
+def check_cluster(name: str, partition: Partition) -> Finding:
+    """Return whether a cluster that somebody else runs answers, and what it has; nothing is started on it."""
+    where = f"partition {name}"
+    with tempfile.TemporaryDirectory(prefix="gpuq-check-") as folder:
+        engine = make_engine(name, partition, Path(folder))
+        try:
+            engine.start()
+            wrong = engine.health()
+        except GpuqError as error:
+            wrong = str(error)
+    if wrong is not None:
+        return fail(where, wrong, f"correct [partition.{name}], or start its cluster")
+    nodes = [node for node in engine.nodes() if node.is_up]
+    text = f"{len(nodes)} nodes with {sum(node.gpus for node in nodes)} GPUs"
+    if not any(node.gpus for node in nodes):
+        return warn(where, text, "have its nodes offer GPUs: see docs/engines.md")
+    return ok(where, text)
 
 
 def check_files(most: int) -> Finding:

@@ -37,10 +37,27 @@ class EmbeddedPartition(PartitionTable, frozen=True, forbid_unknown_fields=True,
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
 
 
-Partition = EmbeddedPartition
+class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="standalone"):
+    """An existing Spark Standalone cluster.
+
+    `master` is as Spark has it, several that stand by for each other with commas; `ui` is the address of the master's
+    page, of each with commas, None for port 8080. `host` is this host's address as workers reach it, None for that of
+    the way to the master. `gpu_types` are models by node or host. `properties` is a file of Spark settings for all
+    jobs, as the cluster's secret. `worker_pages`: workers' own pages can be reached, and prove that executors ended.
+    """
+
+    master: Annotated[str, Meta(pattern=r"^spark://[^\s,:/]+(:[0-9]+)?(,[^\s,:/]+(:[0-9]+)?)*$")]
+    ui: Annotated[str, Meta(pattern=r"^https?://")] | None = None
+    host: str | None = None
+    gpu_types: dict[str, str] = {}
+    properties: str | None = None
+    worker_pages: bool = True
+
+
+Partition = EmbeddedPartition | StandalonePartition
 
 
 def engine_names() -> tuple[str, ...]:
     """Return what `engine` may be."""
-    kinds: tuple[type[PartitionTable], ...] = get_args(Partition) or (Partition,)
+    kinds: tuple[type[PartitionTable], ...] = get_args(Partition)
     return tuple(str(kind.__struct_config__.tag) for kind in kinds)

@@ -12,7 +12,7 @@ import signal
 
 from pyspark.daemon import manager  # pyright: ignore[reportUnknownVariableType]  # pyspark ships no full types
 
-from gpuq_job import ports, tfos
+from gpuq_job import executor, ports, tfos
 
 _PR_SET_PDEATHSIG = 1
 
@@ -32,6 +32,8 @@ def die_with(daemon: int) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.update(executor.told(executor.command_line(os.getppid()), os.environ))
+    executor.use_own_temporary_folder()
     host = os.environ.get("GPUQ_HOST")
     if host:
         tfos.use_address(host)

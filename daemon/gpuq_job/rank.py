@@ -55,6 +55,7 @@ class MainFun:
         end = RankEnd(self.address, bytes.fromhex(self.run.key), rank)
         try:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
+            self._check_reach(end)
             with printed_to(self.run.log(rank)):
                 faulthandler.enable(file=2)
                 fed = Fed(end, ctx.mgr) if (self.run.epochs or self.run.driver) and rank < self.run.workers else None
@@ -65,6 +66,16 @@ class MainFun:
             end.close()
         if error is not None:
             raise RuntimeError(f"rank {rank}: {error}")
+
+    def _check_reach(self, end: RankEnd) -> None:
+        """Check that this host sees the job's folder and may write there."""
+        if not os.access(self.run.log(0).parent, os.R_OK | os.W_OK | os.X_OK):
+            error = (
+                f"{socket.gethostname()} cannot write to the job's folder {self.run.folder}: set jobs_dir to a file "
+                "system that all nodes share, and have its jobs run as a user who may write there"
+            )
+            end.tell("FAILED", exit_code=1, error=error, tail=[])
+            raise RuntimeError(error)
 
     def _host(self) -> dict[str, str]:
         """Return this rank's host, where TFoS does not tell the driver."""
@@ -127,15 +138,11 @@ def _surround_rank(run: Run, rank: int) -> None:
 
 
 def _whereabouts() -> dict[str, object]:
-    """Return what only the process itself knows: its pid, node, executor and GPUs.
-
-    A Standalone executor runs in a folder named by its id.
-    """
-    folder = Path.cwd().name
+    """Return what only the process itself knows: its pid, node, executor and GPUs."""
     return {
         "pid": os.getpid(),
         "node": os.environ.get("GPUQ_NODE"),
-        "executor_id": os.environ.get("SPARK_EXECUTOR_ID") or (folder if folder.isdecimal() else None),
+        "executor_id": os.environ.get("SPARK_EXECUTOR_ID"),
         "gpus": [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word],
     }
 

@@ -154,12 +154,13 @@ def test_too_few_real_gpus_are_counted(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_masters_page_is_read() -> None:
     page = master_page.parsed(
         {
-            "workers": [{"state": "ALIVE"}, {"state": "DEAD"}, {"state": "ALIVE"}],
+            "workers": [{"state": state, "host": "a"} for state in ("ALIVE", "DEAD", "ALIVE")],
             "activeapps": [{"id": "app-1-0", "name": "gpuq-1-1-t"}],
         }
     )
 
-    assert page == master_page.MasterPage(workers=2, applications={"app-1-0": "gpuq-1-1-t"})
+    assert page.workers == 2
+    assert page.applications == {"app-1-0": "gpuq-1-1-t"}
 
 
 def test_nobody_on_the_port_is_no_page() -> None:

@@ -184,17 +184,23 @@ def embedded_gpuqd(
 
     `more` are lines for its partition.
     """
+    partition = f'engine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n{more}\n'
+    with gpuqd_with(partition, owners=owners) as daemon:
+        yield daemon
+
+
+@contextlib.contextmanager
+def gpuqd_with(partition: str, *, owners: str = "allow_root_jobs = true") -> Generator[Gpuqd]:
+    """Give a running gpuqd of one partition, of which these are the lines."""
     with short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
             f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
-            f"[owners]\n{owners}\n"
-            f'[partition.local]\nengine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n{more}\n'
+            f"[owners]\n{owners}\n[partition.local]\n{partition}\n"
         )
-        with _ended(
-            Gpuqd(folder, config, [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)])
-        ) as d:
-            yield d
+        argv = [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)]
+        with _ended(Gpuqd(folder, config, argv)) as daemon:
+            yield daemon
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ authenticate with a secret in a file that only this user can read: others on the
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -21,6 +20,7 @@ from gpuq_daemon import processes
 from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, pins, python_probe, submit
 from gpuq_daemon.backends.base import Attempt, Command, EngineError
 from gpuq_daemon.backends.engine_record import Asked, Record, Worker
+from gpuq_daemon.backends.notes import Note, Notes, checked
 from gpuq_daemon.backends.servers import FOLDERS, MARKER, Servers, is_running, port_on, reap
 from gpuq_daemon.backends.submit import Installation
 from gpuq_job import spec
@@ -55,6 +55,7 @@ class EmbeddedEngine:
             master_port=master_port,
             python=str(python),
         )
+        self._notes = Notes(folder / "attempts")
         self._gpu_mode: gpus.GpuMode = gpu_mode
         self._memory_floor_mib = memory_floor_mib
         self._installation: Installation | None = None
@@ -139,9 +140,7 @@ class EmbeddedEngine:
             server_executor=submit.server_executor(attempt, self._pin(tuple(attempt.ps_by_node))),
         )
         spec.write(path, run)
-        (self._folder / "attempts" / _checked(attempt.token)).write_text(
-            json.dumps([str(attempt.folder / "logs"), str(attempt.scratch)])
-        )
+        self._notes.put(attempt.token, Note(logs=attempt.folder / "logs", scratch=attempt.scratch))
         base = submit.base_environment(os.environ, installation, HOST)
         return Command(
             argv=submit.argv(
@@ -170,14 +169,15 @@ class EmbeddedEngine:
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
         """Send SIGUSR1 to the attempt's ranks."""
-        return leftovers.warn_marked(_checked(attempt_token), pids)
+        return leftovers.warn_marked(checked(attempt_token), pids)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt, wait for Spark to let go of it, remove its temporary folders."""
-        token = _checked(attempt_token)
-        logs, scratch = self._noted(token)
+        token = checked(attempt_token)
+        note = self._notes.of(token)
         work = [] if application_id is None else self._work_folders(application_id)
-        stands_in = [*work, *([scratch] if scratch else [])]
+        stands_in = [*work, *([note.scratch] if note else [])]
+        logs = None if note is None else note.logs
         alive = leftovers.kill_marked(token, wait_s=_RECLAIM_S, log_folder=logs, work_folders=stands_in)
         record = self._record
         held = 0
@@ -210,7 +210,8 @@ class EmbeddedEngine:
 
     def _start_master(self, installation: Installation) -> Record:
         memory.require(self._memory_floor_mib, memory.available_mib())
-        for name in (*FOLDERS, "attempts"):
+        self._notes.make()
+        for name in FOLDERS:
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         record = Record(
             asked=self._asked,
@@ -301,21 +302,13 @@ class EmbeddedEngine:
         return page is not None and not any(name.endswith(f"-{token}") for name in page.applications.values())
 
     def _remove(self, token: str, application_id: str | None) -> None:
-        _, scratch = self._noted(token)
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
-        (self._folder / "attempts" / token).unlink(missing_ok=True)
+        note = self._notes.of(token)
+        if note is not None:
+            shutil.rmtree(note.scratch, ignore_errors=True)
+        self._notes.drop(token)
         if application_id is not None:
             for folder in self._work_folders(application_id):
                 shutil.rmtree(folder, ignore_errors=True)
-
-    def _noted(self, token: str) -> tuple[Path | None, Path | None]:
-        """Return the log and the scratch folder of an attempt, as noted when it was started."""
-        try:
-            noted: list[str] = json.loads((self._folder / "attempts" / token).read_text())
-        except FileNotFoundError:
-            return None, None
-        return Path(noted[0]), Path(noted[1])
 
     def _work_folders(self, application_id: str) -> list[Path]:
         """Return where Spark's executors of an application stand, a folder below each worker's."""
@@ -327,10 +320,3 @@ class EmbeddedEngine:
 def _refuse_others(attempt: Attempt) -> None:
     if attempt.owner is not None and attempt.owner.uid != os.geteuid():
         raise EngineError('One Spark for all cannot run jobs as their owners: set spark = "per-job" in its partition.')
-
-
-def _checked(token: str) -> str:
-    """Return the token, which names a file, if it can name no other."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", token):
-        raise ValueError(f"not a token: {token!r}")
-    return token

@@ -9,8 +9,9 @@ from pathlib import Path
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.backends.private import PrivateEngine
+from gpuq_daemon.backends.standalone import StandaloneEngine
 from gpuq_daemon.config import Config
-from gpuq_daemon.partitions import EmbeddedPartition, Partition
+from gpuq_daemon.partitions import EmbeddedPartition, Partition, StandalonePartition
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
@@ -25,6 +26,8 @@ def make_engine(name: str, wanted: Partition, folder: Path) -> Engine:
     match wanted:
         case EmbeddedPartition():
             return _embedded(name, wanted, folder, python)
+        case StandalonePartition():
+            return StandaloneEngine(partition=name, folder=folder, wanted=wanted, python=python)
 
 
 def _embedded(name: str, wanted: EmbeddedPartition, folder: Path, python: Path) -> Engine:

@@ -6,7 +6,7 @@ some of the nodes asks for the resource of just that set, which no other worker 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import combinations
 
 PLACES = 64  # addresses of each such resource: as many executors as a worker takes at most
@@ -24,6 +24,19 @@ def wanted(given: Collection[int], nodes: int) -> str | None:
     if not given or len(given) >= nodes or (len(given) > 1 and nodes > _MOST_NODES):
         return None
     return _name(tuple(sorted(given)))
+
+
+def confining(given: Collection[str], offered: Mapping[str, Collection[str]], within: Collection[str]) -> str | None:
+    """Return the resource that keeps an application on the nodes `given`, or else `within` a larger set, or None.
+
+    `offered` are the resources of every node of a cluster that somebody else has set up.
+    """
+    holders: dict[str, set[str]] = {}
+    for node, resources in offered.items():
+        for resource in resources:
+            holders.setdefault(resource, set()).add(node)
+    fit = [(len(its), resource) for resource, its in holders.items() if set(given) <= its <= set(within)]
+    return min(fit)[1] if fit else None
 
 
 def _name(chosen: tuple[int, ...]) -> str:

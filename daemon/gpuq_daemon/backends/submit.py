@@ -19,6 +19,7 @@ from gpuq_job.spec import Executor, Run
 
 DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
+NAMES = "gpuq-"  # how the names of gpuqd's applications begin
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
 _LONGEST_SOCKET_NAME = 107
 _SOCKET_IN_SCRATCH = "/pymp-xxxxxxxx/listener-xxxxxxxx"
@@ -64,7 +65,7 @@ def libraries(outside: Mapping[str, str]) -> dict[str, str]:
 
 def application_name(attempt: Attempt) -> str:
     """Return the name by which an attempt's application is found at the master."""
-    return f"gpuq-{attempt.job_id}-{attempt.number}-{attempt.token}"
+    return f"{NAMES}{attempt.job_id}-{attempt.number}-{attempt.token}"
 
 
 def argv(
@@ -136,6 +137,20 @@ def beside_driver(attempt: Attempt, host: str) -> dict[str, str]:
         **_of_executors(
             {"GPUQ_HOST": host, "TMPDIR": str(attempt.scratch), "PYTHONPATH": str(package_root())},
         ),
+    }
+
+
+def towards_driver(attempt: Attempt, host: str) -> dict[str, str]:
+    """Return the settings where executors are on other hosts than the driver, which they reach at `host`.
+
+    Where an executor happens to be on this host, or to see its files, it uses the attempt's scratch folder.
+    """
+    return {
+        "spark.driver.host": host,
+        "spark.driver.bindAddress": host,
+        "spark.local.dir": str(attempt.scratch),
+        "spark.executor.extraJavaOptions": quoted(*small_jvm()),
+        **_of_executors({"TMPDIR": str(attempt.scratch), "PYTHONPATH": str(package_root())}),
     }
 
 
