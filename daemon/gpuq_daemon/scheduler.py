@@ -72,15 +72,18 @@ class Scheduler:
         self._recalculated_at = self._clock.uptime()
         self._is_stale = False
         self._is_planned = False
-        self._arrived: list[int] = []
+        self._arrived: list[int | PendingJob] = []
         self.touched = set[int]()  # of which something was changed, for whoever keeps what it looked like
         self._held = {job.job_id: job for job in jobs.active()}
 
     # --- what has changed
 
-    def submitted(self, job_ids: Sequence[int]) -> None:
-        """Take up jobs that are pending now; those of a burst together, with the next pass or question."""
-        self._arrived += job_ids
+    def submitted(self, jobs: Sequence[int | PendingJob]) -> None:
+        """Take up jobs that are pending now; those of a burst together, with the next pass or question.
+
+        Of those given by their number, what they ask for is read then.
+        """
+        self._arrived += jobs
         self.wake()
 
     def changed(self, job_id: int) -> None:
@@ -328,7 +331,9 @@ class Scheduler:
     def _take_up(self) -> None:
         """Tell the engine of jobs that have arrived, but of none that it has already read."""
         arrived, self._arrived = self._arrived, []
-        for job in self._jobs.pending_of(arrived) if arrived else ():
+        told = [job for job in arrived if isinstance(job, PendingJob)]
+        ids = [job for job in arrived if not isinstance(job, PendingJob)]
+        for job in (*told, *(self._jobs.pending_of(ids) if ids else ())):
             if not self._engine.is_pending(job.job_id):
                 self._tell_fates(job)
                 self._engine.submit(job)

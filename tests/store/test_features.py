@@ -22,7 +22,7 @@ from gpuq_daemon.policy.snapshot import Hold, Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_changes import asked_of
 from gpuq_daemon.store.job_rows import Queued
-from gpuq_daemon.store.jobs import JobStore, Owner, Request, as_job
+from gpuq_daemon.store.jobs import JobStore, Owner, Request, as_job, as_pending
 from gpuq_daemon.store.queued import QueueCounts
 from tests.support.values import a_spec
 
@@ -305,7 +305,8 @@ def test_who_refuses_by_what_is_queued_queues_nothing(tmp_path: Path) -> None:
         await store.add_all(a_request(array="0-2", qos="fast"), now=1.0)
 
         def refuse(there: QueueCounts) -> None:
-            assert (there.total(), there.by_owner()) == (3, [Queued("ann", "bio", "fast", 3)])
+            waiting = there.refuse_vanished("ann", "root", "normal", None)
+            assert (waiting, there.by_owner()) == (3, [Queued("ann", "bio", "fast", 3)])
             raise UsageError("enough")
 
         with pytest.raises(UsageError, match="enough"):
@@ -375,6 +376,8 @@ def test_what_was_asked_for_can_be_asked_for_again(
         assert [job.gang.gpus for job in store.pending()] == [spec.gpus for spec in specs]
         told = [as_job(request, job_id, 1.0, gpu_kind="GPU") for request, job_id in zip(asked, ids, strict=True)]
         assert told == store.jobs()
+        seen = [as_pending(request, job_id, 1.0) for request, job_id in zip(asked, ids, strict=True)]
+        assert seen == [None if job.dependencies else job for job in store.pending()]
 
     with_store(tmp_path_factory.mktemp("s"), course)
 

@@ -10,8 +10,11 @@ from sqlite_utils import Database as Tables
 
 from gpuq.errors import NotFoundError, UnavailableError
 from gpuq.models import JobState, Rank, RankState
+from gpuq_daemon.api.caller import Caller, Role
+from gpuq_daemon.api.recording import Entry
 from gpuq_daemon.policy.lifecycle import DriverEnd, Intent, Outcome, Reported, verdict
 from gpuq_daemon.policy.snapshot import Start
+from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from tests.support.values import a_spec
@@ -184,10 +187,19 @@ def test_a_write_that_fails_undoes_itself_and_no_other(tmp_path: Path) -> None:
             tables.execute("DELETE FROM jobs")
             raise ValueError("changed my mind")
 
-        outcomes = await asyncio.gather(queued(store), database.write(fails), queued(store), return_exceptions=True)
+        audit = AuditStore(database)
+        who = Caller(owner=ANN, role=Role.USER, source="pid 1")
+
+        async def recorded() -> int:
+            entry = Entry(at=1.0, who=who, verb="enqueue", target=None)
+            with audit.along(entry.next_row, keep_s=1e9):
+                return await queued(store)
+
+        outcomes = await asyncio.gather(recorded(), database.write(fails), recorded(), return_exceptions=True)
 
         assert isinstance(outcomes[1], ValueError)
         assert [job.id for job in store.jobs()] == [outcomes[0], outcomes[2]]
+        assert len(audit.rows()) == 2
 
     with_store(tmp_path, course)
 

@@ -78,7 +78,7 @@ def test_the_total_is_the_sum(tmp_path: Path) -> None:
         await store.add_all(a_request(), now=1.0)
 
         def note(there: QueueCounts) -> None:
-            totals.append(there.total())
+            totals.append(there.refuse_vanished("ann", "root", "normal", None))
 
         await store.add_all(a_request(), now=1.0, admit=note)
         assert totals == [11]

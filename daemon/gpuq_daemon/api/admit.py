@@ -165,9 +165,9 @@ def check_queue(desk: Desk, request: Request, queued: QueueCounts) -> None:
         UsageError: a limit on queued jobs stands against it, or something was deleted meanwhile.
         UnavailableError: the queue is full.
     """
-    queued.refuse_vanished(request.owner.user, request.account, request.qos, request.spec.reservation)
+    waiting = queued.refuse_vanished(request.owner.user, request.account, request.qos, request.spec.reservation)
     adding = 1 if request.array is None else len(request.array.indices)
-    waiting, most = queued.total(), desk.config.max_pending_jobs
+    most = desk.config.max_pending_jobs
     if waiting + adding > most:
         raise UnavailableError(
             f"The queue is full: {waiting} jobs wait, at most {most} may. Try again when some have started."

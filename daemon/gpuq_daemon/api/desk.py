@@ -64,7 +64,7 @@ class Desk:
     rules_changed: Callable[[], None]
     shares: Callable[[], tuple[Tree, Shares]]
     rates: Callable[[], Mapping[AssociationKey, float]]
-    submitted: Callable[[Sequence[int]], None]
+    submitted: Callable[[Sequence[int | PendingJob]], None]
     changed: Callable[[int], None]
     removed: Callable[[int], None]
     terms: Callable[[int], tuple[PriorityTerm, ...]]

@@ -23,7 +23,7 @@ from gpuq_daemon.api.visible import seen_why
 from gpuq_daemon.policy.admission import gang_of
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
 from gpuq_daemon.space import refuse_if_short
-from gpuq_daemon.store.jobs import as_job
+from gpuq_daemon.store.jobs import as_job, as_pending
 
 _KNOWN = frozenset(field.name for field in fields(JobSpec))
 _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -65,7 +65,8 @@ async def queue(desk: Desk, request: Asking, data: JobSpec, idempotency_key: str
         now = desk.clock.now()
         ids = await desk.jobs.add_all(asked, now=now, admit=partial(check_queue, desk, asked), key=key)
         if ids:
-            desk.submitted(ids)
+            job = as_pending(asked, ids[0], now)
+            desk.submitted(ids if job is None else (job,))
             desk.bell.ring(*ids)
             return as_job(asked, ids[0], now, gpu_kind=desk.gpu_kind(asked.partition))
         before = None if key is None else desk.jobs.queued_with(key)  # the same request was quicker on another way

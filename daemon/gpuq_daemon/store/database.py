@@ -45,8 +45,8 @@ class _Request:
 class Database:
     """A file of its own thread: writes are queued and committed together, and are durable when acknowledged.
 
-    There is no batch window: while one commit syncs, the next writes gather. Each write runs in a savepoint,
-    so one that fails undoes only itself.
+    There is no batch window: while one commit syncs, the next writes gather. One that fails undoes only itself: the
+    others are then run again, each in a savepoint. Savepoints for all, always, took a third of the writing.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Database:
         connection = self._writer.conn
         try:
             connection.execute("BEGIN IMMEDIATE")
-            answers = [(request, *self._attempt(request, is_alone=len(batch) == 1)) for request in batch]
+            answers = self._all(batch) or [(request, *self._apart(request)) for request in batch]
             if connection.in_transaction:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -181,21 +181,32 @@ class Database:
                 self._writer = self._open()
                 connection.close()
 
-    def _attempt(self, request: _Request, *, is_alone: bool) -> tuple[Any, BaseException | None]:
+    def _all(self, batch: list[_Request]) -> list[tuple[_Request, Any, BaseException | None]] | None:
+        """Run all writes; None, in a new transaction, if one of several failed: nothing of them stands."""
+        try:
+            return [(request, request.write(self._writer), None) for request in batch]
+        except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or _is_of_the_file(self.path, error):
+                raise  # the file, not the question: the whole batch fails
+            self._writer.conn.execute("ROLLBACK")
+            if len(batch) == 1:
+                return [(batch[0], None, error)]
+        self._writer.conn.execute("BEGIN IMMEDIATE")
+        return None
+
+    def _apart(self, request: _Request) -> tuple[Any, BaseException | None]:
+        """Run one write of several; if it fails, undo it alone."""
         connection = self._writer.conn
-        if not is_alone:
-            connection.execute("SAVEPOINT write")
+        connection.execute("SAVEPOINT write")
         try:
             answer = request.write(self._writer)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) or _is_of_the_file(self.path, error):
-                raise  # the file, not the question: the whole batch fails
-            connection.execute("ROLLBACK" if is_alone else "ROLLBACK TO write")
-            if not is_alone:
-                connection.execute("RELEASE write")
-            return None, error
-        if not is_alone:
+                raise
+            connection.execute("ROLLBACK TO write")
             connection.execute("RELEASE write")
+            return None, error
+        connection.execute("RELEASE write")
         return answer, None
 
 

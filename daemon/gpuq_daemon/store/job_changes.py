@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from sqlite_utils import Database as Tables
@@ -15,7 +16,8 @@ from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.policy import dependency
 from gpuq_daemon.policy.array import Array
 from gpuq_daemon.policy.dependency import Dependency
-from gpuq_daemon.store.job_rows import dependencies_of, waits_for_of
+from gpuq_daemon.policy.snapshot import Hold, PendingJob
+from gpuq_daemon.store.job_rows import dependencies_of, one_gang, waits_for_of
 
 _ASKED = (
     "name",
@@ -165,6 +167,45 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         epochs=spec.epochs,
         independent=spec.independent,
         driver=spec.driver,
+    )
+
+
+def as_pending(request: Request, job_id: int, now: float) -> PendingJob | None:
+    """Return the job that `insert` has queued under this id as the policy sees it, without reading it back.
+
+    None for an array, and for a job that depends on others: what those stand for is found out when it is queued.
+    """
+    spec = request.spec
+    if request.array is not None or spec.dependency is not None:
+        return None
+    return PendingJob(
+        job_id=job_id,
+        user=intern(request.owner.user),
+        partition=intern(request.partition),
+        submitted_at=now,
+        gang=one_gang(
+            spec.workers,
+            spec.gpus_per_worker,
+            spec.gpu_type,
+            spec.cpus_per_worker,
+            spec.memory_mib_per_worker,
+            spec.nodes,
+            spec.exclusive,
+            spec.layout,
+            spec.ps,
+            spec.evaluator,
+            spec.cpus_per_ps,
+            spec.memory_mib_per_ps,
+        ),
+        account=intern(request.account),
+        qos=intern(request.qos),
+        name=intern(request.name),
+        time_limit_s=spec.time_limit_s,
+        nice=spec.nice,
+        hold=Hold.USER if spec.hold else None,
+        begin_at=spec.begin_at,
+        deadline=spec.deadline,
+        reservation=spec.reservation,
     )
 
 

@@ -27,6 +27,8 @@ from gpuq_daemon.store.job_rows import (
 )
 
 _NOT_ENDED = "('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"
+_OF_USER = f"""j.id IN (SELECT id FROM jobs WHERE user = :user AND ended_at IS NOT NULL
+                         UNION ALL SELECT id FROM jobs WHERE user = :user AND state IN {_NOT_ENDED})"""
 _ACTIVE = f"""SELECT {ACTIVE_COLUMNS}
               FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
               JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
@@ -231,8 +233,9 @@ class JobQuestions:
 
 def _listed(*, everything: bool, user: str | None) -> str:
     """Return what a list of jobs is asked for with."""
-    where = "1" if everything else f"j.state IN {_NOT_ENDED}"
-    return where if user is None else f"{where} AND j.user = :user"
+    if everything:
+        return "1" if user is None else _OF_USER
+    return f"j.state IN {_NOT_ENDED}" + ("" if user is None else " AND j.user = :user")
 
 
 def _ids(job_ids: Iterable[int]) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _pending_job(
         user=intern(user),
         partition=intern(partition),
         submitted_at=submitted_at,
-        gang=_gang(*gang),
+        gang=one_gang(*gang),
         account=intern(account),
         qos=intern(qos),
         name=intern(name),
@@ -117,20 +117,21 @@ def _pending_job(
 
 
 @lru_cache(maxsize=4096)
-def _gang(
+def one_gang(
     workers: int,
     gpus: int,
     gpu_type: str | None,
     cpus: int,
     memory: int,
     nodes: int | None,
-    exclusive: int,
+    exclusive: int | bool,
     layout: str,
     ps: int,
-    evaluator: int,
+    evaluator: int | bool,
     cpus_per_ps: int,
     memory_per_ps: int,
 ) -> Gang:
+    """Return a gang by its columns; like ones are one object."""
     return Gang(
         workers=workers,
         gpus_per_worker=gpus,

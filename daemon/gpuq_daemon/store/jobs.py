@@ -15,13 +15,14 @@ from gpuq_daemon.store import attempts, holds, job_ends
 from gpuq_daemon.store.job_changes import Owner as Owner
 from gpuq_daemon.store.job_changes import Request as Request
 from gpuq_daemon.store.job_changes import as_job as as_job
+from gpuq_daemon.store.job_changes import as_pending as as_pending
 from gpuq_daemon.store.job_changes import insert, understood, update
 from gpuq_daemon.store.job_questions import JobQuestions
 from gpuq_daemon.store.queued import QueueCounts
 from gpuq_daemon.store.request_keys import RequestKey, job_of_key, queued_before, remember
 from gpuq_daemon.store.there import refuse_vanished
 
-Admit = Callable[[QueueCounts], None]
+Admit = Callable[[QueueCounts], object]
 
 
 class JobStore(JobQuestions):

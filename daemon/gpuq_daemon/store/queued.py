@@ -14,17 +14,13 @@ class QueueCounts:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def refuse_vanished(self, user: str, account: str, qos: str, reservation: str | None) -> None:
-        """Check that a user is still in the account, and that QOS and reservation are still there.
+    def refuse_vanished(self, user: str, account: str, qos: str, reservation: str | None) -> int:
+        """Return how many jobs wait, if a user is still in the account, and QOS and reservation are still there.
 
         Raises:
             UsageError: something has been deleted since the job was let in.
         """
-        refuse_vanished(self._tables, user, account, qos, reservation)
-
-    def total(self) -> int:
-        """Return how many jobs wait."""
-        return self._tables.execute("SELECT coalesce(sum(jobs), 0) FROM queued").fetchone()[0]
+        return refuse_vanished(self._tables, user, account, qos, reservation)
 
     def by_owner(self) -> list[Queued]:
         """Return how many jobs of each user, account and QOS wait, of those that have any."""
