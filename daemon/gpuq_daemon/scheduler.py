@@ -109,7 +109,8 @@ class Scheduler:
         fates = self._jobs.fates([job_id])
         if job_id in fates:
             self._engine.end(job_id, fates[job_id])
-            self._tell_end(job_id)
+            self._engine.fate(job_id, fates[job_id])
+            self._tell_array(job_id)
         else:
             self._is_stale = True
         self.wake()

@@ -65,7 +65,7 @@ class Standing:
 
     def rate_of(self, job_id: int) -> float:
         """Return the billing units that an active job holds, 0 for any other."""
-        return sum(self._rate(held) for held in self._jobs.active_charges() if held.job_id == job_id)
+        return sum(self._rate(held) for held in self._jobs.active_charges(job_id))
 
     def shares(self, now: float) -> Shares:
         """Return every share as of `now`, running jobs included as far as they have come."""

@@ -21,6 +21,7 @@ _NAMES = (
     "events",
     "faults",
     "history",
+    "dispatch",
     "top",
     "stress",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from gpuq.errors import NotFoundError
@@ -131,8 +131,9 @@ class JobQuestions:
         where = "AND j.id IN (SELECT value FROM json_each(:ids))"
         return active_jobs(self._db.rows(f"{_ACTIVE} {where} ORDER BY j.id, l.node", _ids(job_ids)))
 
-    def active_charges(self) -> list[Charged]:
-        """Return what active jobs hold, who pays and since when, by id."""
+    def active_charges(self, job_id: int | None = None) -> list[Charged]:
+        """Return what active jobs hold, who pays and since when, by id; of one job if it is named."""
+        which = "" if job_id is None else "AND j.id = :job_id"
         rows = self._db.rows(
             f"""SELECT j.id AS job_id, j.user, j.account, j.qos, j.partition, a.gpu_type, sum(l.gpus) AS gpus,
                        j.workers * j.cpus_per_worker + sum(l.servers) * j.cpus_per_ps AS cpus,
@@ -140,29 +141,27 @@ class JobQuestions:
                        a.started_at
                 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
                 JOIN allocations l ON l.job_id = j.id AND l.attempt = j.attempt
-                WHERE j.state IN {HOLDING} GROUP BY j.id ORDER BY j.id"""
+                WHERE j.state IN {HOLDING} {which} GROUP BY j.id ORDER BY j.id""",
+            {"job_id": job_id},
         )
         return [Charged(**row) for row in rows]
 
-    def fates(self, targets: Iterable[int]) -> dict[int, Fate]:
+    def fates(self, targets: Collection[int]) -> dict[int, Fate]:
         """Return what has become of jobs, and of whole arrays, given as their ids below zero.
 
         What has not started, or waits again, is left out.
         """
-        wanted = list(targets)
-        jobs = self._db.rows(
-            "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))",
-            _ids(target for target in wanted if target > 0),
-        )
-        found = {row["id"]: fate_of(row["state"]) for row in jobs}
-        tasks = defaultdict[int, list[Fate | None]](list)
-        for row in self._db.rows(
-            """SELECT DISTINCT array_id, state FROM jobs
-               WHERE array_id IN (SELECT value FROM json_each(:ids))""",
-            _ids(-target for target in wanted if target < 0),
-        ):
-            tasks[-row["array_id"]].append(fate_of(row["state"]))
-        found |= {array: array_fate(fates) for array, fates in tasks.items()}
+        ids, arrays = [target for target in targets if target > 0], [-target for target in targets if target < 0]
+        found = dict[int, Fate | None]()
+        if ids:
+            sql = "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+            found = {job_id: fate_of(state) for job_id, state in self._db.tuples(sql, _ids(ids))}
+        if arrays:
+            tasks = defaultdict[int, list[Fate | None]](list)
+            sql = "SELECT DISTINCT array_id, state FROM jobs WHERE array_id IN (SELECT value FROM json_each(:ids))"
+            for array_id, state in self._db.tuples(sql, _ids(arrays)):
+                tasks[-array_id].append(fate_of(state))
+            found |= {array: array_fate(fates) for array, fates in tasks.items()}
         return {target: fate for target, fate in found.items() if fate is not None}
 
     def array_of(self, job_id: int) -> tuple[int, ...]:
