@@ -108,4 +108,5 @@ READERS: dict[str, tuple[str, Reader]] = {
     "array": ("array", _plain("an array")),
     "reservation": ("reservation", _called("a reservation")),
     "signal": ("signal_s", _signal),
+    "stop_on": ("stop_on", lambda word, _: ",".join(part.strip().lower() for part in word.split(","))),
 }

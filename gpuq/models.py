@@ -90,7 +90,8 @@ class JobSpec:
     seconds before its time limit. `ps` parameter servers and an `evaluator` come on top of the workers and get no GPU;
     `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows that the script's `feed`
     gives are fed to its workers; 0: it reads its data itself. `independent` workers know nothing of each other; a
-    `driver` script starts Spark and TFoS itself.
+    `driver` script starts Spark and TFoS itself. `stop_on` names the signals (`SignalKind`) that end it, as
+    `nan,exploded`.
     """
 
     script_name: str
@@ -124,6 +125,7 @@ class JobSpec:
     epochs: int = 0
     independent: bool = False
     driver: bool = False
+    stop_on: str | None = None
 
     @property
     def gpus(self) -> int:
@@ -162,6 +164,32 @@ class Progress:
     previous: float | None = None
 
 
+class SignalKind(StrEnum):
+    """What the points of a training say of it; each word may stand in `--stop-on`.
+
+    NAN: a loss is NaN or infinite. EXPLODED: one is ten times the largest of its first ten values. NO_PROGRESS: one was
+    not better for ten thousand steps. SLOW_RANK: a rank makes less than 0.7 of the others' steps a second.
+    """
+
+    NAN = "nan"
+    EXPLODED = "exploded"
+    NO_PROGRESS = "no-progress"
+    SLOW_RANK = "slow-rank"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """Something that the points of an attempt said, once for a rank; `text` says it in words."""
+
+    kind: SignalKind
+    attempt: int
+    rank: int
+    tag: str
+    step: int
+    wall_time: float
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as everybody sees it.
@@ -174,6 +202,8 @@ class Job:
     task) and its own `array_index`. `start_at` is the start it is promised, if it is.
     `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
+    `signals` are what its newest attempt's points say of how it goes; `damaged_events` counts records of its event
+    files that are lost to damage.
     """
 
     id: int
@@ -207,6 +237,8 @@ class Job:
     log_uri: str | None = None
     checkpoint_uri: str | None = None
     progress: Progress | None = None
+    signals: tuple[Signal, ...] = ()
+    damaged_events: int = 0
     account: str = "root"
     qos: str = "normal"
     gpu_type: str | None = None
@@ -235,6 +267,7 @@ class Job:
     epochs: int = 0
     independent: bool = False
     driver: bool = False
+    stop_on: str | None = None
 
     @property
     def rank_count(self) -> int:

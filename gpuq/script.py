@@ -62,6 +62,7 @@ OPTIONS = {
     "-a": "array",
     "--reservation": "reservation",
     "--signal": "signal",
+    "--stop-on": "stop_on",
 }
 FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 

@@ -164,6 +164,7 @@ class Service:
             moved=self._scheduler.moved,
             rate_of=standing.rate_of,
             half_life_s=lambda: config.scheduler.half_life_s,
+            signals=lambda job_id: metrics.told(job_id).signals,
         )
         self._retention = Retention(config, RetentionStore(database), metrics, clock)
         self._desk = Desk(

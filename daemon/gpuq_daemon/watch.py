@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from gpuq.models import JobState
+from gpuq.models import JobState, Signal
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -42,7 +43,9 @@ class Watch:
         moved: Callable[[int], None],
         rate_of: Callable[[int], float],
         half_life_s: Callable[[], float],
+        signals: Callable[[int], Sequence[Signal]],
     ) -> None:
+        """`signals` are what the points of a job say."""
         self._jobs = jobs
         self._dispatcher = dispatcher
         self._ingest = ingest
@@ -53,6 +56,7 @@ class Watch:
         self._moved = moved
         self._rate_of = rate_of
         self._half_life_s = half_life_s
+        self._signals = signals
         self._warned: set[tuple[int, int]] = set()
         self._nudges: dict[int, asyncio.Event] = {}
 
@@ -91,7 +95,8 @@ class Watch:
         end = await asyncio.to_thread(self._dispatcher.driver_end, attempt)
         attempt = self._jobs.active_attempt(job_id)
         ran_s = end.ran_s if ran_s is None else ran_s
-        await self._finish(attempt, verdict(attempt.intent, attempt.outcome, end), end.ended_at, ran_s)
+        ending = self._explained(attempt, verdict(attempt.intent, attempt.outcome, end))
+        await self._finish(attempt, ending, end.ended_at, ran_s)
 
     async def _follow(self, attempt: ActiveAttempt, shim: ProcessId) -> float | None:
         """Take in what the attempt writes until its shim has ended; return how long that ran, None if it is gone."""
@@ -140,8 +145,33 @@ class Watch:
             await self._jobs.intend(job_id, over, now=self._clock.now())
             self._bell.ring(job_id)
             attempt = self._jobs.active_attempt(job_id)
+        if attempt.stop_on is not None and attempt.intent is None and attempt.outcome is None:
+            attempt = await self._stopped(attempt)
         if attempt.intent is not None:
             self._dispatcher.end(shim)
+
+    async def _stopped(self, attempt: ActiveAttempt) -> ActiveAttempt:
+        """Return the attempt, which is to end now if its points say something that its owner wants it to end on."""
+        signal = self._stopping(attempt)
+        if signal is None:
+            return attempt
+        logger.info("stopped by its points", extra={"job_id": attempt.job_id, "why": signal.kind.value})
+        await self._jobs.intend(attempt.job_id, Intent.CANCEL, now=self._clock.now())
+        self._bell.ring(attempt.job_id)
+        return self._jobs.active_attempt(attempt.job_id)
+
+    def _stopping(self, attempt: ActiveAttempt) -> Signal | None:
+        """Return what of its points ends the attempt, None where nothing does."""
+        if attempt.stop_on is None:
+            return None
+        words = attempt.stop_on.split(",")
+        found = (one for one in self._signals(attempt.job_id) if one.attempt == attempt.number and one.kind in words)
+        return next(found, None)
+
+    def _explained(self, attempt: ActiveAttempt, ending: Verdict) -> Verdict:
+        """Return an end with why it came, where the points ended the attempt."""
+        signal = self._stopping(attempt) if ending.event is Event.GONE_CANCELLED else None
+        return ending if signal is None else replace(ending, error=f"stopped: {signal.text}")
 
     def _is_to_be_warned(self, attempt: ActiveAttempt, shim: ProcessId) -> bool:
         """Whether the script is to be told now that its time limit is near."""

@@ -28,6 +28,7 @@ COMMANDS = {
     "histogram": "Draw how a distribution moves over a job's steps.",
     "compare": "Hold jobs against each other, by step and by time.",
     "report": "Tell all about a job, as text or as one HTML page.",
+    "tensorboard": "Open TensorBoard on the event files of jobs.",
     "export": "Write all points of a job to a Parquet, Arrow, CSV or JSON file.",
     "checkpoint": "List a job's checkpoints, and what one of them holds.",
     "weights": "Draw how the numbers of a variable in a checkpoint are distributed.",

@@ -60,6 +60,12 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/logs"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/series"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/curve"): Rule(Role.USER, query="tag=loss"),
+    ("GET", "/v1/jobs/{job_id}/histograms"): Rule(Role.USER, query="tag=w"),
+    ("GET", "/v1/jobs/{job_id}/heatmap"): Rule(Role.USER, query="tag=w"),
+    ("GET", "/v1/jobs/{job_id}/heatmap/picture"): Rule(Role.USER, query="tag=w"),
+    ("GET", "/v1/jobs/{job_id}/points"): ANYBODY,
+    ("GET", "/v1/compare"): Rule(Role.USER, query="job=1"),
+    ("GET", "/v1/chart"): Rule(Role.USER, query="job=1"),
     ("GET", "/v1/jobs/{job_id}/checkpoints"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/checkpoint"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/weights"): Rule(Role.USER, query="name=w"),
@@ -241,6 +247,15 @@ def test_where_it_is_private_a_job_of_another_is_no_job(private: Cluster, method
         assert status == 403  # nobody but operators, whatever the job
     else:
         assert (status, said["detail"].split(";")[0]) == (404, f"There is no job {job_id}")
+
+
+@pytest.mark.parametrize("path", ["/v1/compare", "/v1/chart"])
+def test_where_it_is_private_a_job_of_another_is_in_no_comparison(private: Cluster, path: str) -> None:
+    mine, others = private.a_job(USER), private.a_job()
+
+    status, said = private.as_(USER).ask("GET", f"{path}?job={mine}&job={others}")
+
+    assert (status, said["detail"].split(";")[0]) == (404, f"There is no job {others}")
 
 
 def test_where_it_is_private_no_answer_names_another_user(private: Cluster) -> None:

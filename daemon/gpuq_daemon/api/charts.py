@@ -34,7 +34,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-Picture = Annotated[Literal["svg", "png"], Parameter(query="format")]
 Runs = Annotated[
     list[Annotated[str, Parameter(max_length=4096)]] | None,
     Parameter(max_items=_MOST_CURVES, description="Folders below the rank's log folder; each is a curve of its own."),
@@ -66,7 +65,7 @@ async def chart(
     log_y: bool = False,
     width: Width = 800,
     height: Height = 400,
-    picture: Picture = "svg",
+    picture: Annotated[Literal["svg", "png"], Parameter(query="format")] = "svg",
 ) -> Response[bytes]:
     """Return a picture of curves over each other, as SVG or PNG; a job without a tag is left out of that."""
     for one in job:
@@ -95,7 +94,7 @@ async def heat_picture(
     attempt: Attempt = None,
     width: Width = 800,
     height: Height = 400,
-    picture: Picture = "svg",
+    picture: Annotated[Literal["svg", "png"], Parameter(query="format")] = "svg",
 ) -> Response[bytes]:
     """Return a picture of a tag's distributions over its steps, as SVG or PNG."""
     visible_job(request, desk, job_id)

@@ -17,6 +17,7 @@ def whole(desk: Desk, job: Job) -> Job:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
     place = desk.place(job.id, job.attempt) if job.attempt else None
     priority, start_at = desk.outlook(job.id) if job.state is JobState.PENDING else (None, None)
+    told = desk.metrics.told(job.id) if job.attempt else None
     return replace(
         job,
         priority=priority,
@@ -26,7 +27,9 @@ def whole(desk: Desk, job: Job) -> Job:
         reason=_reason(desk, job),
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
-        progress=desk.metrics.progress(job.id) if job.attempt else None,
+        progress=told.progress if told else None,
+        signals=told.signals if told else (),
+        damaged_events=told.damaged if told else 0,
     )
 
 

@@ -30,6 +30,8 @@ _COURSE = (
     "log_uri",
     "checkpoint_uri",
     "progress",
+    "signals",
+    "damaged_events",
 )
 _ASKED = (
     "name",
@@ -56,6 +58,7 @@ _ASKED = (
     "throttle",
     "reservation",
     "signal_s",
+    "stop_on",
 )
 _course_of, _asked_of = attrgetter(*_COURSE), attrgetter(*_ASKED)
 _REASON, _START_AT = _COURSE.index("reason"), _COURSE.index("start_at")

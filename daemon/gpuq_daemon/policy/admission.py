@@ -9,7 +9,7 @@ from functools import partial
 from math import isfinite
 
 from gpuq.errors import UsageError
-from gpuq.models import JobSpec
+from gpuq.models import JobSpec, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import plural
 from gpuq_daemon.policy import array, dependency, limits, reservation
@@ -169,6 +169,9 @@ def _bad_extras(spec: JobSpec) -> str | None:
         return f"A parameter server may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_ps}."
     if (refused := _bad_mode(spec)) is not None:
         return refused
+    for word in () if spec.stop_on is None else spec.stop_on.split(","):
+        if word not in tuple(SignalKind):
+            return f"A job cannot be stopped on '{_shown(word)}': there is {', '.join(SignalKind)}."
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
     if spec.signal_s is not None and spec.signal_s < 1:

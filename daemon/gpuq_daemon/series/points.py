@@ -81,6 +81,20 @@ class ScalarPoints:
             return part[-1]
         return int(part.steps[-1]), float(part.wall_times[-1]), float(part.values[-1])
 
+    def newest(self, count: int) -> list[ScalarPoint]:
+        """Return the last `count` points, or all there are."""
+        found: list[ScalarPoint] = []
+        for part in reversed(self._parts):
+            if len(found) >= count:
+                break
+            wanted = count - len(found)
+            if isinstance(part, list):
+                found = part[-wanted:] + found
+            else:
+                columns = (one[-wanted:].tolist() for one in (part.steps, part.wall_times, part.values))
+                found = [*zip(*columns, strict=True), *found]
+        return found
+
     @property
     def has_columns(self) -> bool:
         """Whether some were read in bulk, so that numpy is loaded."""

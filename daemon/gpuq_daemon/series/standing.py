@@ -18,22 +18,23 @@ def standing_for(series: Iterable[Series]) -> Series | None:
     Without a loss it is the first tag that was written.
     """
     scalars = [s for s in series if s.kind is SeriesKind.SCALAR]
-    losses = [s for s in scalars if _is_loss(s)]
+    losses = [s for s in scalars if is_loss(s.tag)]
     if losses:
         return min(losses, key=_loss_order)
     return min(scalars, key=lambda s: s.rank, default=None)
 
 
-def _is_loss(series: Series) -> bool:
-    return "loss" in _name(series)
+def is_loss(tag: str) -> bool:
+    """Whether a scalar is a loss, by the last part of its tag."""
+    return "loss" in _name(tag)
 
 
 def _loss_order(series: Series) -> tuple[bool, int, int, str, str]:
-    name = _name(series)
+    name = _name(series.tag)
     is_validation = bool(_VALIDATION.search(f"{series.run}/{series.tag}".lower()))
     plainness = 0 if name == "loss" else 1 if re.fullmatch(r"(epoch|train|training|total)_loss", name) else 2
     return is_validation, plainness, series.rank, series.run, series.tag
 
 
-def _name(series: Series) -> str:
-    return series.tag.rsplit("/", 1)[-1].lower()
+def _name(tag: str) -> str:
+    return tag.rsplit("/", 1)[-1].lower()

@@ -46,6 +46,7 @@ _ASKED = (
     "epochs",
     "independent",
     "driver",
+    "stop_on",
 )
 _NEW = (
     *("user", "uid", "script_name", "script_sha256", "args", "submitted_at", "hold"),
@@ -167,6 +168,7 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         epochs=spec.epochs,
         independent=spec.independent,
         driver=spec.driver,
+        stop_on=spec.stop_on,
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from threading import Lock
 
-from gpuq.models import Curve, Progress, Restart, Series, SeriesKind
+from gpuq.models import Curve, Progress, Restart, Series, SeriesKind, Signal
 from gpuq_daemon.series.chunk import unpack_histogram
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.restarts import Course, course
+from gpuq_daemon.series.signals import Signals
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, Columns, thin, unpacked
 from gpuq_daemon.store import metrics_rows as rows
@@ -25,8 +27,18 @@ MAX_RESTARTS = 100
 """A curve tells the newest of them; a script may go back at every other step."""
 _TREND_POINTS = 10
 _CHUNKS_AT_ONCE = 64
-_MAX_PROGRESS = 10_000
+_MAX_TOLD = 10_000
+_MAX_WATCHES = 10_000
 _INCREMENTAL = 2  # Source: sqlite.org/pragma.html#pragma_auto_vacuum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a list of jobs tells of a job's points: how far it is, what is wrong, and how many records are damaged."""
+
+    progress: Progress | None
+    signals: tuple[Signal, ...]
+    damaged: int
 
 
 class MetricsStore:
@@ -46,7 +58,8 @@ class MetricsStore:
             self._writer, self._writing = _open(path), Lock()
             _migrate(self._writer)
             self._reader, self._reading = _open(path), Lock()
-        self._progress: dict[int, Progress | None] = {}
+        self._told: dict[int, Told] = {}
+        self._watches: dict[tuple[int, int], Signals] = {}
 
     def close(self) -> None:
         """Close the file; wait for a call in another thread to end first."""
@@ -67,6 +80,7 @@ class MetricsStore:
         with self._transaction() as db:
             if not rows.continues(db, batch):
                 return False
+            signals = self._watching(db, batch).look(batch.scalars)
             for key, points in batch.scalars.items():
                 if points:
                     rows.append_scalars(db, batch, key, points)
@@ -75,9 +89,20 @@ class MetricsStore:
                     rows.append_histograms(db, batch, key, histograms)
             for position in batch.positions:
                 rows.put_position(db, batch, position)
+            for signal in signals:
+                rows.put_signal(db, batch.job_id, signal)
         with self._reading:
-            self._progress.pop(batch.job_id, None)
+            self._told.pop(batch.job_id, None)
         return True
+
+    def _watching(self, db: sqlite3.Connection, batch: Batch) -> Signals:
+        """Return what watches an attempt's points; one that is new here looks at those that are stored first."""
+        key = (batch.job_id, batch.attempt)
+        if key not in self._watches:
+            if len(self._watches) >= _MAX_WATCHES:
+                self._watches.clear()
+            self._watches[key] = rows.watching(db, *key)
+        return self._watches[key]
 
     def positions(self, job_id: int, attempt: int) -> dict[str, FilePosition]:
         """Return how far each event file of an attempt is read, by path."""
@@ -86,9 +111,8 @@ class MetricsStore:
 
     def damage(self, job_id: int) -> int:
         """Return how many records of the job's event files are lost to damage, one for each held file included."""
-        sql = "SELECT coalesce(sum(skipped + is_held), 0) FROM event_file WHERE job_id = :job_id"
         with self._snapshot() as db:
-            return db.execute(sql, {"job_id": job_id}).fetchone()[0]
+            return rows.damage(db, job_id)
 
     def series(self, job_id: int) -> list[Series]:
         """Return the job's series: newest attempt first, then by rank, run and tag."""
@@ -206,19 +230,24 @@ class MetricsStore:
     def progress(self, job_id: int) -> Progress | None:
         """Return the newest point of the scalar that stands for the job, None if no attempt wrote one.
 
-        It is that of the newest attempt that wrote anything. Answered from memory until a batch changes it.
-
-        `previous` is the value ten points before it, or of the first point, for the trend.
+        It is that of the newest attempt that wrote anything. `previous` is the value ten points before it, or of the
+        first point, for the trend.
         """
-        if job_id in self._progress:
-            return self._progress[job_id]
+        return self.told(job_id).progress
+
+    def told(self, job_id: int) -> Told:
+        """Return what a list of jobs tells of a job's points. Answered from memory until a batch changes it."""
+        if job_id in self._told:
+            return self._told[job_id]
         with self._snapshot() as db:
-            progress = _progress(db, job_id)
+            told = Told(
+                progress=_progress(db, job_id), signals=rows.signals(db, job_id), damaged=rows.damage(db, job_id)
+            )
             # Still under the reader's lock, so that a batch which is being stored now takes it out again.
-            if len(self._progress) >= _MAX_PROGRESS:
-                self._progress.clear()
-            self._progress[job_id] = progress
-        return progress
+            if len(self._told) >= _MAX_TOLD:
+                self._told.clear()
+            self._told[job_id] = told
+        return told
 
     def forget(self, job_id: int, *, most: int = 64) -> bool:
         """Remove a job's points, `most` chunks and as many histograms of one series at a time; True once none is left.
@@ -229,7 +258,7 @@ class MetricsStore:
         with self._transaction() as db:
             is_gone = rows.forget(db, job_id, most)
         with self._reading:
-            self._progress.pop(job_id, None)
+            self._told.pop(job_id, None)
         return is_gone
 
     def shrink(self, *, pages: int = 256) -> bool:
@@ -256,6 +285,7 @@ class MetricsStore:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
+                self._watches.clear()  # they may have seen what is not stored
                 if self._writer.in_transaction:  # a full disk ends it by itself
                     self._writer.execute("ROLLBACK")
                 raise

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, cast
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Series, SeriesKind
+from gpuq.models import Series, SeriesKind, Signal, SignalKind
 from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.signals import Signals
 
 _SERIES = "job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value"
 
@@ -201,6 +203,48 @@ def find(
     return row[0], _to_series(row[1:])
 
 
+def damage(db: sqlite3.Connection, job_id: int) -> int:
+    """Return how many records of the job's event files are lost to damage, one for each held file included."""
+    sql = "SELECT coalesce(sum(skipped + is_held), 0) FROM event_file WHERE job_id = :job_id"
+    return db.execute(sql, {"job_id": job_id}).fetchone()[0]
+
+
+def put_signal(db: sqlite3.Connection, job_id: int, signal: Signal) -> None:
+    """Keep what points said, unless it was said before."""
+    sql = """
+        INSERT OR IGNORE INTO signal (job_id, attempt, kind, rank, tag, step, wall_time, text)
+        VALUES (:job_id, :attempt, :kind, :rank, :tag, :step, :wall_time, :text)"""
+    db.execute(sql, {**asdict(signal), "kind": str(signal.kind), "job_id": job_id})
+
+
+def watching(db: sqlite3.Connection, job_id: int, attempt: int) -> Signals:
+    """Return what watches an attempt's points, having seen all that are stored."""
+    told = "SELECT kind, rank FROM signal WHERE job_id = :job_id AND attempt = :attempt"
+    asked = {"job_id": job_id, "attempt": attempt}
+    found = Signals(attempt=attempt, told={(SignalKind(kind), rank) for kind, rank in db.execute(told, asked)})
+    for row, series in list_series(db, job_id):
+        if series.attempt == attempt and series.kind is SeriesKind.SCALAR:
+            points = ScalarPoints()
+            for blob, count in db.execute(
+                "SELECT points, count FROM chunk WHERE series_id = ? ORDER BY number", (row,)
+            ):
+                points.extend(ScalarPoints(unpack(blob, count)))
+            key = SeriesKey(rank=series.rank, run=series.run, tag=series.tag, kind=series.kind)
+            found.look({key: points})
+    return found
+
+
+def signals(db: sqlite3.Connection, job_id: int) -> tuple[Signal, ...]:
+    """Return what the points of the newest attempt that wrote any say, in the order of time."""
+    sql = """
+        SELECT kind, attempt, rank, tag, step, wall_time, text FROM signal
+        WHERE job_id = :job_id AND attempt = (SELECT max(attempt) FROM series WHERE job_id = :job_id)
+        ORDER BY wall_time, kind, rank"""
+    names = ("attempt", "rank", "tag", "step", "wall_time", "text")
+    found = db.execute(sql, {"job_id": job_id}).fetchall()
+    return tuple(Signal(kind=SignalKind(kind), **dict(zip(names, rest, strict=True))) for kind, *rest in found)
+
+
 def row_of(db: sqlite3.Connection, series: Series) -> int:
     """Return the row id of a series; -1, which has no points, where it is gone."""
     sql = """
@@ -282,7 +326,8 @@ def forget(db: sqlite3.Connection, job_id: int, most: int) -> bool:
     """
     found = db.execute("SELECT id FROM series WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}).fetchone()
     if found is None:
-        db.execute("DELETE FROM event_file WHERE job_id = :job_id", {"job_id": job_id})
+        for table in ("event_file", "signal"):
+            db.execute(f"DELETE FROM {table} WHERE job_id = :job_id", {"job_id": job_id})
         return True
     gone = 0
     for table, count in (("chunk", "count"), ("histogram", "1")):

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @click.option("--dependency", "-d", help="After others: afterok:12:13,singleton; after*, see below.")
 @click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")
 @click.option("--reservation", help="Run in this reservation.")
+@click.option("--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded.")
 @click.option("--signal", help="SIGUSR1 to the script so long before its time limit: 60 (seconds), 5m.")
 @click.option("--test-only", is_flag=True, help="Say when it would start; queue nothing.")
 @click.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")

@@ -48,6 +48,7 @@ FIELDS = {
     "dependency": "dependency",
     "reservation": "reservation",
     "signal": "signal",
+    "stop-on": "stop_on",
 }
 _CLEARED = {
     "time": "time_limit_s",
@@ -60,6 +61,7 @@ _CLEARED = {
     "dependency": "dependency",
     "reservation": "reservation",
     "signal": "signal_s",
+    "stop-on": "stop_on",
     "throttle": "throttle",
 }
 

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
     from gpuq.client import Json
 
-_TOLD_APART = ("id", "state", "reason", "attempt", "nodes", "ranks", "failed_rank", "exit_code", "error", "progress")
+_TOLD_APART = (
+    "id",
+    "state",
+    "reason",
+    "attempt",
+    "nodes",
+    "ranks",
+    "failed_rank",
+    "exit_code",
+    "error",
+    "progress",
+    "signals",
+)
 _NEVER_SAID = (
     "started_at",
     "running_at",
@@ -88,6 +100,8 @@ def _parts(data: Json) -> Iterator[str]:
         yield f"exit code {data['exit_code']}"
     if data.get("error"):
         yield fit(clean(data["error"]), 200)
+    for signal in data.get("signals") or ():
+        yield f"! {clean(signal['text'])}"
     if data.get("progress"):
         yield clean(progress({"progress": data["progress"]}))
     if "submitted_at" not in data and (others := [n for n in data if n not in _TOLD_APART and n not in _NEVER_SAID]):

@@ -63,6 +63,8 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Files", job["log_uri"]),
         ("Checkpoints", job.get("checkpoint_uri")),
         ("Progress", progress(job) or None),
+        ("Signals", "; ".join(signal["text"] for signal in job.get("signals") or ()) or None),
+        ("Damage", _damage(job)),
         ("Fed", _fed(job)),
         ("Used", used(job)),
     ]
@@ -113,9 +115,15 @@ def _when(job: Json) -> str | None:
         f"not before {moment(job['begin_at'])}" if job.get("begin_at") is not None else None,
         f"to end by {moment(job['deadline'])}" if job.get("deadline") is not None else None,
         f"after {job['dependency']}" if job.get("dependency") else None,
+        f"stopped on {job['stop_on']}" if job.get("stop_on") else None,
         f"SIGUSR1 {signal_s} s before its limit" if signal_s else None,
     ]
     return ", ".join(word for word in said if word) or None
+
+
+def _damage(job: Json) -> str | None:
+    count = job.get("damaged_events")
+    return f"{plural(count, 'record')} of its event files lost to damage" if count else None
 
 
 def _fed(job: Json) -> str | None:

@@ -187,7 +187,12 @@ def comment(job: Json, cluster: Json, *, mark: str = "…") -> str:
         case "CANCELLED" | "DEADLINE":
             return error
         case _:
-            return "  ".join(part for part in (progress(job), ", ".join(job["nodes"])) if part)
+            return "  ".join(part for part in (signals(job), progress(job), ", ".join(job["nodes"])) if part)
+
+
+def signals(job: Json) -> str:
+    """Return what a running training's points say that is wrong, `! loss is NaN at step 60`; empty where nothing is."""
+    return "; ".join(f"! {clean(signal['text'])}" for signal in job.get("signals") or ())
 
 
 def progress(job: Json) -> str:

@@ -6,7 +6,7 @@ from gpuq.models import Job, JobState, Rank
 from gpuq.units import moment, plural, servers
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
-from gpuq_tui.lines.queue import STATE_CODES, elapsed_s, note
+from gpuq_tui.lines.queue import STATE_CODES, elapsed_s, note, progress
 
 _RANK_TONES = {"RUNNING": Tone.GOOD, "FAILED": Tone.BAD, "LOST": Tone.BAD}
 _MOST_RANKS = 1000
@@ -31,7 +31,9 @@ def _state(job: Job, why_text: str | None, now: float, width: int, look: Look) -
     if job.state is JobState.PENDING:
         return lines + _entry("Why", why_text or note(job), width)
     if job.progress is not None:
-        lines += _entry("Latest", note(job), width)
+        lines += _entry("Latest", progress(job.progress), width)
+    for signal in job.signals:
+        lines += _entry("Signal", signal.text, width, Tone.BAD)
     return lines
 
 

@@ -110,6 +110,8 @@ def note(job: Job, free: Mapping[str, int] | None = None, *, width: int = 1000) 
         return f"starting, {up} of {job.rank_count} ranks run"
     if job.state in (JobState.FAILED, JobState.TIMEOUT, JobState.DEADLINE):
         return job.error or f"exit {_or_unknown(job.exit_code)}"
+    if job.signals and not job.state.is_final:
+        return "! " + job.signals[-1].text
     if job.progress is not None:
         return progress(job.progress)
     return {JobState.RUNNING: "no values yet", JobState.COMPLETING: "ending"}.get(job.state, "")
