@@ -22,7 +22,7 @@ from gpuq_daemon.backends.making import make_engine, make_engines
 from gpuq_daemon.check_access import check_access
 from gpuq_daemon.config import Config, load
 from gpuq_daemon.findings import Finding, fail, ok, warn
-from gpuq_daemon.partitions import EmbeddedPartition, Partition
+from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition, Partition
 from gpuq_daemon.state_folder import network_type
 
 _MIB = 1024 * 1024
@@ -57,15 +57,18 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     except GpuqError as error:
         return (fail("configuration", str(error), f"correct {file}"),)
     found = [ok("configuration", f"{file}: {', '.join(config.partition)}"), check_java(environment)]
-    pythons = sorted({partition.python or sys.executable for partition in config.partition.values()})
+    pythons = sorted({_python_here(partition) for partition in config.partition.values()})
     found += [check_packages(python, environment) for python in pythons]
     found += check_state(config)
     found += [check_socket(config.socket_path), check_scratch(config.scratch)]
     for name, partition in config.partition.items():
-        if isinstance(partition, EmbeddedPartition):
-            found += check_partition(name, partition, is_running=_listens(config.socket_path))
-        else:
-            found.append(check_cluster(name, partition))
+        match partition:
+            case EmbeddedPartition():
+                found += check_partition(name, partition, is_running=_listens(config.socket_path))
+            case KubernetesPartition():
+                found.append(check_kubernetes(name, partition, config))
+            case _:
+                found.append(check_cluster(name, partition, config))
     needs = [path for engine in make_engines(config).values() for path in engine.needs()]
     found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))
@@ -194,11 +197,11 @@ def check_partition(name: str, partition: EmbeddedPartition, *, is_running: bool
         yield fail(f"{where} port", f"port {partition.master_port} is taken", fix)
 
 
-def check_cluster(name: str, partition: Partition) -> Finding:
+def check_cluster(name: str, partition: Partition, config: Config) -> Finding:
     """Return whether a cluster that somebody else runs answers, and what it has; nothing is started on it."""
     where = f"partition {name}"
     with tempfile.TemporaryDirectory(prefix="gpuq-check-") as folder:
-        engine = make_engine(name, partition, Path(folder))
+        engine = make_engine(name, partition, Path(folder), config)
         try:
             engine.start()
             wrong = engine.health()
@@ -211,6 +214,25 @@ def check_cluster(name: str, partition: Partition) -> Finding:
     if not any(node.gpus for node in nodes):
         return warn(where, text, "have its nodes offer GPUs: see docs/engines.md")
     return ok(where, text)
+
+
+def check_kubernetes(name: str, partition: KubernetesPartition, config: Config) -> Finding:
+    """Return whether a partition's Kubernetes can be reached and lets gpuqd do what it has to."""
+    from gpuq_daemon.backends import kubernetes_making  # a look at what has none is quicker
+
+    where = f"partition {name}"
+    try:
+        engine = kubernetes_making.make(name, partition, config.state, jobs=config.jobs, grace_s=config.kill_wait_s)
+        _, api = engine.reach()
+    except GpuqError as error:
+        return fail(where, str(error), f"see docs/engines.md, and correct [partition.{name}]")
+    return ok(where, f"{api.server}, namespace {partition.namespace}")
+
+
+def _python_here(partition: Partition) -> str:
+    """Return the Python of this host that has what a partition's jobs start with; pods have one of their own."""
+    is_elsewhere = isinstance(partition, KubernetesPartition)
+    return sys.executable if is_elsewhere or partition.python is None else partition.python
 
 
 def check_files(most: int) -> Finding:

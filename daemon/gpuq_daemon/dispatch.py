@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from gpuq.errors import GpuqError
 from gpuq_daemon import folders, owners
-from gpuq_daemon.backends.base import Attempt, Command, Engine
+from gpuq_daemon.backends.base import Attempt, Command, Engine, Explaining
 from gpuq_daemon.config import Config
 from gpuq_daemon.owners import UnixUser
 from gpuq_daemon.places import Place, place_of
@@ -82,13 +83,19 @@ class Dispatcher:
         send_signal(shim, signal.SIGTERM)
 
     def driver_end(self, attempt: ActiveAttempt) -> DriverEnd:
-        """Return how the driver ended; all unknown if the shim was killed before it could say."""
+        """Return how the driver ended; all unknown if the shim was killed before it could say.
+
+        Where the engine knows better why, that is its error.
+        """
+        engine = self._engines[attempt.partition]
+        why = engine.explained(attempt.token) if isinstance(engine, Explaining) else None
         text = _read(self.place(attempt).control / "exit.json")
         try:
-            return DriverEnd() if text is None else msgspec.json.decode(text, type=DriverEnd)
+            end = DriverEnd() if text is None else msgspec.json.decode(text, type=DriverEnd)
         except msgspec.DecodeError:
             logger.warning("exit.json says nothing of use", extra={"job_id": attempt.job_id})
-            return DriverEnd()
+            end = DriverEnd()
+        return end if why is None else replace(end, error=why)
 
     def place(self, attempt: ActiveAttempt) -> Place:
         """Return where the attempt's files are."""
@@ -161,15 +168,17 @@ class Dispatcher:
 
     def _launch(self, command: Command, place: Place, owner: UnixUser | None) -> dict[str, object]:
         """Return what the shim is to do."""
+        owner = None if command.is_gpuqds else owner
         as_whom = None if owner is None else {"uid": owner.uid, "gid": owner.gid, "groups": owner.groups()}
         return {
             "argv": command.argv,
             "env": command.env,
             "cwd": str(command.cwd),
-            "output": str(place.folder.joinpath(*place.log(None))),
+            # What is gpuqd's own must not write where the owner could put another file in the way.
+            "output": str(place.own_log if command.is_gpuqds else place.folder.joinpath(*place.log(None))),
             "grace_s": self._config.kill_wait_s,
             "owner": as_whom,
-            "limits": self._config.limits.by_name,
+            "limits": {} if command.is_gpuqds else self._config.limits.by_name,
         }
 
     def _forbid(self, place: Place) -> bool:

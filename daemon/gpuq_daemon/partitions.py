@@ -54,7 +54,45 @@ class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=Tru
     worker_pages: bool = True
 
 
-Partition = EmbeddedPartition | StandalonePartition
+class VolumeTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The volume with jobs' files, mounted in every pod where `jobs_dir` is: one of claim, host path and NFS.
+
+    A host path has to be a file system that all nodes share.
+    """
+
+    claim: str | None = None
+    host_path: str | None = None
+    nfs_server: str | None = None
+    nfs_path: str | None = None
+
+
+class KubernetesPartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="kubernetes"):
+    """A namespace of a Kubernetes cluster. `python` is a path in `image`, None for `python3` on its path.
+
+    The API is that of the `kubeconfig` and its `context`, else of the cluster that gpuqd is itself a pod of.
+    `pod_template` is a file with what all pods are to have. `node_selector` chooses nodes by their labels, and
+    `model_label` tells the model of their GPUs, which `models` may give another name. `memory_mib` and `cpus` are what
+    each worker's pod asks for, `start_limit_s` is how long a driver's pod may wait for its node and its image.
+    """
+
+    image: str
+    volume: VolumeTable
+    namespace: str = "gpuq"
+    service_account: str = "spark"
+    kubeconfig: str | None = None
+    context: str | None = None
+    pod_template: str | None = None
+    node_selector: str | None = None
+    gpu_vendor: str = "nvidia.com"
+    model_label: str = "nvidia.com/gpu.product"
+    models: dict[str, str] = {}
+    memory_mib: Annotated[int, Meta(ge=1024)] = 8192
+    cpus: Annotated[float, Meta(gt=0)] = 1.0
+    driver_memory_mib: Annotated[int, Meta(ge=1024)] = 2048
+    start_limit_s: Annotated[float, Meta(ge=1)] = 600.0
+
+
+Partition = EmbeddedPartition | StandalonePartition | KubernetesPartition
 
 
 def engine_names() -> tuple[str, ...]:

@@ -27,6 +27,11 @@ class Place:
         return self.control / "claim"
 
     @property
+    def own_log(self) -> Path:
+        """What is printed by a command that is gpuqd's own: it then stands for the driver's log."""
+        return self.control / "driver.log"
+
+    @property
     def reports(self) -> Path:
         """What the driver says."""
         return self.folder / "reports.jsonl"

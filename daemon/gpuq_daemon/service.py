@@ -11,7 +11,7 @@ import secrets
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.notify import Notifier
+from gpuq_daemon.partitions import KubernetesPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.reload import Reloader
@@ -57,6 +58,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.tokens import TokenStore
@@ -166,6 +168,8 @@ class Service:
             half_life_s=lambda: config.scheduler.half_life_s,
             signals=lambda job_id: metrics.told(job_id).signals,
         )
+        self._engine_of = engines
+        self._pods = PodStore(database)
         self._retention = Retention(config, RetentionStore(database), metrics, clock)
         self._desk = Desk(
             config=config,
@@ -175,6 +179,7 @@ class Service:
             feed=self._feed,
             jobs=jobs,
             metrics=metrics,
+            pods=self._pods,
             tokens=TokenStore(database),
             audit=AuditStore(database),
             cluster=self._cluster,
@@ -230,6 +235,7 @@ class Service:
                     self._notifier.keep(self._status, self._writer_answers),
                     self._watch_space(),
                     self._retention.run(),
+                    *self._pod_links(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
@@ -238,6 +244,14 @@ class Service:
                 self._notifier.tell(STOPPING=1, STATUS="answers what is open, then ends; jobs go on")
                 await self._end(bound, loops)
         await self._stop_engines()
+
+    def _pod_links(self) -> Iterator[Coroutine[None, None, None]]:
+        """Yield what follows the pods of each partition that has some."""
+        if not any(isinstance(partition, KubernetesPartition) for partition in self._config.partition.values()):
+            return
+        from gpuq_daemon.following_pods import followers  # a start without it is quicker
+
+        yield from followers(self._engine_of, self._pods, clock=self._clock, bell=self._bell)
 
     async def _started_engines(self) -> bool:
         """Start the engines; False if gpuqd was asked to stop meanwhile."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ def _python_error(text: str) -> str:
 
 def _main() -> None:
     run = spec.read(Path(sys.argv[1]))
+    run = run if run.host else replace(run, host=os.environ["SPARK_DRIVER_BIND_ADDRESS"])  # known in its pod only
     code = (OwnDriver if run.driver else Driver)(run).main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -12,11 +12,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """What a Spark executor of a node without GPUs gets: cores, heap, and further resources by name."""
+    """What a Spark executor of a node without GPUs gets: cores, heap, and further resources by name.
+
+    `overhead_mib` is memory beside the heap, where TensorFlow is; None where the engine does not limit it.
+    """
 
     cores: int
     memory_mib: int
     resources: Mapping[str, int]
+    overhead_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class Run:
     The ranks are the workers, the chief first, then `ps` parameter servers, then the evaluator. What comes after the
     workers has no GPU: it runs on executors of its own kind, `server_executor`.
     `args` is what `main_fun` gets: the script's name, then the user's words. `host` is the address that the
-    driver listens on for its ranks; `key` (hex) proves to it that a connection comes from one of them.
+    driver listens on for its ranks, "" that of its own pod; `key` (hex) proves to it that a connection comes from one
+    of them.
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
     `epochs`, `independent` and `driver` are the job's.
     """

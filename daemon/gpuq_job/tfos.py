@@ -288,6 +288,7 @@ def _profile(run: Run) -> Any:
     asked = run.server_executor
     assert asked is not None
     executor = resource.ExecutorResourceRequests().cores(asked.cores).memory(f"{asked.memory_mib}m")
+    executor = executor if asked.overhead_mib is None else executor.memoryOverhead(f"{asked.overhead_mib}m")
     task = resource.TaskResourceRequests().cpus(1)
     for name, amount in asked.resources.items():
         executor, task = executor.resource(name, amount), task.resource(name, amount)

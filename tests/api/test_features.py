@@ -39,6 +39,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
@@ -123,6 +124,7 @@ def rig() -> Iterator[Rig]:
             feed=Feed(Sources(lambda: desk), epoch="e", ticks=time.monotonic),
             jobs=jobs,
             metrics=metrics,
+            pods=PodStore(database),
             tokens=TokenStore(database),
             audit=AuditStore(database),
             cluster=lambda: Cluster(name="x", version="0", engine_ok=True),

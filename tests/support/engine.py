@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuq_daemon import processes, shim
-from gpuq_daemon.backends.base import Attempt, EngineError
+from gpuq_daemon.backends.base import Attempt, Engine, EngineError
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_jobs"
@@ -80,7 +80,7 @@ def an_attempt(
 class Running:
     """An attempt under its shim."""
 
-    def __init__(self, engine: EmbeddedEngine, attempt: Attempt) -> None:
+    def __init__(self, engine: Engine, attempt: Attempt) -> None:
         self.engine = engine
         self.attempt = attempt
         command = engine.command(attempt)
@@ -131,6 +131,13 @@ class Running:
         """Let the engine take back what is left."""
         known = [report["application_id"] for report in self.reports("application")]
         return self.engine.reclaim(self.attempt.token, known[0] if known else None)
+
+    def until_reclaimed(self) -> None:
+        """Let the engine take back what is left, as often as it takes."""
+        deadline = time.monotonic() + 60
+        while self.reclaim():
+            assert time.monotonic() < deadline, "not gone yet"
+            time.sleep(0.1)
 
     def living(self) -> int:
         """Return how many processes of the attempt there are."""

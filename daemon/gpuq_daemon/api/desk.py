@@ -23,6 +23,7 @@ from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
 
@@ -50,6 +51,7 @@ class Desk:
     feed: Feed
     jobs: JobStore
     metrics: MetricsStore
+    pods: PodStore
     tokens: TokenStore
     audit: AuditStore
     cluster: Callable[[], Cluster]

@@ -77,7 +77,7 @@ def _must_have(job: Job, rank: int | None) -> None:
 def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[bytes, int, int]:
     """Return (bytes, where they start, size of the file); cut so that no character is torn."""
     try:
-        file = open_file(place.folder, *place.log(rank))
+        file = _opened(place, rank)
     except FileNotFoundError:
         return b"", 0, 0
     except OSError as error:
@@ -91,6 +91,16 @@ def _read(place: Place, rank: int | None, offset: int, limit: int) -> tuple[byte
     finally:
         os.close(file)
     return _whole_characters(data), start, size
+
+
+def _opened(place: Place, rank: int | None) -> int:
+    """Open the log of a rank, or the driver's: gpuqd's own, where the driver runs elsewhere."""
+    if rank is None:
+        try:
+            return open_file(place.control, place.own_log.name)
+        except FileNotFoundError:
+            pass
+    return open_file(place.folder, *place.log(rank))
 
 
 def _whole_characters(data: bytes) -> bytes:

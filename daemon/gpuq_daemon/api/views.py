@@ -9,6 +9,8 @@ from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.reasons import clock
 
+_PODS_SHOWN = 3
+
 
 def whole(desk: Desk, job: Job) -> Job:
     """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
@@ -79,11 +81,20 @@ def why(desk: Desk, job: Job) -> Why:
         job_id=job.id,
         state=job.state,
         reason=_reason(desk, job),
-        text=_course(job),
+        text=_course(job) + _waiting_pods(desk, job),
         needs_gpus=job.gpus,
         free_gpus=sum(node.free_gpus for node in nodes),
         total_gpus=sum(node.gpus for node in nodes),
     )
+
+
+def _waiting_pods(desk: Desk, job: Job) -> str:
+    """Return what the job's pods wait for while it is starting, where it has such."""
+    if job.state is not JobState.CONFIGURING:
+        return ""
+    there = [pod for pod in desk.pods.of_job(job.id, job.attempt) if pod.gone_at is None]
+    waiting = [pod for pod in there if pod.waits_for is not None]
+    return "".join(f" Pod {pod.name} waits: {pod.waits_for}" for pod in waiting[:_PODS_SHOWN])
 
 
 def _course(job: Job) -> str:

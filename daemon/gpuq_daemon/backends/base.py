@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gpuq.errors import GpuqError
 from gpuq.models import Node
@@ -62,11 +62,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A process to start: words, whole environment, working folder. No shell reads it."""
+    """A process to start: words, whole environment, working folder. No shell reads it.
+
+    `is_gpuqds`: it runs as the user that gpuqd runs as, whoever the job's owner is. It must hold nothing of the job's.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: Path
+    is_gpuqds: bool = False
 
 
 class Engine(Protocol):
@@ -129,4 +133,13 @@ class Engine(Protocol):
         0 is the proof that its GPUs may be handed on: no process, and Spark has released its executors.
         Temporary folders that Spark made for the application are removed. Safe to repeat.
         """
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """An engine that may know why an attempt ended where the attempt itself could not tell any more."""
+
+    def explained(self, attempt_token: str) -> str | None:
+        """Return in one sentence why an attempt that is reclaimed ended, None if it ended by itself."""
         ...

@@ -11,16 +11,16 @@ from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.backends.private import PrivateEngine
 from gpuq_daemon.backends.standalone import StandaloneEngine
 from gpuq_daemon.config import Config
-from gpuq_daemon.partitions import EmbeddedPartition, Partition, StandalonePartition
+from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition, Partition, StandalonePartition
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
     """Return the engine of every partition; none is started."""
     folder = config.state / "engine"
-    return {name: make_engine(name, wanted, folder / name) for name, wanted in config.partition.items()}
+    return {name: make_engine(name, wanted, folder / name, config) for name, wanted in config.partition.items()}
 
 
-def make_engine(name: str, wanted: Partition, folder: Path) -> Engine:
+def make_engine(name: str, wanted: Partition, folder: Path, config: Config) -> Engine:
     """Return the engine of a partition; `folder` is its own."""
     python = Path(wanted.python or sys.executable)
     match wanted:
@@ -28,6 +28,10 @@ def make_engine(name: str, wanted: Partition, folder: Path) -> Engine:
             return _embedded(name, wanted, folder, python)
         case StandalonePartition():
             return StandaloneEngine(partition=name, folder=folder, wanted=wanted, python=python)
+        case KubernetesPartition():
+            from gpuq_daemon.backends import kubernetes_making  # a start without it is quicker
+
+            return kubernetes_making.make(name, wanted, folder, jobs=config.jobs, grace_s=config.kill_wait_s)
 
 
 def _embedded(name: str, wanted: EmbeddedPartition, folder: Path, python: Path) -> Engine:

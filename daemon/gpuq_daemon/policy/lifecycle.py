@@ -135,8 +135,8 @@ class Reported:
 class DriverEnd:
     """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows.
 
-    `error` says why it could not be started at all. `ended_at` is by the machine's clock, which may have been set
-    meanwhile; `ran_s` is how long it ran.
+    `error` says why it could not be started at all, or what the engine knows of its end. `ended_at` is by the machine's
+    clock, which may have been set meanwhile; `ran_s` is how long it ran.
     """
 
     exit_code: int | None = None
@@ -200,7 +200,8 @@ def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd) -> V
         return Verdict(
             event=Event.GONE_FAILED,
             exit_code=outcome.exit_code,
-            error=outcome.error,
+            # Of a rank that was killed nobody inside knows why.
+            error=end.error if end.error is not None and outcome.exit_code == _SIGNALLED + 9 else outcome.error,
             failed_rank=outcome.failed_rank,
             tail=outcome.tail,
         )

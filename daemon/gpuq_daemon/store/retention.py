@@ -170,7 +170,7 @@ def _remove(tables: Tables, job_ids: Sequence[int], before: float) -> list[int]:
     scripts = json.dumps(
         [sha for (sha,) in tables.execute("SELECT DISTINCT script_sha256 FROM jobs" + _GO.format(column="id"), named)]
     )
-    for table in ("ranks", "allocations", "attempts"):
+    for table in ("ranks", "allocations", "pods", "attempts"):
         tables.execute(f"DELETE FROM {table}" + _GO.format(column="job_id"), named)
     tables.execute("DELETE FROM jobs" + _GO.format(column="id"), named)
     tables.execute(
