@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from gpuq.models import JobState, Rank, RankState
@@ -352,5 +353,32 @@ def test_the_last_line_of_every_view_fits_80_columns() -> None:
         await pilot.press("colon", *"show 1", "enter")
         await pilot.pause()
         assert "…" not in screen_text(app).split("\n")[-1]
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize(
+    ("keys", "ran"),
+    [
+        ((":", *"hold 2", "enter"), ["hold", "2"]),
+        (("j", "x", "h"), ["hold", "2"]),
+        (("j", "ctrl+x", "y"), ["cancel", "2"]),
+        (("4", "x", "r"), ["admin", "node", "resume", "n1"]),
+        (("/", *"bert", "enter", "ctrl+x", "y"), ["cancel", "2"]),
+    ],
+)
+def test_keys_that_arrive_together_go_where_they_would_have_gone_one_by_one(
+    keys: tuple[str, ...], ran: list[str]
+) -> None:
+    client = a_client()
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key in keys:  # as a slow line hands them over: all before the first is looked at
+            name = {":": "colon", "/": "slash", " ": "space"}.get(key, key)
+            app.post_message(events.Key(name, key if len(key) == 1 else None))
+        for _ in range(6):
+            await pilot.pause()
+        assert client.ran == [ran]
 
     piloted(app, use)

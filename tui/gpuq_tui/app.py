@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from gpuq.errors import UsageError
@@ -25,6 +24,7 @@ from gpuq_tui import settings
 from gpuq_tui.changes import Changes, Told
 from gpuq_tui.desk import Desk
 from gpuq_tui.feed import Answer, Asks, Feed
+from gpuq_tui.keys import OrderedKeys
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.order import ORDERS
@@ -83,7 +83,7 @@ def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: 
     return app.return_code or 0
 
 
-class GpuqApp(App[None], inherit_bindings=False):
+class GpuqApp(OrderedKeys, inherit_bindings=False):
     """Holds the screens together.
 
     One worker listens to what changes; another asks what the topmost view wants of one job: at once for a key, else at
@@ -107,7 +107,7 @@ class GpuqApp(App[None], inherit_bindings=False):
         user: str = "",
         settings_at: Path | None = None,
     ) -> None:
-        super().__init__(ansi_color=True)
+        super().__init__()
         self.theme = "ansi-dark"
         self.look = look
         self._clock = clock
@@ -120,6 +120,7 @@ class GpuqApp(App[None], inherit_bindings=False):
         self._is_renewed = asyncio.Event()
         self._is_news = False
         self._ticks = 0
+        self._job: Job | None = None
         self._desk = Desk(self, starts=starts, beside=beside, is_read_only=is_read_only)
         self._settings_at = settings_at
         queue = QueueScreen(look=look, clock=clock, user=user)
@@ -159,9 +160,9 @@ class GpuqApp(App[None], inherit_bindings=False):
         """Return a job as it was last told."""
         return self._mirror.job(job_id)
 
-    def show_output(self, screen: OutputScreen) -> None:
+    async def show_output(self, screen: OutputScreen) -> None:
         """Show what a line prints, over what is shown now."""
-        self._show_over(screen)
+        await self._show_over(screen)
 
     def line_done(self) -> None:
         """Ask anew: a line that changed something has ended."""
@@ -191,14 +192,15 @@ class GpuqApp(App[None], inherit_bindings=False):
             self.view.take(Answer(wanted=self.view.wanted()), self._contact)
 
     @on(View.OpenAsked)
-    def _open_asked(self, message: View.OpenAsked) -> None:
-        self._show_over(JobScreen(message.job, look=self.look, clock=self._clock, rank=message.rank))
+    async def _open_asked(self, message: View.OpenAsked) -> None:
+        await self._show_over(JobScreen(message.job, look=self.look, clock=self._clock, rank=message.rank))
         self._is_asked.set()
 
     @on(View.GoAsked)
     async def _go_asked(self, message: View.GoAsked) -> None:
         to = message.to or self._name_before
-        job, jobs = self.view.selected, self.view.chosen
+        self._job = job = self.view.selected or self._job
+        jobs = self.view.chosen or ([] if job is None else [job])
         while self.screen not in self._views.values():
             await self.pop_screen()
         if to == self._name:
@@ -217,19 +219,19 @@ class GpuqApp(App[None], inherit_bindings=False):
         self._is_asked.set()
 
     @on(View.PromptAsked)
-    def _prompt_asked(self, message: View.PromptAsked) -> None:
-        self._desk.prompt(message.text)
+    async def _prompt_asked(self, message: View.PromptAsked) -> None:
+        await self._desk.prompt(message.text)
 
     @on(View.LineAsked)
-    def _line_asked(self, message: View.LineAsked) -> None:
-        self._desk.ask(message.words)
+    async def _line_asked(self, message: View.LineAsked) -> None:
+        await self._desk.ask(message.words)
 
     @on(View.ActionsAsked)
-    def _actions_asked(self) -> None:
-        self._desk.offer_actions()
+    async def _actions_asked(self) -> None:
+        await self._desk.offer_actions()
 
     @on(QueueScreen.SortAsked)
-    def _sort_asked(self) -> None:
+    async def _sort_asked(self) -> None:
         queue = self._views["queue"]
         assert isinstance(queue, QueueScreen)
         choices = [Choice(key=str(i), text=order) for i, order in enumerate(ORDERS, 1)]
@@ -238,7 +240,7 @@ class GpuqApp(App[None], inherit_bindings=False):
             if at is not None:
                 queue.rearrange(replace(queue.settings, order=list(ORDERS)[at]))
 
-        self.push_screen(Menu("sort by", choices, look=self.look), taken)
+        await self.push_screen(Menu("sort by", choices, look=self.look), taken)
 
     @on(QueueScreen.Rearranged)
     def _rearranged(self, message: QueueScreen.Rearranged) -> None:
@@ -247,19 +249,19 @@ class GpuqApp(App[None], inherit_bindings=False):
             self.view.say(problem)
 
     @on(LogPane.SearchAsked)
-    def _search_asked(self, message: LogPane.SearchAsked) -> None:
+    async def _search_asked(self, message: LogPane.SearchAsked) -> None:
         def typed(text: str | None) -> None:
             if text and not message.pane.search(text):
                 self.view.say(f"'{text}' is not in these lines.")
 
-        self.push_screen(Prompt("", look=self.look, sign="/"), typed)
+        await self.push_screen(Prompt("", look=self.look, sign="/"), typed)
 
     @on(OutputScreen.Left)
     def _output_left(self, message: OutputScreen.Left) -> None:
         self._desk.close(message.screen)
 
     @on(View.CopyAsked)
-    def _copy_asked(self, message: View.CopyAsked) -> None:
+    async def _copy_asked(self, message: View.CopyAsked) -> None:
         offers = message.offers
         if not offers:
             self.view.say("There is nothing to copy here.")
@@ -271,11 +273,11 @@ class GpuqApp(App[None], inherit_bindings=False):
                 self.copy_to_clipboard(offers[at][1])
                 self.view.say(f"Copied (if the terminal lets it): {offers[at][1]}")
 
-        self.push_screen(Menu("copy", choices, look=self.look), taken)
+        await self.push_screen(Menu("copy", choices, look=self.look), taken)
 
-    def _show_over(self, screen: View) -> None:
+    async def _show_over(self, screen: View) -> None:
         self._hand_over(screen)
-        self.push_screen(screen)
+        await self.push_screen(screen)
 
     def _hand_over(self, screen: View) -> None:
         """Let a screen begin with what the one on top knows."""

@@ -48,29 +48,29 @@ class Desk:
         self._history: list[str] = []
         self._runs: dict[OutputScreen, Run] = {}
 
-    def prompt(self, text: str) -> None:
+    async def prompt(self, text: str) -> None:
         """Let the user type a line that begins with `text`."""
         screen = Prompt(text, history=self._history, complete=self._complete, look=self._app.look)
-        self._app.push_screen(screen, self._typed)
+        await self._app.push_screen(screen, self._typed)
 
-    def offer_actions(self) -> None:
+    async def offer_actions(self) -> None:
         """Let the user choose what to do with the chosen jobs of the view."""
         offered = self._app.view.actions()
         jobs = self._app.view.chosen
         choices = [Choice(key=a.key, text=a.deed, more=a.line) for a in offered]
         title = f"{len(jobs)} jobs" if len(jobs) > 1 else "what can be done"
 
-        def taken(at: int | None) -> None:
+        async def taken(at: int | None) -> None:
             if at is None:
                 return
             if offered[at].is_open:
-                self.prompt(" ".join(offered[at].words))
+                await self.prompt(" ".join(offered[at].words))
             else:
-                self.ask(offered[at].words)
+                await self.ask(offered[at].words)
 
-        self._app.push_screen(Menu(title, choices, look=self._app.look), taken)
+        await self._app.push_screen(Menu(title, choices, look=self._app.look), taken)
 
-    def ask(self, words: Sequence[str]) -> None:
+    async def ask(self, words: Sequence[str]) -> None:
         """Run a line, after the user has agreed if it destroys something."""
         view = self._app.view
         if self._is_read_only and not is_reading(words):
@@ -78,7 +78,7 @@ class Desk:
         elif words and words[0] in NOT_HERE:
             view.say(f"`{line_of(words[:1])}` needs a terminal of its own.")
         elif is_destroying(words):
-            self._confirm(words)
+            await self._confirm(words)
         else:
             self._run(words)
 
@@ -93,7 +93,7 @@ class Desk:
         for screen in list(self._runs):
             self.close(screen)
 
-    def _typed(self, text: str | None) -> None:
+    async def _typed(self, text: str | None) -> None:
         if text is None:
             return
         self._history = [*(line for line in self._history if line != text), text][-_MOST_HISTORY:]
@@ -108,7 +108,7 @@ class Desk:
             case [name] if name in NAMES and name not in ("queue", "shares", "nodes", "trace"):
                 self._app.view.action_go(name)
             case _:
-                self.ask(words)
+                await self.ask(words)
 
     def _spread(self, words: Sequence[str]) -> list[str]:
         """Put jobs in the place of `@marked` and `@job`."""
@@ -128,14 +128,14 @@ class Desk:
             spread += [str(job.id) for job in jobs]
         return spread
 
-    def _confirm(self, words: Sequence[str]) -> None:
+    async def _confirm(self, words: Sequence[str]) -> None:
         jobs = [job for number in jobs_named(words) if (job := self._app.known_job(number)) is not None]
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._run(words)
 
-        self._app.push_screen(Confirm(words, jobs, now=self._app.view.clock(), look=self._app.look), answered)
+        await self._app.push_screen(Confirm(words, jobs, now=self._app.view.clock(), look=self._app.look), answered)
 
     def _run(self, words: Sequence[str]) -> Worker[None]:
         shown = is_reading(words) or is_following(words)
@@ -146,7 +146,7 @@ class Desk:
         screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
         run = self._starts(words, self._app.size.width)
         self._runs[screen] = run
-        self._app.show_output(screen)
+        await self._app.show_output(screen)
         pieces = run.pieces()
         while (piece := await self._beside(partial(_next, pieces))) is not None:
             screen.add(piece)
@@ -170,7 +170,7 @@ class Desk:
             self._app.view.say(cleaned_text(rows[0], self._app.look) if rows else f"{line_of(words)}: {silent}")
             return
         screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
-        self._app.show_output(screen)
+        await self._app.show_output(screen)
         screen.add(said)
         screen.end(code)
 

@@ -48,7 +48,7 @@ class Menu(ModalScreen[int | None]):
         width = max((len(choice.text) for choice in self._choices), default=0)
         lines = [_line(choice, min(width, 40), self._look) for choice in self._choices]
         self._rows.show_rows([choice.key for choice in self._choices], lines, title=self._rows.title)
-        self._rows.focus()
+        self.set_focus(self._rows)
 
     def on_key(self, event: events.Key) -> None:
         """Take what has this key."""

@@ -62,7 +62,7 @@ class Prompt(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Take the keys."""
         self._input.cursor_position = len(self._input.value)
-        self._input.focus()
+        self.set_focus(self._input)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what fits now."""

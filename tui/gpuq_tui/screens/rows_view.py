@@ -56,7 +56,8 @@ class RowsView(View):
 
     def missing(self) -> Sequence[Line]:
         """Return what to say where there is no list: why, or that it is on its way."""
-        told = next((text for text in self.refused.values()), "asking gpuqd" + self.look.cut)
+        asked = "asking gpuqd" + self.look.cut if self.contact.problem is None else "nothing is known: gpuqd is silent"
+        told = next((text for text in self.refused.values()), asked)
         return (line("  " + told, Tone.DIM),)
 
     def body(self) -> ComposeResult:

@@ -55,6 +55,9 @@ class SharesScreen(RowsView):
             self.detail.show(OPEN, title="Everybody")
             return
         name = of.account if of.user is None else f"{of.user} in {of.account}"
+        if of.depth == 0:
+            self.detail.show([line("everything that was used, decayed; its parts are below")], title=name)
+            return
         lines = [line(used_of_due(of.used, of.due, max(0, self.detail.size.width)))]
         lines.append(line(f"used {of.used:.1%} of the level, {of.due:.1%} is due; {of.usage / 3600:.1f} billing-hours"))
         if of.back_s is None:

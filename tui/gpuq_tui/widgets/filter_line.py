@@ -37,7 +37,7 @@ class FilterLine(Input):
         self.display = True
         self.value = text
         self.cursor_position = len(text)
-        self.focus()
+        self.screen.set_focus(self)
 
     def close(self) -> None:
         """Hide the line and let go of the keys."""
