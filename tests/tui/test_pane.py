@@ -32,7 +32,7 @@ def cells_of(strip: Strip) -> list[tuple[str, Style | None]]:
 def test_what_lies_outside_the_changed_span_is_the_same(
     old: tuple[tuple[str, Tone], ...], new: tuple[tuple[str, Tone], ...]
 ) -> None:
-    before, after = strip_of(old, 20), strip_of(new, 20)
+    before, after = strip_of(old, 20, Look()), strip_of(new, 20, Look())
 
     begin, end = changed_span(before, after) or (0, 0)
 
@@ -41,8 +41,8 @@ def test_what_lies_outside_the_changed_span_is_the_same(
 
 
 def test_one_changed_number_repaints_its_cells_only() -> None:
-    old = strip_of((("job 1 ", Tone.PLAIN), ("R", Tone.GOOD), (" loss 0.51", Tone.PLAIN)), 80)
-    new = strip_of((("job 1 ", Tone.PLAIN), ("R", Tone.GOOD), (" loss 0.49", Tone.PLAIN)), 80)
+    old = strip_of((("job 1 ", Tone.PLAIN), ("R", Tone.GOOD), (" loss 0.51", Tone.PLAIN)), 80, Look())
+    new = strip_of((("job 1 ", Tone.PLAIN), ("R", Tone.GOOD), (" loss 0.49", Tone.PLAIN)), 80, Look())
 
     assert changed_span(old, old) is None
     assert changed_span(old, new) == (15, 17)

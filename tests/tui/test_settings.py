@@ -9,9 +9,13 @@ from textual.pilot import Pilot
 
 from gpuq.models import Job
 from gpuq_tui import settings
+from gpuq_tui.lines.line import PALETTES, Tone
 from gpuq_tui.lines.order import ORDERS, OWNERS, ordered, owned
+from gpuq_tui.screens.menu import Menu
 from gpuq_tui.screens.queue import QueueScreen
+from gpuq_tui.screens.why import WhyScreen
 from gpuq_tui.settings import Settings
+from gpuq_tui.widgets.pane import STYLES, Pane, text_of
 from tests.tui.scripted import NOW, ScriptedClient, a_job, a_running_job, an_app, piloted, screen_text
 
 
@@ -64,6 +68,13 @@ def test_what_is_kept_comes_back_and_what_is_wrong_is_named(tmp_path: Path) -> N
     at.write_bytes(b"\xff = ")
     assert settings.load(at)[0] == Settings()
     assert "is not used" in settings.load(at)[1]
+    at.write_text('palette = "blind"\n[keys]\nactions = "f2"\npause = 3\n"go why" = ""\n')
+    found, problem = settings.load(at)
+    assert found == Settings(palette="blind", keys={"actions": "f2"})
+    assert "keys.pause" in problem
+    assert "keys.go why" in problem
+    assert settings.save(at, found) == ""
+    assert settings.load(at) == (found, "")
     assert "Cannot remember" in settings.save(Path("/proc/nothing/top.toml"), kept)
 
 
@@ -85,3 +96,30 @@ def test_order_and_owner_are_chosen_by_key_and_remembered(tmp_path: Path) -> Non
     piloted(app, use)
 
     assert settings.load(at)[0] == Settings(order="gpus", is_reversed=True, owner="mine")
+
+
+def test_keys_can_be_others_and_help_says_which(tmp_path: Path) -> None:
+    at = tmp_path / "top.toml"
+    settings.save(at, Settings(keys={"actions": "f2", "go why": "ctrl+w", "move 1": "ctrl+j,down"}, palette="blind"))
+    app = an_app(ScriptedClient(queue=jobs()), settings_at=at)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("j", "x")
+        assert isinstance(app.screen, QueueScreen)
+        assert app.screen.selected == jobs()[0]
+        await pilot.press("down", "f2")
+        assert isinstance(app.screen, Menu)
+        await pilot.press("escape", "question_mark")
+        assert "f2" in text_of(app.screen.query_one(Pane))
+        await pilot.press("escape", "ctrl+w")
+        assert isinstance(app.screen, WhyScreen)
+
+    piloted(app, use)
+
+
+def test_no_palette_but_mono_tells_states_apart_by_red_and_green_alone() -> None:
+    for name in PALETTES:
+        styles = STYLES[name]
+        assert len({styles[tone] for tone in (Tone.GOOD, Tone.BAD, Tone.WARN, Tone.DIM)}) == 4
+    assert all(style.color is None for style in STYLES["mono"].values())
+    assert {STYLES["blind"][tone].color for tone in Tone}.isdisjoint({STYLES["ansi"][Tone.BAD].color})

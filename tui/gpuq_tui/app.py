@@ -123,8 +123,10 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         self._job: Job | None = None
         self._desk = Desk(self, starts=starts, beside=beside, is_read_only=is_read_only)
         self._settings_at = settings_at
+        kept, self._first_notice = (Settings(), "") if settings_at is None else settings.load(settings_at)
+        self.look = look = replace(look, palette=kept.palette)
         queue = QueueScreen(look=look, clock=clock, user=user)
-        queue.settings, self._first_notice = (Settings(), "") if settings_at is None else settings.load(settings_at)
+        queue.settings, self._keys = kept, kept.keys
         self._views = {"queue": queue, **{name: view(look=look, clock=clock) for name, view in _OTHERS.items()}}
         self._name, self._name_before = first_view, "queue"
 
@@ -139,6 +141,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         if not self.is_headless:
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit, None, 128 + ending)
+        self.set_keymap(self._keys)
         for name, view in self._views.items():
             self.install_screen(view, name)
         await self.push_screen(self._name)

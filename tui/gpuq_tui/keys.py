@@ -8,12 +8,34 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
+from typing import ClassVar
 
 from textual import events
 from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 _LOST_AFTER_S = 1.0
+
+
+class NamedKeys:
+    """What has keys that people may change: each is known by the name of what it does, as `named` makes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Name the keys that the class has of its own."""
+        if "BINDINGS" in cls.__dict__:
+            own = [replace(b, id=named(b.action)) if isinstance(b, Binding) else b for b in cls.BINDINGS]
+            cls.BINDINGS = own  # pyright: ignore[reportConstantRedefinition] - Textual's name for what a class has
+        super().__init_subclass__(**kwargs)
+
+
+def named(action: str) -> str:
+    """Return the name of an action in the settings: `go why` for "go('why')", `move -1` for "move(-1)"."""
+    verb, _, arguments = action.partition("(")
+    return " ".join((verb, *arguments.rstrip(")").replace("'", "").split(", "))).strip()
 
 
 class OrderedKeys(App[None]):

@@ -6,25 +6,32 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from gpuq_tui.lines.line import PALETTES
 from gpuq_tui.lines.order import ORDERS, OWNERS
 
 _HEAD = (
-    "# What gpuq top remembers: order, owner and theme as last chosen. It may be edited while gpuq top does not run.\n"
+    "# What gpuq top remembers: order and owner as last chosen, palette and keys as written here.\n"
+    "# It may be edited while gpuq top does not run.\n"
 )
-_CHOICES = {"order": tuple(ORDERS), "owner": OWNERS}
+_CHOICES = {"order": tuple(ORDERS), "owner": OWNERS, "palette": PALETTES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the queue is listed, by `lines.order`; `theme` is one of Textual's, empty for the terminal's own colours."""
+    """How the queue is listed, by `lines.order`; `palette` is of `lines.line.PALETTES`.
+
+    `keys` are keys (Textual's names, several with commas) by what they do (`keys.named`), in place of those that
+    have it.
+    """
 
     order: str = "job"
     is_reversed: bool = False
     owner: str = "all"
-    theme: str = ""
+    palette: str = "ansi"
+    keys: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def place(environ: Mapping[str, str]) -> Path:
@@ -42,21 +49,25 @@ def load(path: Path) -> tuple[Settings, str]:
     except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8
         return Settings(), f"{path} is not used: {error}"
     settings, wrong = Settings(), list[str]()
-    for field in fields(Settings):
-        value = known.pop(field.name, None)
+    for one in fields(Settings):
+        value = known.pop(one.name, None)
         if value is None:
             continue
-        if type(value) is not type(getattr(settings, field.name)) or value not in _CHOICES.get(field.name, (value,)):
-            wrong.append(field.name)
+        if type(value) is not type(getattr(settings, one.name)) or value not in _CHOICES.get(one.name, (value,)):
+            wrong.append(one.name)
         else:
-            settings = replace(settings, **{field.name: value})
-    wrong += known
+            settings = replace(settings, **{one.name: value})
+    wrong += [*known, *(f"keys.{deed}" for deed, key in settings.keys.items() if type(key) is not str or not key)]
+    settings = replace(settings, keys={deed: key for deed, key in settings.keys.items() if type(key) is str and key})
     return settings, f"{path}: {', '.join(wrong)} cannot be used." if wrong else ""
 
 
 def save(path: Path, settings: Settings) -> str:
     """Keep them; return a sentence if that fails, which is no reason to stop."""
-    text = _HEAD + "".join(f"{f.name} = {json.dumps(getattr(settings, f.name))}\n" for f in fields(Settings))
+    plain = ((one.name, getattr(settings, one.name)) for one in fields(Settings) if one.name != "keys")
+    lines = [*(f"{name} = {json.dumps(value)}" for name, value in plain), "", "[keys]"]
+    lines += [f"{json.dumps(deed)} = {json.dumps(key)}" for deed, key in settings.keys.items()]
+    text = _HEAD + "\n".join(lines) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

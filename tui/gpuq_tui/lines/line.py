@@ -21,15 +21,22 @@ class Tone(StrEnum):
     MATCH = "match"
 
 
+PALETTES = ("ansi", "blind", "mono")
+"""The terminal's green, yellow and red; blue, yellow and magenta for those who do not tell green from red; none."""
+
 Span = tuple[str, Tone]
 Line = tuple[Span, ...]  # text of one row, left to right; shorter than the row is fine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The signs that the terminal can show. `is_ascii` also replaces every other character of foreign text."""
+    """How the terminal shows things. `is_ascii` also replaces every other character of foreign text.
+
+    `palette` is one of `PALETTES`: which colours stand for good and bad; the words say it without them.
+    """
 
     is_ascii: bool = False
+    palette: str = "ansi"
 
     @property
     def cut(self) -> str:

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from gpuq.models import Cluster, Job
 from gpuq_tui.feed import Answer, Wanted
+from gpuq_tui.keys import NamedKeys
 from gpuq_tui.lines.actions import Action, actions
 from gpuq_tui.lines.header import Contact, header_lines
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
@@ -22,7 +23,7 @@ from gpuq_tui.widgets.pane import Pane
 Clock = Callable[[], float]
 
 
-class View(Screen[None], inherit_bindings=False):
+class View(NamedKeys, Screen[None], inherit_bindings=False):
     """A full screen that shows answers of gpuqd. The app asks for `wanted` and hands over each answer.
 
     `name_of_view` is the one of the first line that it is, or (unless `is_root`) that it belongs to.

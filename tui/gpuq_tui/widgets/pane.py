@@ -14,21 +14,35 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gpuq_tui.keys import NamedKeys
 from gpuq_tui.lines.line import Line, Look, Tone, fit, plain
 
-STYLES = {
+_BASE = {
     Tone.PLAIN: Style(),
     Tone.DIM: Style(dim=True),
     Tone.STRONG: Style(bold=True),
-    Tone.GOOD: Style(color="green"),
-    Tone.BAD: Style(color="red", bold=True),
-    Tone.WARN: Style(color="yellow"),
     Tone.MATCH: Style(reverse=True, bold=True),
 }
+STYLES = {
+    "ansi": {
+        **_BASE,
+        Tone.GOOD: Style(color="green"),
+        Tone.BAD: Style(color="red", bold=True),
+        Tone.WARN: Style(color="yellow"),
+    },
+    "blind": {
+        **_BASE,
+        Tone.GOOD: Style(color="blue"),
+        Tone.BAD: Style(color="magenta", bold=True),
+        Tone.WARN: Style(color="yellow"),
+    },
+    "mono": {**_BASE, Tone.GOOD: Style(), Tone.BAD: Style(bold=True), Tone.WARN: Style(underline=True)},
+}
+"""What a tone looks like, by palette. All but the last use the terminal's own colours: few bytes, any background."""
 _CURSOR = Style(reverse=True)
 
 
-class Pane(Widget):
+class Pane(NamedKeys, Widget):
     """Shows lines, the first of them at `top`. Textual's own log and table repaint wholly for one change.
 
     What is on the screen is kept in `_painted`; only the part of a row that differs is drawn again, which is
@@ -169,12 +183,12 @@ class Pane(Widget):
         width, heading = self.size.width, self.heading()
         if heading is not None:
             if y == 0:
-                return strip_of(heading, width)
+                return strip_of(heading, width, self.look)
             y -= 1
         index = self._top + y
         if index >= self.count():
-            return strip_of(self.line_beyond(index), width)
-        return strip_of(self.line_at(index), width, is_cursor=self.is_cursor(index))
+            return strip_of(self.line_beyond(index), width, self.look)
+        return strip_of(self.line_at(index), width, self.look, is_cursor=self.is_cursor(index))
 
     def _rule(self) -> Strip:
         sign = self.look.focused_rule if self.has_focus else self.look.rule
@@ -192,12 +206,13 @@ class Pane(Widget):
             (place, Tone.PLAIN),
             (sign * 2, Tone.DIM),
         )
-        return strip_of(rule, width)
+        return strip_of(rule, width, self.look)
 
 
-def strip_of(line: Line, width: int, *, is_cursor: bool = False) -> Strip:
+def strip_of(line: Line, width: int, look: Look, *, is_cursor: bool = False) -> Strip:
     """Return a line as a strip of exactly `width` cells."""
-    segments = [Segment(text, STYLES[tone] + _CURSOR if is_cursor else STYLES[tone]) for text, tone in line]
+    styles = STYLES[look.palette]
+    segments = [Segment(text, styles[tone] + _CURSOR if is_cursor else styles[tone]) for text, tone in line]
     return Strip(segments).adjust_cell_length(width, _CURSOR if is_cursor else Style())
 
 
