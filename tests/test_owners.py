@@ -192,7 +192,7 @@ def test_a_hard_link_to_anothers_file_is_not_read(gpuqd: Gpuqd) -> None:
 
 
 def test_events_behind_a_link_are_not_read(gpuqd: Gpuqd) -> None:
-    from gpuq_daemon.collectors.local_files import LocalFiles
+    from gpuq_daemon.files.local import LocalFiles
 
     folder, theirs = gpuqd.folder / "job", gpuqd.folder / "theirs-events"
     (theirs / "rank-0").mkdir(parents=True)

@@ -76,7 +76,7 @@ listen.https listen.cert listen.key listen.serve_others listen.socket_mode liste
 listen.connections_per_user listen.request_timeout_s
 partition.a partition.a.nodes partition.a.gpus_per_node partition.a.gpu partition.a.python partition.a.master_port
 partition.a.memory_floor_mib partition.a.spark"""
-_LIVE = """cluster_name default_partition kill_wait_s max_script_kib max_pending_jobs min_free_mib log_level
+_LIVE = """cluster_name log_uri default_partition kill_wait_s max_script_kib max_pending_jobs min_free_mib log_level
 scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget
 scheduler.guard_after_h scheduler.weights.age scheduler.weights.fair_share scheduler.weights.job_size
 scheduler.weights.partition scheduler.weights.qos scheduler.weights.max_age_d scheduler.billing.gpu
@@ -84,7 +84,8 @@ scheduler.billing.gpu_types scheduler.billing.cpu scheduler.billing.memory_gib
 owners.allow_root_jobs owners.min_uid owners.run_as_gpuqd
 limits.nofile limits.nproc limits.core limits.memlock limits.stack limits.fsize limits.cpu
 listen.requests_per_s listen.request_burst roles.admin roles.operator privacy.private audit.keep_d
-retention.jobs_days retention.points_days retention.logs_days partition.a.priority partition.a.gpu_type"""
+retention.jobs_days retention.points_days retention.logs_days partition.a.priority partition.a.gpu_type
+partition.a.log_uri"""
 
 
 def test_of_every_key_it_is_decided_whether_it_may_change_live(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gpuq_daemon.partitions import Partition, engine_names
 from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_LOG_URI = re.compile(r"(?:(?:hdfs|webhdfs|swebhdfs)://[A-Za-z0-9._:\[\]-]*|file://)/[^?#\s]+")
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, without its final zero
 
 
@@ -108,7 +109,10 @@ class RetentionTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given."""
+    """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given.
+
+    `log_uri` is a folder that event files, logs and checkpoints of jobs are carried to, a folder for each job in it.
+    """
 
     state_dir: str
     partition: dict[str, Partition]
@@ -116,6 +120,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     socket: str | None = None
     scratch_dir: str | None = None
     jobs_dir: str | None = None
+    log_uri: str | None = None
     default_partition: str | None = None
     kill_wait_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
     max_script_kib: Annotated[int, Meta(ge=1, le=16 * 1024)] = 1024
@@ -157,6 +162,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def jobs(self) -> Path:
         """Where jobs have what is theirs: scripts, logs, event files, checkpoints."""
         return Path(self.jobs_dir) if self.jobs_dir else self.state / "jobs"
+
+    def log_uri_of(self, partition: str) -> str | None:
+        """Return where files of a partition's jobs are carried to; None if they stay where they are."""
+        table = self.partition.get(partition)
+        uri = (table.log_uri if table is not None else None) or self.log_uri
+        return uri.rstrip("/") if uri else None
 
     @property
     def first_partition(self) -> str:
@@ -209,4 +220,9 @@ def _problem(config: Config) -> str | None:
         return f"state_dir `{config.state_dir}` must be an absolute path"
     if len(os.fsencode(config.socket_path)) > _LONGEST_SOCKET_PATH:
         return f"the socket's path {config.socket_path} is too long for Linux: set `socket` to a shorter one"
+    for uri in (config.log_uri, *(each.log_uri for each in config.partition.values())):
+        if uri is not None and not _LOG_URI.fullmatch(uri):
+            return (
+                f"log_uri `{uri}` must be a folder's address: hdfs://HOST/FOLDER, webhdfs:, swebhdfs: or file:///FOLDER"
+            )
     return listen_problem(config.listen)

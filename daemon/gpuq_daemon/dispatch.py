@@ -123,6 +123,9 @@ class Dispatcher:
         folders.make(place, is_shared=os.geteuid() == 0)
         script = place.folder / "script" / attempt.script_name
         script.write_text(attempt.script, encoding="utf-8")
+        log_uri = self._config.log_uri_of(attempt.partition)
+        if log_uri is not None:
+            (place.control / "log-uri").write_text(f"{log_uri}/{attempt.job_id}")
         command = self._engines[attempt.partition].command(
             Attempt(
                 job_id=attempt.job_id,
@@ -146,6 +149,7 @@ class Dispatcher:
                 owner=owner,
                 array_id=attempt.array_id,
                 array_index=attempt.array_index,
+                carried_to=place.carried_to(),
             )
         )
         place.folder.joinpath(*place.log(None)).touch(mode=0o600)  # so that the command's output has a place for sure

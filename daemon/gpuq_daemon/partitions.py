@@ -14,12 +14,14 @@ class PartitionTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What a partition of every engine has.
 
     `python` is the interpreter that jobs run in, None for gpuqd's own; `priority` counts for all of its jobs;
-    `gpu_type` is the model of its GPUs, as jobs ask for it.
+    `gpu_type` is the model of its GPUs, as jobs ask for it; `log_uri` is where its jobs' files are carried to, None for
+    where the whole configuration says.
     """
 
     python: str | None = None
     priority: Annotated[int, Meta(ge=0)] = 0
     gpu_type: str | None = None
+    log_uri: str | None = None
 
 
 class EmbeddedPartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="embedded"):

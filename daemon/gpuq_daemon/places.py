@@ -46,6 +46,16 @@ class Place:
         """Event files, a folder for each rank."""
         return self.folder / "events"
 
+    def carried_to(self) -> str | None:
+        """Return the address that the job's files are carried to, as it was when the attempt began; None if they stay.
+
+        In it are `checkpoints`, and a folder for each attempt with `events` and `logs` like those here.
+        """
+        try:
+            return (self.control / "log-uri").read_text().strip() or None
+        except OSError:
+            return None
+
     def log(self, rank: int | None) -> tuple[str, ...]:
         """Return where in the folder the log of a rank is, or of the driver for None."""
         return ("driver.log",) if rank is None else ("logs", f"rank-{rank}.log")

@@ -15,6 +15,9 @@ from pathlib import Path
 from gpuq.errors import UnavailableError
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
+from gpuq_daemon.files.door import HDFS, Door, path_of
+from gpuq_daemon.files.found import FilesError
+from gpuq_daemon.places import place_of
 from gpuq_daemon.policy import sure_time
 from gpuq_daemon.policy.usage import period_start
 from gpuq_daemon.removal import Progress, remove_some
@@ -39,8 +42,16 @@ class Retention:
     """Makes a round every ten minutes, and at once when settings have changed. `pause` is waited between steps."""
 
     def __init__(
-        self, config: Config, store: RetentionStore, metrics: MetricsStore, clock: Clock, *, pause: Pause = _pause
+        self,
+        config: Config,
+        store: RetentionStore,
+        metrics: MetricsStore,
+        clock: Clock,
+        door: Door,
+        *,
+        pause: Pause = _pause,
     ) -> None:
+        self._door = door
         self._config = config
         self._store = store
         self._metrics = metrics
@@ -151,6 +162,7 @@ class Retention:
         job = self._config.jobs / str(one.job_id)
         for number in range(1, one.attempt + 1):
             await self._remove(job, str(number), one.job_id, one.uid)
+            await self._remove_elsewhere(one.job_id, number)
 
     async def _remove_files(self, job_id: int, uid: int) -> bool:
         """Remove a job's folders but its checkpoints; return whether that is done."""
@@ -158,15 +170,37 @@ class Retention:
         job = self._config.jobs / str(job_id)
         names = await asyncio.to_thread(_numbered, job)
         done = [await self._remove(job, name, job_id, uid) for name in names]
+        done += [
+            await self._remove_elsewhere(job_id, int(name))
+            for name in await asyncio.to_thread(_numbered, own / str(job_id))
+        ]
         await asyncio.to_thread(_remove_empty, job / "checkpoints", job)
         return all(done) and await self._remove(own, str(job_id), job_id, uid)
+
+    async def _remove_elsewhere(self, job_id: int, number: int) -> bool:
+        """Remove what was carried elsewhere of an attempt; return whether that is done. A mounted folder is left."""
+        uri = await asyncio.to_thread(place_of(self._config, job_id, number).carried_to)
+        if uri is None or not uri.startswith(HDFS):
+            return True
+        try:
+            hdfs = self._door.hdfs(uri)
+            folder = f"{path_of(uri)}/{number}"
+            await asyncio.wrap_future(self._door.lane(uri).submit(lambda: hdfs.delete(folder)))
+        except FilesError as error:
+            self._stays(job_id, f"{uri}/{number}", str(error))
+            return False
+        return True
+
+    def _stays(self, job_id: int, folder: str, why: str) -> None:
+        if job_id not in self._stuck:
+            self._stuck.add(job_id)
+            logger.warning("a folder cannot be removed", extra={"job_id": job_id, "folder": folder, "error": why})
 
     async def _remove(self, parent: Path, name: str, job_id: int, uid: int) -> bool:
         while (progress := await asyncio.to_thread(remove_some, parent, name, uid=uid)) is Progress.MORE:
             await self._pause()
-        if progress is Progress.STUCK and job_id not in self._stuck:
-            self._stuck.add(job_id)
-            logger.warning("a folder cannot be removed", extra={"job_id": job_id, "folder": str(parent / name)})
+        if progress is Progress.STUCK:
+            self._stays(job_id, str(parent / name), "what is in it is not its owner's, or is mounted")
         return progress is Progress.GONE
 
 

@@ -39,11 +39,13 @@ from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
+from gpuq_daemon.files.door import Door
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.partitions import KubernetesPartition
 from gpuq_daemon.places import place_of
+from gpuq_daemon.points import Points
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.reload import Reloader
 from gpuq_daemon.retention import Retention
@@ -148,14 +150,22 @@ class Service:
         running_as = RunningAs(config, engines)
         self._refused_owner = Lasting(running_as.refusal, for_s=1.0)
         dispatcher = Dispatcher(config, engines, running_as.refusal)
+        self._door = Door(os.environ)
+        self._points = Points(
+            metrics=metrics,
+            place=dispatcher.place,
+            active=lambda: {(one.job_id, one.number) for one in jobs.active_attempts()},
+            clock=clock,
+            vitals=vitals,
+            door=self._door,
+        )
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
             ingest=Ingest(
                 jobs=jobs,
-                metrics=metrics,
+                points=self._points,
                 place=dispatcher.place,
-                clock=clock,
                 vitals=vitals,
                 placed=lambda attempt, told: engines[attempt.partition].placed(attempt.token, told),
             ),
@@ -170,7 +180,7 @@ class Service:
         )
         self._engine_of = engines
         self._pods = PodStore(database)
-        self._retention = Retention(config, RetentionStore(database), metrics, clock)
+        self._retention = Retention(config, RetentionStore(database), metrics, clock, self._door)
         self._desk = Desk(
             config=config,
             clock=clock,
@@ -188,6 +198,8 @@ class Service:
             reason=self._scheduler.reason,
             explain=self._scheduler.explain,
             place=lambda job_id, number: place_of(config, job_id, number),
+            door=self._door,
+            trouble=self._points.trouble,
             wake=self._scheduler.wake,
             nudge=self._watch.nudge,
             accounts=accounts,
@@ -236,6 +248,7 @@ class Service:
                     self._watch_space(),
                     self._retention.run(),
                     *self._pod_links(),
+                    self._points.read_later(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
@@ -269,6 +282,7 @@ class Service:
         self._bell.close()
         self._feed.close()  # open streams would hold up the server's end
         await bound.stop()
+        self._door.close()
         for task in (*loops, *self._courses.values()):
             task.cancel()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuq_job import script, tfos
+from gpuq_job.carrying import Carrying
 from gpuq_job.explained import explained
 from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
@@ -58,8 +59,9 @@ class MainFun:
             self._check_reach(end)
             with printed_to(self.run.log(rank)):
                 faulthandler.enable(file=2)
+                carrying = Carrying(self.run, rank)
                 fed = Fed(end, ctx.mgr) if (self.run.epochs or self.run.driver) and rank < self.run.workers else None
-                error = self._follow(end, rank, _unwrapped(args), ctx, fed)
+                error = self._follow(end, rank, _unwrapped(args), ctx, fed, carrying)
                 if fed is not None and error is None and self.run.epochs:
                     fed.wait_for_end()
         finally:
@@ -81,9 +83,10 @@ class MainFun:
         """Return this rank's host, where TFoS does not tell the driver."""
         return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.run.independent else {}
 
-    def _follow(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> str | None:
+    def _follow(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None, carrying: Carrying) -> str | None:
         """Run the script and report its end; return what went wrong in one line."""
         code, error = self._end_of(end, rank, args, ctx, fed)
+        carrying.finish()
         if fed is not None:
             fed.tell()
         if code == 0:

@@ -33,7 +33,8 @@ class Run:
     driver listens on for its ranks, "" that of its own pod; `key` (hex) proves to it that a connection comes from one
     of them.
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
-    `epochs`, `independent` and `driver` are the job's.
+    `epochs`, `independent` and `driver` are the job's. `carried_to` is the address that files are carried to, None if
+    they stay where they are.
     """
 
     job_id: int
@@ -53,6 +54,7 @@ class Run:
     independent: bool = False
     driver: bool = False
     server_executor: Executor | None = None
+    carried_to: str | None = None
 
     @property
     def servers(self) -> int:

@@ -28,6 +28,7 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import WallClock
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
+from gpuq_daemon.files.door import Door
 from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
@@ -139,6 +140,8 @@ def rig() -> Iterator[Rig]:
             refused_owner=lambda owner, partition: None,
             shortage=lambda: None,
             place=lambda job_id, number: place_of(config, job_id, number),
+            door=Door({}),
+            trouble=lambda job_id, attempt: None,
             wake=lambda: None,
             nudge=lambda job_id: told.append(("nudge", job_id)),
             accounts=accounts,

@@ -22,6 +22,7 @@ _NAMES = (
     "faults",
     "history",
     "dispatch",
+    "hdfs",
     "top",
     "stress",
 )

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from gpuq_daemon.files.local import LocalFiles
 from tests.bench.rows import Row
 
 _ROUNDS = 5
@@ -39,9 +40,9 @@ def measure() -> list[Row]:
 
 
 def _read(folder: Path) -> tuple[float, float, float]:
-    from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles
+    from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, is_checkpoint_file
 
-    files = CheckpointFiles(folder)
+    files = CheckpointFiles(LocalFiles(folder, is_checkpoint_file))
     listing: list[float] = []
     numbers: list[float] = []
     for _ in range(_ROUNDS):

@@ -13,6 +13,7 @@ from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.eventfile.events import Points
 from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader
+from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.store.metrics import MetricsStore
 from tests.bench.rows import Row
 from tests.eventfile.event_bytes import a_file, a_scalar, a_simple_value, an_event
@@ -69,7 +70,7 @@ def _decoded(data: bytes) -> float:
 
 
 def _followed(root: Path) -> float:
-    follower, count = EventFileFollower(1, 1, root, {}), 0
+    follower, count = EventFileFollower(1, 1, LocalFiles(root), {}), 0
     with tempfile.TemporaryDirectory() as folder:
         store = MetricsStore(Path(folder) / "metrics.db")
         before = time.process_time()

@@ -25,8 +25,9 @@ from gpuq_daemon.checkpoint.snappy import unpack
 from gpuq_daemon.checkpoint.source import DamagedError
 from gpuq_daemon.checkpoint.table import entries
 from gpuq_daemon.checkpoint.variables import Variable
-from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept
+from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept, is_checkpoint_file
 from gpuq_daemon.eventfile.tfrecord import masked_crc
+from gpuq_daemon.files.local import LocalFiles
 
 DATA = Path(__file__).parent.parent / "data"
 KEPT = DATA / "checkpoints"
@@ -71,7 +72,7 @@ def shards_of(folder: Path, kept: Kept) -> list[Bytes]:
 def assert_equal(folder: Path) -> int:
     """Check every number of every checkpoint in `folder`; return how many variables there were."""
     golden, seen = expected(folder), 0
-    files = CheckpointFiles(folder)
+    files = CheckpointFiles(LocalFiles(folder, is_checkpoint_file))
     for kept in files.all():
         wanted = golden.get(kept.name if kept.format != "tensorflow" else f"{kept.name}.index")
         if wanted is None:  # a .keras file holds the same weights as the .weights.h5 of its step
@@ -100,7 +101,7 @@ def test_checkpoints_of_the_installed_tensorflow_are_read_as_it_reads_them(tmp_p
 
 
 def test_keys_of_keras_get_the_names_that_people_use() -> None:
-    files = CheckpointFiles(KEPT / "keras")
+    files = CheckpointFiles(LocalFiles(KEPT / "keras", is_checkpoint_file))
     names = {kept.name: [one.name for one in files.variables(kept)] for kept in files.all()}
 
     assert names["ckpt-20"][:4] == [
@@ -114,8 +115,8 @@ def test_keys_of_keras_get_the_names_that_people_use() -> None:
 
 
 def test_a_name_that_two_variables_have_is_given_to_neither() -> None:
-    (kept,) = CheckpointFiles(KEPT / "types").all()
-    names = [one.name for one in CheckpointFiles(KEPT / "types").variables(kept)]
+    (kept,) = CheckpointFiles(LocalFiles(KEPT / "types", is_checkpoint_file)).all()
+    names = [one.name for one in CheckpointFiles(LocalFiles(KEPT / "types", is_checkpoint_file)).variables(kept)]
 
     assert "Variable" not in names
     assert "bfloat16" in names
@@ -127,10 +128,10 @@ def test_a_checkpoint_is_one_once_all_its_files_are_there(tmp_path: Path) -> Non
     files = sorted(path for path in source.iterdir())
     for path in files[:-1]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
-        assert CheckpointFiles(tmp_path).all() == []
+        assert CheckpointFiles(LocalFiles(tmp_path, is_checkpoint_file)).all() == []
     (tmp_path / files[-1].name).write_bytes(files[-1].read_bytes())
 
-    (kept,) = CheckpointFiles(tmp_path).all()
+    (kept,) = CheckpointFiles(LocalFiles(tmp_path, is_checkpoint_file)).all()
 
     assert (kept.name, kept.step, kept.format) == ("model.ckpt-120", 120, "tensorflow")
 
@@ -140,7 +141,7 @@ def test_links_in_the_folder_are_not_followed(tmp_path: Path) -> None:
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "linked").symlink_to(KEPT / "keras")
 
-    assert CheckpointFiles(tmp_path).all() == []
+    assert CheckpointFiles(LocalFiles(tmp_path, is_checkpoint_file)).all() == []
 
 
 # Source: what EncodeTensorNameSlice gave for these, printed by TensorFlow's own reader of such files.
@@ -219,9 +220,13 @@ def test_a_damaged_index_is_refused_or_read_and_never_more(random: random.Random
 
 
 def test_damaged_numbers_are_told_by_their_checksum() -> None:
-    (kept,) = CheckpointFiles(KEPT / "version_1").all()
+    (kept,) = CheckpointFiles(LocalFiles(KEPT / "version_1", is_checkpoint_file)).all()
     shards = shards_of(KEPT / "version_1", kept)
-    variable = next(one for one in CheckpointFiles(KEPT / "version_1").variables(kept) if one.name == "part/wide")
+    variable = next(
+        one
+        for one in CheckpointFiles(LocalFiles(KEPT / "version_1", is_checkpoint_file)).variables(kept)
+        if one.name == "part/wide"
+    )
     whole = bytearray(shards[0].read(0, shards[0].size))
     whole[1000] ^= 1
 
@@ -233,7 +238,7 @@ def test_damaged_numbers_are_told_by_their_checksum() -> None:
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.keras"])
 def test_a_damaged_file_of_keras_is_one_sentence(tmp_path: Path, name: str, damage: bytes) -> None:
     (tmp_path / name).write_bytes(damage)
-    files = CheckpointFiles(tmp_path)
+    files = CheckpointFiles(LocalFiles(tmp_path, is_checkpoint_file))
 
     with pytest.raises(DamagedError):
         files.variables(files.all()[0])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gpuq.models import SeriesKind
 from gpuq_daemon.collectors.event_files import EventFileFollower
+from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.series.points import Batch, SeriesKey
 from gpuq_daemon.store.metrics import MetricsStore
 from tests.eventfile.event_bytes import a_file, a_message, a_record, a_scalar
@@ -32,7 +33,7 @@ def a_log(root: Path, data: bytes, folder: str = "rank-0", name: str = NAME) -> 
 
 
 def follow(root: Path) -> EventFileFollower:
-    return EventFileFollower(1, 1, root, {})
+    return EventFileFollower(1, 1, LocalFiles(root), {})
 
 
 def steps(*batches: Batch) -> list[int]:
@@ -250,7 +251,7 @@ def test_names_that_are_no_text_can_be_stored(tmp_path: Path) -> None:
     assert store.append(follow(tmp_path).poll())
 
     assert store.series(1)[0].run == "run-\\xff\n\x1b[31m"
-    assert EventFileFollower(1, 1, tmp_path, store.positions(1, 1)).poll().is_empty
+    assert EventFileFollower(1, 1, LocalFiles(tmp_path), store.positions(1, 1)).poll().is_empty
     store.close()
 
 
@@ -268,9 +269,10 @@ FOLLOW = """
     import sys
     from pathlib import Path
     from gpuq_daemon.collectors.event_files import EventFileFollower
+    from gpuq_daemon.files.local import LocalFiles
     from gpuq_daemon.store.metrics import MetricsStore
     store = MetricsStore(Path(sys.argv[1]))
-    follower = EventFileFollower(1, 1, Path(sys.argv[2]), store.positions(1, 1))
+    follower = EventFileFollower(1, 1, LocalFiles(Path(sys.argv[2])), store.positions(1, 1))
     while True:
         batch = follower.poll(1)
         if batch.is_empty:

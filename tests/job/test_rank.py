@@ -25,12 +25,12 @@ class Ctx:
     job_name: str = "chief"
 
 
-def a_run(folder: Path, script: str, *args: str) -> spec.Run:
+def a_run(folder: Path, script: str, *args: str, carried_to: str | None = None, attempt: int = 2) -> spec.Run:
     path = folder / "train.py"
     path.write_text(script)
     return spec.Run(
         job_id=3,
-        attempt=2,
+        attempt=attempt,
         workers=1,
         gpus_per_worker=1,
         script=str(path),
@@ -39,6 +39,7 @@ def a_run(folder: Path, script: str, *args: str) -> spec.Run:
         checkpoints=str(folder / "checkpoints"),
         host="127.0.0.1",
         key=KEY,
+        carried_to=carried_to,
     )
 
 
@@ -53,11 +54,13 @@ MainFun(run=run, address=("127.0.0.1", int(sys.argv[2])))(Words(run.args), Ctx()
 """
 
 
-def outcome_of(folder: Path, script: str, *args: str) -> dict[str, Any]:
+def outcome_of(
+    folder: Path, script: str, *args: str, carried_to: str | None = None, attempt: int = 2
+) -> dict[str, Any]:
     """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
     from gpuq_job.link import DriverEnd
 
-    run = a_run(folder, script, *args)
+    run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt)
     spec.write(folder / "spec.json", run)
     driver = DriverEnd("127.0.0.1", bytes.fromhex(KEY))
     ranks = Ranks(workers=1)
@@ -204,3 +207,42 @@ def test_a_script_of_its_own_is_not_taken_for_keras(tmp_path: Path) -> None:
     ended = outcome_of(tmp_path, "def main_fun(args, ctx):\n    raise ValueError('no PerReplica')\n")
 
     assert ended["error"] == "ValueError: no PerReplica"
+
+
+CARRIED = """
+import os
+def main_fun(args, ctx):
+    folder = os.environ["GPUQ_CHECKPOINT_DIR"]
+    print("finds", sorted(name for name in os.listdir(folder) if not name.startswith(".")), flush=True)
+    open(os.path.join(folder, "ckpt-1.index"), "w").write("whole")
+    open(os.path.join(os.environ["GPUQ_LOG_DIR"], "events.out.tfevents.1"), "w").write("events")
+    if args[1] == "fails":
+        raise ValueError("after the last event")
+"""
+
+
+@pytest.mark.parametrize(("end", "code"), [("ends", 0), ("fails", 1)])
+def test_what_a_rank_wrote_is_carried_before_it_tells_its_end_and_found_on_another_host(
+    tmp_path: Path, end: str, code: int
+) -> None:
+    there, here, elsewhere = (tmp_path / name for name in ("there", "here", "elsewhere"))
+    here.mkdir()
+    elsewhere.mkdir()
+
+    first = outcome_of(here, CARRIED, end, carried_to=there.as_uri())
+    second = outcome_of(elsewhere, CARRIED, end, carried_to=there.as_uri(), attempt=3)
+
+    assert (first["exit_code"], second["exit_code"]) == (code, code)
+    assert (there / "2/events/rank-0/events.out.tfevents.1").read_text() == "events"
+    assert "finds []" in first["log"]
+    assert "finds ['ckpt-1.index']" in second["log"]
+    assert "finds ['ckpt-1.index']" in (there / "3/logs/rank-0.log").read_text()
+    assert (end == "ends") or "after the last event" in (there / "3/logs/rank-0.log").read_text()
+
+
+def test_a_rank_trains_and_ends_also_where_nothing_can_be_carried(tmp_path: Path) -> None:
+    uri = "hdfs://127.0.0.1:1/logs"
+    outcome = outcome_of(tmp_path, CARRIED, "ends", carried_to=uri)
+
+    assert outcome["exit_code"] == 0
+    assert f"files are not carried to {uri} now" in outcome["log"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from litestar import Request, get
 from litestar.params import Parameter
@@ -21,7 +21,10 @@ from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.checkpoint.source import DamagedError
 from gpuq_daemon.checkpoint.variables import Variable
-from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept
+from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept, is_checkpoint_file
+from gpuq_daemon.files.local import LocalFiles
+
+T = TypeVar("T")
 
 _LONGEST_NAME = 80
 At = Annotated[str | None, Parameter(max_length=4096, description="A step, or a name. Without it, the newest.")]
@@ -36,8 +39,7 @@ class Checkpoints(Struct):
 @get("/v1/jobs/{job_id:int}/checkpoints")
 async def list_checkpoints(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Checkpoints:
     """Return the job's checkpoints."""
-    files = _files(request, desk, job_id)
-    return Checkpoints([_told(job_id, kept) for kept in await asyncio.to_thread(files.all)])
+    return Checkpoints(await _asked(request, desk, job_id, lambda files: [_told(job_id, kept) for kept in files.all()]))
 
 
 @get("/v1/jobs/{job_id:int}/checkpoint")
@@ -45,7 +47,7 @@ async def show_checkpoint(
     request: Request[Any, Any, Any], desk: Desk, job_id: JobId, at: At = None
 ) -> CheckpointContents:
     """Return what a checkpoint holds."""
-    return await asyncio.to_thread(_contents, _files(request, desk, job_id), job_id, at)
+    return await _asked(request, desk, job_id, lambda files: _contents(files, job_id, at))
 
 
 @get("/v1/jobs/{job_id:int}/weights")
@@ -61,12 +63,21 @@ async def weights(
     """Return how the numbers of a variable are distributed; with `minus`, how far they are from those of that
     checkpoint.
     """
-    return await asyncio.to_thread(_distribution, _files(request, desk, job_id), job_id, name, at, minus, bins)
+    return await _asked(request, desk, job_id, lambda files: _distribution(files, job_id, name, at, minus, bins))
 
 
-def _files(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> CheckpointFiles:
+async def _asked(
+    request: Request[Any, Any, Any], desk: Desk, job_id: int, question: Callable[[CheckpointFiles], T]
+) -> T:
+    """Ask something of the job's checkpoints: of those in its folder, else of those that were carried elsewhere."""
     job = visible_job(request, desk, job_id)
-    return CheckpointFiles(desk.place(job.id, job.attempt).checkpoints)
+    place = desk.place(job.id, job.attempt)
+    here = CheckpointFiles(LocalFiles(place.checkpoints, is_checkpoint_file))
+    uri = await asyncio.to_thread(place.carried_to)
+    if uri is None or await asyncio.to_thread(here.all):
+        return await asyncio.to_thread(question, here)
+    there = desk.door.files(f"{uri}/checkpoints", is_checkpoint_file)
+    return await asyncio.wrap_future(desk.door.lane(uri).submit(lambda: question(CheckpointFiles(there))))
 
 
 def _contents(files: CheckpointFiles, job_id: int, at: str | None) -> CheckpointContents:

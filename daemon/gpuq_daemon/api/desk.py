@@ -12,6 +12,7 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
+from gpuq_daemon.files.door import Door
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
@@ -41,6 +42,7 @@ class Desk:
     `waiting` all pending jobs with their reason and promised start;
     `refused_owner` says why a user's jobs are not run in a partition, or None, and `shortage` why the disk takes none;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
+    `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
     `remembered` is what admission need not judge again.
     """
 
@@ -60,6 +62,8 @@ class Desk:
     reason: Callable[[int], Reason | None]
     explain: Callable[[int, str], Why]
     place: Callable[[int, int], Place]
+    door: Door
+    trouble: Callable[[int, int], str | None]
     wake: Callable[[], None]
     nudge: Callable[[int], None]
     accounts: AccountStore

@@ -16,6 +16,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.beneath import open_file
+from gpuq_daemon.files.found import Files
 from gpuq_daemon.places import Place
 
 _MOST = 1024 * 1024
@@ -49,6 +50,8 @@ async def read_log(
     _must_have(job, rank)
     place = desk.place(job.id, job.attempt)
     data, start, size = await asyncio.to_thread(_read, place, rank, offset, limit)
+    if not size and rank is not None:
+        data, start, size = await _read_elsewhere(desk, place, job.attempt, rank, offset, limit)
     if not size:
         _refuse_removed(job, desk)
     return LogPiece(
@@ -101,6 +104,28 @@ def _opened(place: Place, rank: int | None) -> int:
         except FileNotFoundError:
             pass
     return open_file(place.folder, *place.log(rank))
+
+
+async def _read_elsewhere(
+    desk: Desk, place: Place, attempt: int, rank: int, offset: int, limit: int
+) -> tuple[bytes, int, int]:
+    """Return the same of a log that was carried elsewhere, as that of a rank on another host is."""
+    uri = await asyncio.to_thread(place.carried_to)
+    if uri is None:
+        return b"", 0, 0
+    *folder, name = place.log(rank)
+    files = desk.door.files("/".join((uri, str(attempt), *folder)), lambda one: one == name)
+    return await asyncio.wrap_future(desk.door.lane(uri).submit(lambda: _read_found(files, offset, limit)))
+
+
+def _read_found(files: Files, offset: int, limit: int) -> tuple[bytes, int, int]:
+    for found in files.find():
+        with files.open(found) as file:
+            if file is not None:
+                start = max(0, found.size + offset) if offset < 0 else offset
+                data = file.read(start, limit)
+                return _whole_characters(data), start, max(found.size, start + len(data))
+    return b"", 0, 0
 
 
 def _whole_characters(data: bytes) -> bytes:

@@ -29,6 +29,7 @@ def whole(desk: Desk, job: Job) -> Job:
         reason=_reason(desk, job),
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
+        error=job.error or (desk.trouble(job.id, job.attempt) if job.attempt else None),
         progress=told.progress if told else None,
         signals=told.signals if told else (),
         damaged_events=told.damaged if told else 0,

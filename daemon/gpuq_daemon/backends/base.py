@@ -24,7 +24,8 @@ class Attempt:
     so that what is left of an attempt can be found and proven gone. Folders exist and are the attempt's own.
     `gpus_by_node` are the nodes that its workers were given and the GPUs on each, `ps_by_node` those of its parameter
     servers and its evaluator, which get no GPU, and how many on each; nothing if the engine may choose. `owner` is
-    whom its processes run as, None for the user that gpuqd runs as.
+    whom its processes run as, None for the user that gpuqd runs as. `carried_to` is the address that its event files,
+    logs and checkpoints are carried to, None if they stay where they are.
     """
 
     job_id: int
@@ -48,6 +49,7 @@ class Attempt:
     owner: UnixUser | None = None
     array_id: int | None = None
     array_index: int | None = None
+    carried_to: str | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:

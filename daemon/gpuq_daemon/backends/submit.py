@@ -20,7 +20,7 @@ from gpuq_job.spec import Executor, Run
 DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
 NAMES = "gpuq-"  # how the names of gpuqd's applications begin
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "HADOOP_CONF_DIR")
 _LONGEST_SOCKET_NAME = 107
 _SOCKET_IN_SCRATCH = "/pymp-xxxxxxxx/listener-xxxxxxxx"
 
@@ -190,6 +190,7 @@ def run_of(
         driver=attempt.driver,
         server_executor=server_executor,
         seats=seats,
+        carried_to=attempt.carried_to,
     )
 
 

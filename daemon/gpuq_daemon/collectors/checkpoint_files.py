@@ -9,7 +9,6 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -20,7 +19,7 @@ from gpuq_daemon.checkpoint.distribution import Distribution, distribution
 from gpuq_daemon.checkpoint.objects import first_string
 from gpuq_daemon.checkpoint.source import DamagedError, Source, exactly
 from gpuq_daemon.checkpoint.variables import Piece, Variable
-from gpuq_daemon.collectors.local_files import Found, LocalFiles, OpenFile
+from gpuq_daemon.files.found import Files, Found, OpenFile
 
 Format: TypeAlias = Literal["tensorflow", "keras-weights", "keras"]
 
@@ -68,8 +67,9 @@ class _Told(msgspec.Struct):
 class CheckpointFiles:
     """The checkpoints below one folder. Methods block; whoever writes the folder is not trusted."""
 
-    def __init__(self, root: Path) -> None:
-        self._files = LocalFiles(root, is_checkpoint_file)
+    def __init__(self, files: Files) -> None:
+        """`files` are those below the folder that `is_checkpoint_file`."""
+        self._files = files
 
     def all(self) -> list[Kept]:
         """Return the whole checkpoints in the order of their steps, those without one first; one half written is none

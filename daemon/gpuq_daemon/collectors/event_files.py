@@ -7,13 +7,12 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from gpuq.models import SeriesKind
-from gpuq_daemon.collectors.local_files import Found, LocalFiles
 from gpuq_daemon.eventfile.events import Points
 from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader
+from gpuq_daemon.files.found import Files, Found
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoints, SeriesKey
 
 READ_BYTES = 1024 * 1024
@@ -33,12 +32,13 @@ class _Followed:
     events: EventReader
     points: Points = field(default_factory=Points)
     malformed: int = 0
-    exhausted_as: tuple[int, int] | None = None
+    exhausted_as: tuple[int, int, int] | None = None
 
     @property
     def wants_reading(self) -> bool:
         """Whether there are bytes not consumed that were not looked at, or that may have been rewritten."""
-        return self.found.size > self.reader.offset and self.exhausted_as != _look(self.found)
+        is_longer = self.found.size > self.reader.offset or self.found.probe > 0
+        return is_longer and self.exhausted_as != _look(self.found)
 
     @property
     def reader(self) -> RecordReader:
@@ -75,11 +75,11 @@ class EventFileFollower:
     write to any of them at any time. An idle poll lists folders and opens nothing.
     """
 
-    def __init__(self, job_id: int, attempt: int, root: Path, positions: Mapping[str, FilePosition]) -> None:
-        """Follow the attempt's events folder `root` from the stored `positions` on (by path)."""
+    def __init__(self, job_id: int, attempt: int, files: Files, positions: Mapping[str, FilePosition]) -> None:
+        """Follow the attempt's events folder from the stored `positions` on (by path)."""
         self._job_id = job_id
         self._attempt = attempt
-        self._files = LocalFiles(root)
+        self._files = files
         self._stored = dict(positions)
         self._followed: dict[str, _Followed] = {}
         self._turn = 0
@@ -181,8 +181,8 @@ class EventFileFollower:
         )
 
 
-def _look(found: Found) -> tuple[int, int]:
-    return found.size, found.changed_at_ns
+def _look(found: Found) -> tuple[int, int, int]:
+    return found.size, found.changed_at_ns, found.probe
 
 
 def _text(path: str) -> str:

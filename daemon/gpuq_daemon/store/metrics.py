@@ -109,6 +109,31 @@ class MetricsStore:
         with self._snapshot() as db:
             return rows.positions(db, job_id, attempt)
 
+    def note_unread(self, job_id: int, attempt: int, uri: str) -> None:
+        """Keep in mind that an attempt's event files, below an address, are to be read to their ends.
+
+        Raises:
+            UnavailableError: the file cannot be written.
+        """
+        sql = "INSERT OR REPLACE INTO unread (job_id, attempt, uri) VALUES (:job_id, :attempt, :uri)"
+        with self._transaction() as db:
+            db.execute(sql, {"job_id": job_id, "attempt": attempt, "uri": uri})
+
+    def note_read(self, job_id: int, attempt: int) -> None:
+        """Forget it again: they are read to their ends.
+
+        Raises:
+            UnavailableError: the file cannot be written.
+        """
+        sql = "DELETE FROM unread WHERE job_id = :job_id AND attempt = :attempt"
+        with self._transaction() as db:
+            db.execute(sql, {"job_id": job_id, "attempt": attempt})
+
+    def unread(self) -> list[tuple[int, int, str]]:
+        """Return (job, attempt, address) of what is not read to its end."""
+        with self._snapshot() as db:
+            return db.execute("SELECT job_id, attempt, uri FROM unread ORDER BY job_id, attempt").fetchall()
+
     def damage(self, job_id: int) -> int:
         """Return how many records of the job's event files are lost to damage, one for each held file included."""
         with self._snapshot() as db:
@@ -256,6 +281,7 @@ class MetricsStore:
             UnavailableError: the file cannot be written; nothing was changed.
         """
         with self._transaction() as db:
+            db.execute("DELETE FROM unread WHERE job_id = :job_id", {"job_id": job_id})
             is_gone = rows.forget(db, job_id, most)
         with self._reading:
             self._told.pop(job_id, None)

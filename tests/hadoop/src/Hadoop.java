@@ -9,9 +9,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.commons.io.FileUtils;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.ha.HAServiceProtocol.RequestSource;
 import org.apache.hadoop.ha.HAServiceProtocol.StateChangeRequestInfo;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
@@ -34,6 +39,7 @@ public final class Hadoop {
   private final int count;
   private final Configuration common = new HdfsConfiguration();
   private final List<NameNode> nameNodes = new ArrayList<>();
+  private final Map<String, FSDataOutputStream> writers = new HashMap<>();
   private DataNode dataNode;
   private int active;
 
@@ -153,7 +159,24 @@ public final class Hadoop {
     }
   }
 
+  /** Writes as most of Hadoop does: flushed, so that it can be read, with the length at the NameNode left as it was. */
+  private void write(String path, String base64) throws IOException {
+    if (!writers.containsKey(path)) {
+      writers.put(path, FileSystem.newInstance(common).create(new org.apache.hadoop.fs.Path(path), true));
+    }
+    writers.get(path).write(Base64.getDecoder().decode(base64));
+    writers.get(path).hflush();
+  }
+
   private void carryOut(String[] words) throws Exception {
+    if (words[0].equals("write")) {
+      write(words[1], words[2]);
+      return;
+    }
+    if (words[0].equals("close")) {
+      writers.remove(words[1]).close();
+      return;
+    }
     switch (String.join(" ", words)) {
       case "stop-datanode" -> dataNode.shutdown();
       case "start-datanode" -> startDataNode();

@@ -1,4 +1,4 @@
-"""Files of a kind below a folder of this machine. The one place of the collectors that touches files.
+"""Files of a kind below a folder of this machine.
 
 Who writes below the folder is not trusted: no link is followed anywhere below it, nothing that is not a plain
 file is opened, and a walk ends at fixed bounds.
@@ -10,35 +10,18 @@ import os
 import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from gpuq_daemon.beneath import open_folder
-
-EVENT_FILE_PREFIX = "events.out.tfevents."
-MAX_DEPTH = 8
-MAX_ENTRIES = 20_000
+from gpuq_daemon.files.found import MAX_DEPTH, MAX_ENTRIES, Found, is_event_file
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a pipe that has an event file's name would wait for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A file: its folders below the root and its name, and what `stat` says about it.
-
-    `identity` is the file's own, whatever its name is; `changed_at_ns` is its modification time.
-    """
-
-    parts: tuple[str, ...]
-    identity: str
-    size: int
-    changed_at_ns: int
-
-
-class OpenFile:
-    """A file that is open for reading."""
+class LocalFile:
+    """A file of this machine that is open for reading."""
 
     __slots__ = ("descriptor",)
 
@@ -53,11 +36,6 @@ class OpenFile:
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer at the end of what is written, none there."""
         return os.pread(self.descriptor, size, offset)
-
-
-def is_event_file(name: str) -> bool:
-    """Whether a file of this name holds events."""
-    return name.startswith(EVENT_FILE_PREFIX)
 
 
 class LocalFiles:
@@ -81,11 +59,11 @@ class LocalFiles:
         return sorted(found, key=lambda f: f.parts)
 
     @contextmanager
-    def open(self, file: Found) -> Generator[OpenFile | None]:
+    def open(self, file: Found) -> Generator[LocalFile | None]:
         """Give a found file opened, or None if it is gone or another one has its place."""
         descriptor = self._open(file)
         try:
-            yield None if descriptor is None else OpenFile(descriptor)
+            yield None if descriptor is None else LocalFile(descriptor)
         finally:
             if descriptor is not None:
                 os.close(descriptor)

@@ -1,0 +1,275 @@
+"""HDFS over WebHDFS: lists from the NameNode, bytes straight from a DataNode, which has those of a file still written.
+
+Source: Apache Hadoop, "WebHDFS REST API". What its NameNode says of the length of an open file is old; a DataNode
+gives every byte that its writer has flushed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from gpuq_daemon.files.found import FilesError, OneFileError
+from gpuq_job.hadoop_conf import WebAddress
+
+_PIECE = 256 * 1024
+_LONGEST_ANSWER = 32 * 2**20
+_MOST_LOCATIONS = 4096
+_MOST_IDLE = 64
+_MOVED_ON = ("StandbyException", "RetriableException", "ObserverRetryOnActiveException")
+_PAST_END = ("Offset=", "seek after EOF", "past EOF", "out of the range")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the NameNode says of a file or a folder; `length` may be old while the file is written."""
+
+    name: str
+    is_folder: bool
+    file_id: int
+    length: int
+    changed_at_ms: int
+
+
+class _Refused(Exception):
+    """A server understood, and says no: with the class and the words of Hadoop's exception."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind = kind
+        self.words = words
+
+
+class WebHdfs:
+    """One HDFS, asked as `user`. Methods block, for `deadline_s` at most; any thread may call them.
+
+    What is wrong is raised as FilesError, which names the HDFS; what is not there as FileNotFoundError.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        addresses: tuple[WebAddress, ...],
+        user: str,
+        *,
+        deadline_s: float = 5.0,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._addresses = addresses
+        self._user = user
+        self._deadline_s = deadline_s
+        self._ticks = ticks
+        self._active = 0
+        self._lock = threading.Lock()
+        self._idle: list[tuple[WebAddress, http.client.HTTPConnection]] = []
+        self._locations: dict[str, str] = {}
+
+    def list(self, path: str) -> list[Entry]:
+        """Return what is in a folder."""
+        statuses = self._named("GET", path, {"op": "LISTSTATUS"})["FileStatuses"]["FileStatus"]
+        return [_entry(each) for each in statuses]
+
+    def status(self, path: str) -> Entry:
+        """Return what the NameNode says of a file or a folder."""
+        return _entry(self._named("GET", path, {"op": "GETFILESTATUS"})["FileStatus"])
+
+    def delete(self, path: str) -> bool:
+        """Remove a file, or a folder with all that is in it; False if it was not there."""
+        return bool(self._named("DELETE", path, {"op": "DELETE", "recursive": "true"})["boolean"])
+
+    def read(self, path: str, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset` on, of an open file too; none at its end or past it."""
+        ends_at = self._ticks() + self._deadline_s
+        known = self._locations.get(path)
+        if known is not None:
+            try:
+                return self._fetch(known, offset, size, ends_at)
+            except (_Refused, OSError, http.client.HTTPException):
+                self._locations.pop(path, None)  # another DataNode has it by now, or the file is gone
+        if len(self._locations) >= _MOST_LOCATIONS:
+            self._locations.clear()
+        # From its start on: the NameNode refuses an offset past the length that it knows.
+        location = str(self._asked("GET", path, {"op": "OPEN", "noredirect": "true"}, ends_at).get("Location", ""))
+        try:
+            data = self._fetch(location, offset, size, ends_at)
+        except _Refused as error:
+            raise self._said(path, error) from error
+        except (OSError, http.client.HTTPException) as error:
+            at = urlsplit(location).netloc or "it"
+            raise FilesError(f"{self.name}: its DataNode {at} does not answer ({_plainly(error)}).") from error
+        self._locations[path] = location
+        return data
+
+    def _fetch(self, location: str, offset: int, size: int, ends_at: float) -> bytes:
+        parts = urlsplit(location)
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise OneFileError(f"{self.name} sends to {location[:100]!r} for a file, which is no address.")
+        is_tls = parts.scheme == "https"
+        address = WebAddress(host=parts.hostname, port=parts.port or (443 if is_tls else 80), is_tls=is_tls)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        query |= {"offset": str(offset), "length": str(size)}
+        try:
+            return self._exchange(address, "GET", f"{parts.path}?{urlencode(query)}", size, ends_at)
+        except _Refused as error:
+            if any(word in error.words for word in _PAST_END):
+                return b""
+            raise
+
+    def _named(self, method: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        return self._asked(method, path, query, self._ticks() + self._deadline_s)
+
+    def _asked(self, method: str, path: str, query: Mapping[str, str], ends_at: float) -> dict[str, Any]:
+        """Ask the NameNode that is active, whichever that is now."""
+        target = f"/webhdfs/v1{quote(path)}?{urlencode({**query, 'user.name': self._user})}"
+        wrong: Exception | None = None
+        for turn in range(len(self._addresses)):
+            which = (self._active + turn) % len(self._addresses)
+            # One that hangs must leave time for the other.
+            left = (ends_at - self._ticks()) / (len(self._addresses) - turn)
+            try:
+                data = self._exchange(
+                    self._addresses[which], method, target, _LONGEST_ANSWER, min(ends_at, self._ticks() + left)
+                )
+            except _Refused as error:
+                wrong = error
+                if error.kind not in _MOVED_ON:
+                    self._active = which
+                    raise self._said(path, error) from error
+            except (OSError, http.client.HTTPException) as error:
+                wrong = error
+            else:
+                self._active = which
+                return self._decoded(data)
+        assert wrong is not None
+        who = "NameNode" if len(self._addresses) == 1 else "NameNodes"
+        at = ", ".join(map(str, self._addresses))
+        if isinstance(wrong, _Refused):
+            raise FilesError(f"{self.name}: none of its {who} {at} is active.") from wrong
+        raise FilesError(f"{self.name}: its {who} {at} do not answer ({_plainly(wrong)}).") from wrong
+
+    def _decoded(self, data: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise FilesError(f"{self.name} does not answer as WebHDFS does.") from error
+        if not isinstance(found, dict):
+            raise FilesError(f"{self.name} does not answer as WebHDFS does.")
+        return cast(dict[str, Any], found)
+
+    def _said(self, path: str, error: _Refused) -> Exception:
+        """Return what is raised for a refusal."""
+        words = " ".join(error.words.split())[:200]
+        if error.kind == "FileNotFoundException":
+            return FileNotFoundError(path)
+        if "SafeMode" in error.kind or "safe mode" in words:
+            return FilesError(f"{self.name} is in safe mode: it can be read, nothing can be written.")
+        if "CannotObtainBlockLength" in error.kind or "Cannot obtain block length" in words:
+            return OneFileError(f"{self.name}: a DataNode that has the end of {path} has begun anew; it comes back.")
+        if error.kind == "AccessControlException":
+            return OneFileError(f"{self.name}: {self._user} may not read {path}.")
+        return OneFileError(f"{self.name}: {path}: {error.kind}: {words}")
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        with self._lock:
+            kept, self._idle = self._idle, []
+        for _, connection in kept:
+            connection.close()
+
+    def _exchange(self, address: WebAddress, method: str, target: str, most: int, ends_at: float) -> bytes:
+        """Return the body of an answer, `most` bytes of it; on a kept connection if one still stands."""
+        kept = self._kept_connection(address)
+        if kept is not None:
+            try:
+                return self._on(kept, address, method, target, most, ends_at)
+            except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
+                pass  # it was closed at the other end meanwhile
+        return self._on(self._connection(address), address, method, target, most, ends_at)
+
+    def _on(
+        self,
+        connection: http.client.HTTPConnection,
+        address: WebAddress,
+        method: str,
+        target: str,
+        most: int,
+        ends_at: float,
+    ) -> bytes:
+        is_whole = False
+        try:
+            self._limit(connection, ends_at)
+            connection.request(method, target)
+            answer = connection.getresponse()
+            data = bytearray()
+            while len(data) < most:
+                self._limit(connection, ends_at)
+                piece = answer.read(min(_PIECE, most - len(data)))
+                if not piece:
+                    break
+                data += piece
+            is_whole = answer.isclosed() or not answer.read(1)
+            if answer.status >= 300:
+                raise _refusal(answer.status, bytes(data))
+        finally:
+            if not is_whole or not self._keep(address, connection):
+                connection.close()
+        return bytes(data)
+
+    def _limit(self, connection: http.client.HTTPConnection, ends_at: float) -> None:
+        left = ends_at - self._ticks()
+        if left <= 0:
+            raise TimeoutError(f"no answer within {self._deadline_s:g} s")
+        connection.timeout = left
+        if connection.sock is not None:
+            connection.sock.settimeout(left)
+
+    def _connection(self, address: WebAddress) -> http.client.HTTPConnection:
+        if address.is_tls:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(address.host, address.port, timeout=self._deadline_s, context=context)
+        return http.client.HTTPConnection(address.host, address.port, timeout=self._deadline_s)
+
+    def _kept_connection(self, address: WebAddress) -> http.client.HTTPConnection | None:
+        with self._lock:
+            for place, (known, connection) in enumerate(self._idle):
+                if known == address:
+                    del self._idle[place]
+                    return connection
+        return None
+
+    def _keep(self, address: WebAddress, connection: http.client.HTTPConnection) -> bool:
+        with self._lock:
+            if len(self._idle) >= _MOST_IDLE:
+                return False
+            self._idle.append((address, connection))
+            return True
+
+
+def _entry(status: Mapping[str, Any]) -> Entry:
+    return Entry(
+        name=str(status["pathSuffix"]),
+        is_folder=status["type"] == "DIRECTORY",
+        file_id=int(status["fileId"]),
+        length=int(status["length"]),
+        changed_at_ms=int(status["modificationTime"]),
+    )
+
+
+def _refusal(status: int, data: bytes) -> _Refused:
+    try:
+        said = json.loads(data)["RemoteException"]
+        return _Refused(str(said["exception"]), str(said["message"]))
+    except (ValueError, KeyError, TypeError):
+        return _Refused(f"status {status}", data[:200].decode(errors="replace"))
+
+
+def _plainly(error: Exception) -> str:
+    return "it is too slow" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
