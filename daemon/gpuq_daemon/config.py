@@ -44,7 +44,8 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How the queue is ordered and how much may be kept idle for it.
 
     Usage counts half after `half_life_d` days. Limits in GPU-hours are for periods of `period_d` days. Shares are
-    computed anew every `recalculate_every_s` seconds. See `policy.rules.Rules` for the rest.
+    computed anew every `recalculate_every_s` seconds. `policy` is who decides: docs/policy.md. See
+    `policy.rules.Rules` for the rest.
     """
 
     half_life_d: float = 7.0
@@ -53,6 +54,7 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     promises: Annotated[int, Meta(ge=1, le=64)] = 4
     idle_budget: Annotated[float, Meta(ge=0, le=1)] = 0.25
     guard_after_h: Annotated[float, Meta(gt=0)] | None = 210.0
+    policy: Literal["multifactor", "tiered", "fair-first"] = "multifactor"
     weights: WeightsTable = WeightsTable()
     billing: BillingTable = BillingTable()
 

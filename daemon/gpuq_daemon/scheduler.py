@@ -13,9 +13,9 @@ from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.policy.accounts import Tree
-from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.fairtree import Shares
 from gpuq_daemon.policy.lifecycle import Intent
+from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.reasons import explain
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Snapshot
@@ -68,7 +68,7 @@ class Scheduler:
         self._recalculated = recalculated
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
-        self._engine = Engine(replace(self._snapshot(), promises=promises.promises()))
+        self._engine = engine_for(replace(self._snapshot(), promises=promises.promises()))
         self._recalculated_at = self._clock.uptime()
         self._is_stale = False
         self._is_planned = False
@@ -111,8 +111,11 @@ class Scheduler:
             self._engine.end(job_id, fates[job_id])
             self._engine.fate(job_id, fates[job_id])
             self._tell_array(job_id)
+        elif self._engine.has_dependents((job_id, *self._jobs.array_of(job_id))):
+            self._is_stale = True  # what others wait for has not happened after all
         else:
-            self._is_stale = True
+            self._engine.stop(job_id)
+            self.submitted([job_id])
         self.wake()
 
     def moved(self, job_id: int) -> None:
@@ -305,9 +308,10 @@ class Scheduler:
             return
         self._is_stale = False
         self._arrived.clear()  # they are among what is read
-        promises = dict(self._engine.snapshot(self._clock.now()).promises)
+        before = self._engine.snapshot(self._clock.now())
         with self._passes["read anew"].timed():
-            self._engine.reset(replace(self._snapshot(), promises=promises))
+            anew = replace(self._snapshot(), promises=before.promises, tiers=before.tiers)
+            self._engine = engine_for(anew, self._engine)
         self._is_planned = False
 
     def _snapshot(self) -> Snapshot:

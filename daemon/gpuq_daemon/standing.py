@@ -13,6 +13,7 @@ from gpuq_daemon.policy.limits import Scope
 from gpuq_daemon.policy.reservation import Reservation, with_those_below
 from gpuq_daemon.policy.rules import Rules, Weights
 from gpuq_daemon.policy.snapshot import NodeView
+from gpuq_daemon.policy.tiers.settings import Tiers
 from gpuq_daemon.policy.usage import Charge, period_start, standing
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
@@ -53,6 +54,8 @@ class Standing:
             promises=table.promises,
             idle_budget=table.idle_budget,
             guard_after_s=None if table.guard_after_h is None else table.guard_after_h * 3600,
+            tiers=_tiers(table),
+            tree=self.tree(),
         )
 
     def rates(self) -> dict[AssociationKey, float]:
@@ -98,6 +101,16 @@ class Standing:
         return _billing(self._config.scheduler).rate(
             {held.gpu_type: held.gpus}, cpus=held.cpus, memory_mib=held.memory_mib, usage_factor=factor
         )
+
+
+def _tiers(table: SchedulerTable) -> Tiers | None:
+    if table.policy == "multifactor":
+        return None
+    return Tiers(
+        guard_after_s=None if table.guard_after_h is None else table.guard_after_h * 3600,
+        may_preempt=False,
+        is_governed=table.policy == "fair-first",
+    )
 
 
 def _weights(table: SchedulerTable) -> Weights:

@@ -7,7 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from gpuq_daemon.policy.gang import Gang
-from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot, Start
+from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot
+from gpuq_daemon.policy.starting import begun
+
+__all__ = ["a_job", "a_node", "a_snapshot", "begun", "nodes", "running", "started"]
 
 _GANG = {field.name for field in fields(Gang) if field.init}
 
@@ -42,38 +45,6 @@ def a_snapshot(
     """Return a snapshot at time 1000."""
     values: dict[str, Any] = {"now": 1000.0, **more}
     return Snapshot(pending=tuple(pending), nodes=tuple(on), active=tuple(active), **values)
-
-
-def begun(job: PendingJob, start: Start, now: float) -> ActiveJob:
-    """Return what a start becomes."""
-    gang = job.gang
-    used = {**start.workers_by_node, **start.ps_by_node}
-    workers, ps = start.workers_by_node, start.ps_by_node
-    return ActiveJob(
-        job_id=job.job_id,
-        user=job.user,
-        partition=job.partition,
-        account=job.account,
-        qos=job.qos,
-        name=job.name,
-        array_id=job.array_id,
-        throttle=job.throttle,
-        is_exclusive=gang.is_exclusive,
-        submitted_at=job.submitted_at,
-        gang=gang,
-        reservation=job.reservation,
-        is_preemptible=job.is_preemptible,
-        past=job.past,
-        started_at=now,
-        until=None if job.time_limit_s is None else now + job.time_limit_s,
-        gpus_by_node={n: workers.get(n, 0) * gang.gpus_per_worker for n in used},
-        cpus_by_node={
-            n: workers.get(n, 0) * gang.cpus_per_worker + ps.get(n, 0) * max(gang.cpus_per_ps, 1) for n in used
-        },
-        memory_mib_by_node={
-            n: workers.get(n, 0) * gang.memory_mib_per_worker + ps.get(n, 0) * gang.memory_mib_per_ps for n in used
-        },
-    )
 
 
 def started(plan: Plan) -> list[int]:

@@ -154,6 +154,10 @@ class Engine:
         self._fates[job_id] = fate
         self._check_again(self._dependents.get(job_id, ()))
 
+    def has_dependents(self, targets: Iterable[int]) -> bool:
+        """Return whether pending jobs wait for one of these jobs or arrays."""
+        return any(target in self._dependents for target in targets)
+
     # --- a pass
 
     def plan(self, now: float) -> Plan:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Protocol
 
 from gpuq_daemon.policy.dependency import Fate
 from gpuq_daemon.policy.snapshot import NO_PAST, ActiveJob, Past, PendingJob, Plan, Start
+from gpuq_daemon.policy.starting import begun
 from gpuq_daemon.simulate.meter import Meter
 from gpuq_daemon.simulate.trace import TraceJob
 
@@ -83,7 +84,7 @@ class _Going:
 
 
 class Course:
-    """One trace under one policy."""
+    """One trace under one policy. `heard` is told each plan, `at` the time before anything of it happens."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Course:
         restart_s: float,
         timer: Callable[[], float],
         heard: Callable[[int, float, Plan], None] = lambda _waiting, _at, _plan: None,
+        at: Callable[[float], None] = lambda _at: None,
     ) -> None:
         self._jobs = jobs
         self._decider = decider
@@ -105,6 +107,7 @@ class Course:
         self._restart_s = restart_s
         self._timer = timer
         self._heard = heard
+        self._at = at
         self._going: dict[int, _Going] = {}
         self._ends: list[tuple[float, int, int]] = []
         self._arrived = 0
@@ -122,6 +125,7 @@ class Course:
             if at is None:
                 return  # what waits can never start
             self.now = at
+            self._at(at)
             self._arrive()
             self._end()
             due = self._last_pass + (self._pace.after_s if self._is_changed else self._pace.every_s)
@@ -241,24 +245,3 @@ class Course:
 def again(job: PendingJob, past: Past) -> PendingJob:
     """Return a job that waits again after it was stopped."""
     return replace(job, past=past)
-
-
-def begun(job: PendingJob, start: Start, now: float) -> ActiveJob:
-    """Return what a start becomes."""
-    gang = job.gang
-    workers: Mapping[str, int] = start.workers_by_node
-    return ActiveJob(
-        job_id=job.job_id,
-        user=job.user,
-        partition=job.partition,
-        gpus_by_node={node: count * gang.gpus_per_worker for node, count in workers.items()},
-        until=None if job.time_limit_s is None else now + job.time_limit_s,
-        started_at=now,
-        account=job.account,
-        qos=job.qos,
-        name=job.name,
-        submitted_at=job.submitted_at,
-        gang=gang,
-        is_preemptible=job.is_preemptible,
-        past=job.past,
-    )

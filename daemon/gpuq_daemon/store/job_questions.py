@@ -16,7 +16,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import (
     ACTIVE_COLUMNS,
     HOLDING,
-    PENDING_COLUMNS,
+    QUEUED_COLUMNS,
     Charged,
     active_jobs,
     fate_of,
@@ -94,12 +94,12 @@ class JobQuestions:
 
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
-        return pending_jobs(self._db.tuples(f"SELECT {PENDING_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))
+        return pending_jobs(self._db.tuples(f"SELECT {QUEUED_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))
 
     def pending_of(self, job_ids: Iterable[int]) -> tuple[PendingJob, ...]:
         """Return those of the jobs that wait, by id."""
         rows = self._db.tuples(
-            f"""SELECT {PENDING_COLUMNS} FROM jobs
+            f"""SELECT {QUEUED_COLUMNS} FROM jobs
                 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'PENDING' ORDER BY id""",
             _ids(job_ids),
         )

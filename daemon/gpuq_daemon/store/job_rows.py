@@ -14,18 +14,27 @@ import msgspec
 from gpuq.models import Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
-from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob
+from gpuq_daemon.policy.snapshot import NO_PAST, ActiveJob, Hold, Past, PendingJob
 
 HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
-PENDING_COLUMNS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
+_PENDING = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
   begin_at, deadline, waits_for, reservation, array_id, array_index, throttle,
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout,
   ps, evaluator, cpus_per_ps, memory_mib_per_ps"""
-ACTIVE_COLUMNS = """j.id, j.user, j.partition, j.account, j.qos, j.name, j.exclusive, j.array_id, j.throttle,
-  j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker, a.started_at,
-  coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus, l.servers,
+PAST = """(SELECT json_array(coalesce(sum(t.ended_at - t.started_at), 0), coalesce(sum(t.charged_gpu_s), 0),
+    max(t.ended_at))
+  FROM attempts t WHERE t.job_id = {job}.id AND t.ended_at IS NOT NULL)"""
+QUEUED_COLUMNS = f"""CASE WHEN attempt > 0 THEN {PAST.format(job="jobs")} END, {_PENDING}"""
+ACTIVE_COLUMNS = f"""CASE WHEN j.attempt > 1 THEN {PAST.format(job="j")} END AS past, j.submitted_at, j.reservation,
+  j.workers, j.gpu_type, j.nodes_wanted, j.layout, j.ps, j.evaluator, j.id, j.user, j.partition, j.account, j.qos,
+  j.name, j.exclusive, j.array_id, j.throttle, j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker,
+  a.started_at, coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus, l.servers,
   j.cpus_per_ps, j.memory_mib_per_ps"""
 
+_GANG = (
+    *("workers", "gpus_per_worker", "gpu_type", "cpus_per_worker", "memory_mib_per_worker", "nodes_wanted"),
+    *("exclusive", "layout", "ps", "evaluator", "cpus_per_ps", "memory_mib_per_ps"),
+)
 _FATES = {
     JobState.CONFIGURING: Fate.STARTED,
     JobState.RUNNING: Fate.STARTED,
@@ -68,11 +77,12 @@ def fate_of(state: str) -> Fate | None:
 
 
 def pending_jobs(rows: Iterable[tuple[Any, ...]]) -> tuple[PendingJob, ...]:
-    """Return rows of `PENDING_COLUMNS` as the policy sees them; like gangs and names are one object."""
+    """Return rows of `QUEUED_COLUMNS` as the policy sees them; like gangs and names are one object."""
     return tuple(_pending_job(*row) for row in rows)
 
 
 def _pending_job(
+    past: str | None,
     job_id: int,
     user: str,
     partition: str,
@@ -113,7 +123,15 @@ def _pending_job(
         array_id=array_id,
         array_index=array_index,
         throttle=throttle,
+        past=_past(past),
     )
+
+
+def _past(text: str | None) -> Past:
+    if text is None:
+        return NO_PAST
+    ran_s, attained_gpu_s, stopped_at = json.loads(text)
+    return Past(ran_s=ran_s, attained_gpu_s=attained_gpu_s, stopped_at=stopped_at)
 
 
 @lru_cache(maxsize=4096)
@@ -191,6 +209,10 @@ def _active_job(rows: list[dict[str, Any]]) -> ActiveJob:
         is_exclusive=first["exclusive"] == 1,
         array_id=first["array_id"],
         throttle=first["throttle"],
+        submitted_at=first["submitted_at"],
+        gang=one_gang(*(first[name] for name in _GANG)),
+        reservation=first["reservation"],
+        past=_past(first["past"]),
     )
 
 
