@@ -56,6 +56,31 @@ class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=Tru
     worker_pages: bool = True
 
 
+class YarnPartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="yarn"):
+    """A queue of a Hadoop cluster's YARN.
+
+    `conf_dir` has Hadoop's settings, None for YARN_CONF_DIR or HADOOP_CONF_DIR of gpuqd's environment. `node_label`
+    confines executors to the nodes that have it. `memory_mib` is that of each container. `gpus_per_node` are slots of
+    nodes of which the ResourceManager knows no GPUs; where it does, `discovery_script` names those of a container.
+    `jars`, `java_home` and `python` are where they are on the nodes, None for the same places as here. `staging_dir` is
+    where Spark puts what a job brings along. `host` and `properties` are as for a Standalone cluster. `node_pages`:
+    the NodeManagers' REST can be reached, and proves that containers ended.
+    """
+
+    conf_dir: str | None = None
+    queue: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
+    node_label: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    memory_mib: Annotated[int, Meta(ge=1024)] = 4096
+    gpus_per_node: Annotated[int, Meta(ge=0, le=64)] = 0
+    discovery_script: str | None = None
+    jars: str | None = None
+    java_home: str | None = None
+    staging_dir: str | None = None
+    host: str | None = None
+    properties: str | None = None
+    node_pages: bool = True
+
+
 class VolumeTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The volume with jobs' files, mounted in every pod where `jobs_dir` is: one of claim, host path and NFS.
 
@@ -94,7 +119,7 @@ class KubernetesPartition(PartitionTable, frozen=True, forbid_unknown_fields=Tru
     start_limit_s: Annotated[float, Meta(ge=1)] = 600.0
 
 
-Partition = EmbeddedPartition | StandalonePartition | KubernetesPartition
+Partition = EmbeddedPartition | StandalonePartition | YarnPartition | KubernetesPartition
 
 
 def engine_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -13,7 +14,8 @@ from gpuq_daemon.backends.master_page import WorkerLine
 from gpuq_daemon.backends.standalone import StandaloneEngine
 from gpuq_daemon.partitions import StandalonePartition
 from tests.support.cells import MODES, run_cell
-from tests.support.daemon import Gpuqd, gpuqd_with
+from tests.support.cycles import cycle
+from tests.support.daemon import Gpuqd, gpuqd_with, until
 from tests.support.standalone import StandaloneCluster, a_standalone_cluster
 
 
@@ -85,3 +87,26 @@ def test_gpus_and_nodes_are_those_that_the_master_tells(gpuqd: Gpuqd) -> None:
 @pytest.mark.timeout(600)
 def test_a_training_with_a_parameter_server_completes_and_nothing_is_left(gpuqd: Gpuqd) -> None:
     run_cell(gpuqd, MODES["parameter servers"])
+
+
+@pytest.mark.matrix
+@pytest.mark.spark
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("victim", ["executor", "whole group"])
+def test_whatever_is_killed_whenever_nothing_is_left(gpuqd: Gpuqd, cluster: StandaloneCluster, victim: str) -> None:
+    found = cycle(gpuqd, cluster, victim, random.Random(victim))
+
+    assert found.job["state"] == "FAILED" or victim == "executor"  # which Spark starts again before it is a rank's
+
+
+@pytest.mark.matrix
+@pytest.mark.spark
+@pytest.mark.timeout(600)
+def test_a_worker_that_is_lost_is_a_node_that_is_down(gpuqd: Gpuqd, cluster: StandaloneCluster) -> None:
+    cluster.workers[1].kill()
+    cluster.workers[1].wait()
+
+    def are_up() -> list[bool]:
+        return sorted(node["is_up"] for node in gpuqd.client.cluster()["nodes"])
+
+    until(lambda: are_up() == [False, True], timeout_s=60, what="the loss of a node")

@@ -15,6 +15,7 @@ _NAMES = (
     "start",
     "enqueue",
     "spark",
+    "engines",
     "policy",
     "submits",
     "checkpoint",

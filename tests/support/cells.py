@@ -35,6 +35,32 @@ MODES: Mapping[str, Mode] = {
     "driver script": Mode(sample="tfos_driver.py", asks={"workers": 2, "driver": True}),
 }
 
+ENGINES = ("embedded", "standalone", "yarn", "kubernetes")
+ON_REQUEST = ("embedded", "standalone", "yarn")  # Kubernetes has trainings of its own, in tests/kubernetes
+_MODES, _SERVERS = "tests/backends/test_modes.py::test_", "tests/backends/test_server_jobs.py::test_"
+NOT_YET = "not run yet"
+# Where each cell is run by `make test`; others are run by `-m matrix`, or nobody has run them yet.
+_TESTS: Mapping[tuple[str, str], str] = {
+    ("in-graph", "embedded"): f"{_MODES}two_devices_learn_what_one_with_the_whole_batch_does",
+    ("sync", "embedded"): "tests/backends/test_embedded_jobs.py::test_a_training_completes_on_two_workers",
+    ("sync, tf_keras fit", "embedded"): f"{_MODES}tf_keras_fits_on_two_workers",
+    ("parameter servers", "embedded"): f"{_SERVERS}a_training_on_a_parameter_server_ends_by_itself",
+    ("parameter servers, TF1", "embedded"): f"{_SERVERS}a_training_on_a_parameter_server_ends_by_itself",
+    ("rows fed by Spark", "embedded"): f"{_MODES}rows_of_an_rdd_are_fed_and_the_export_after_them_is_kept",
+    ("evaluator", "embedded"): f"{_SERVERS}an_evaluator_scores_checkpoints_to_the_last",
+    ("independent", "embedded"): f"{_MODES}independent_workers_have_gpus_of_their_own_and_survive_each_other",
+    ("driver script", "embedded"): f"{_MODES}a_driver_script_of_tfos_runs_as_it_is",
+    ("parameter servers", "standalone"): (
+        "tests/backends/test_standalone.py::test_a_training_with_a_parameter_server_completes_and_nothing_is_left"
+    ),
+    ("sync", "kubernetes"): "tests/kubernetes/test_trainings.py::test_a_training_completes_on_two_workers",
+}
+CELLS: Mapping[tuple[str, str], str] = {
+    (mode, engine): _TESTS.get((mode, engine), "on request" if engine in ("embedded", "standalone") else NOT_YET)
+    for mode in MODES
+    for engine in ENGINES
+}
+
 
 def run_cell(gpuqd: Gpuqd, mode: Mode) -> Json:
     """Run a way to train to its end; it completes, no two ranks share a GPU, and nothing of it is left."""

@@ -64,8 +64,10 @@ def version_in(text: str) -> int | None:
     return int(second) if first == 1 and second is not None else first
 
 
-def words(java: Path, jars: Path, heap_mib: int, *options: str) -> tuple[str, ...]:
+def words(java: Path, jars: Path, heap_mib: int, *options: str, before: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """Return the start of a command for a class of Spark: what follows is the class and its words.
+
+    Folders `before` Spark's jars may have settings for them.
 
     Short-lived JVMs that do little: the quick compiler only, one thread for the garbage, no files in /tmp.
 
@@ -74,7 +76,7 @@ def words(java: Path, jars: Path, heap_mib: int, *options: str) -> tuple[str, ..
     return (
         str(java),
         "-cp",
-        f"{jars}/*",
+        ":".join([*map(str, before), f"{jars}/*"]),
         f"-Xmx{heap_mib}m",
         *small_jvm(),
         "-XX:+IgnoreUnrecognizedVMOptions",

@@ -10,8 +10,15 @@ from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.embedded import EmbeddedEngine
 from gpuq_daemon.backends.private import PrivateEngine
 from gpuq_daemon.backends.standalone import StandaloneEngine
+from gpuq_daemon.backends.yarn import YarnEngine
 from gpuq_daemon.config import Config
-from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition, Partition, StandalonePartition
+from gpuq_daemon.partitions import (
+    EmbeddedPartition,
+    KubernetesPartition,
+    Partition,
+    StandalonePartition,
+    YarnPartition,
+)
 
 
 def make_engines(config: Config) -> dict[str, Engine]:
@@ -28,6 +35,8 @@ def make_engine(name: str, wanted: Partition, folder: Path, config: Config) -> E
             return _embedded(name, wanted, folder, python)
         case StandalonePartition():
             return StandaloneEngine(partition=name, folder=folder, wanted=wanted, python=python)
+        case YarnPartition():
+            return YarnEngine(partition=name, folder=folder, wanted=wanted, python=python)
         case KubernetesPartition():
             from gpuq_daemon.backends import kubernetes_making  # a start without it is quicker
 

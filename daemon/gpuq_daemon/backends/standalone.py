@@ -25,18 +25,29 @@ from gpuq_daemon.backends.submit import Installation
 from gpuq_daemon.partitions import StandalonePartition
 from gpuq_job import spec
 
-_RECLAIM_S = 4.0
 _UI_PORT = 8080
 _GPU = "gpu"
 
 
 class StandaloneEngine:
-    """Runs attempts on an existing master. `folder` is its own and holds a note of every attempt."""
+    """Runs attempts on an existing master. `folder` is its own and holds a note of every attempt.
 
-    def __init__(self, *, partition: str, folder: Path, wanted: StandalonePartition, python: Path) -> None:
+    `reclaim_s` is how long one look at what is left of an attempt may wait for its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: str,
+        folder: Path,
+        wanted: StandalonePartition,
+        python: Path,
+        reclaim_s: float = 4.0,
+    ) -> None:
         self._partition = partition
         self._wanted = wanted
         self._python = python
+        self._reclaim_s = reclaim_s
         self._notes = Notes(folder / "attempts")
         self._pages = pages(wanted)
         self._installation: Installation | None = None
@@ -139,9 +150,9 @@ class StandaloneEngine:
         if note is None:
             return 0
         alive = leftovers.kill_marked(
-            attempt_token, wait_s=_RECLAIM_S, log_folder=note.logs, work_folders=[note.scratch]
+            attempt_token, wait_s=self._reclaim_s, log_folder=note.logs, work_folders=[note.scratch]
         )
-        held = 0 if leftovers.wait_until(lambda: self._is_free_of(attempt_token), _RECLAIM_S) else 1
+        held = 0 if leftovers.wait_until(lambda: self._is_free_of(attempt_token), self._reclaim_s) else 1
         if alive + held == 0:
             shutil.rmtree(note.scratch, ignore_errors=True)
             self._notes.drop(attempt_token)

@@ -76,10 +76,12 @@ def argv(
     conf: Mapping[str, str],
     spec: Path,
     properties: Path | None = None,
+    class_path: tuple[Path, ...] = (),
 ) -> tuple[str, ...]:
     """Return the words that start the driver here; the application's executors are exactly its TFoS nodes.
 
-    `properties` is a file of settings that must not be seen in a list of processes; `conf` wins over it.
+    `properties` is a file of settings that must not be seen in a list of processes; `conf` wins over it. Folders of
+    `class_path` have Hadoop's settings.
     """
     return (
         *words(
@@ -88,6 +90,7 @@ def argv(
             DRIVER_HEAP_MIB,
             f"-Djava.io.tmpdir={attempt.scratch}",
             f"-Dlog4j2.configurationFile={log_settings()}",
+            before=class_path,
         ),
         "org.apache.spark.deploy.SparkSubmit",
         "--master",
@@ -194,11 +197,19 @@ def run_of(
     )
 
 
-def server_executor(attempt: Attempt, pin: str | None = None) -> Executor | None:
-    """Return what an executor of a node without GPUs gets; `pin` confines it to the nodes it was given."""
+def server_executor(attempt: Attempt, pin: str | None = None, *, overhead_mib: int | None = None) -> Executor | None:
+    """Return what an executor of a node without GPUs gets; `pin` confines it to the nodes it was given.
+
+    `overhead_mib` is its memory beside the heap, where that is limited.
+    """
     if not attempt.servers:
         return None
-    return Executor(cores=1, memory_mib=EXECUTOR_HEAP_MIB, resources={} if pin is None else {pin: 1})
+    return Executor(
+        cores=1,
+        memory_mib=EXECUTOR_HEAP_MIB,
+        resources={} if pin is None else {pin: 1},
+        overhead_mib=overhead_mib,
+    )
 
 
 def driver_environment(attempt: Attempt, base: Mapping[str, str], host: str) -> dict[str, str]:

@@ -8,16 +8,16 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-_TIMEOUT_S = 3.0
+TIMEOUT_S = 3.0
 _MAX_BYTES = 64 * 1024 * 1024
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def get_json(url: str) -> Any:
     """Return what a page says, or None if it does not answer with JSON."""
     asked = urllib.request.Request(url, headers={"Accept": "application/json"})
     try:
-        with _OPENER.open(asked, timeout=_TIMEOUT_S) as answer:
+        with OPENER.open(asked, timeout=TIMEOUT_S) as answer:
             return json.loads(answer.read(_MAX_BYTES))
     except (OSError, HTTPException, urllib.error.URLError, ValueError):
         return None
