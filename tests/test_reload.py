@@ -10,6 +10,10 @@ import pytest
 from gpuq.errors import UsageError
 from gpuq_daemon.config import Config, load
 from gpuq_daemon.reload import Reloader, apply, differences, may_change_live, settings_of
+from gpuq_daemon.standing import Standing
+from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.jobs import JobStore
 
 BASE = """
 cluster_name = "x"
@@ -78,7 +82,8 @@ partition.a partition.a.nodes partition.a.gpus_per_node partition.a.gpu partitio
 partition.a.memory_floor_mib partition.a.spark"""
 _LIVE = """cluster_name log_uri default_partition kill_wait_s max_script_kib max_pending_jobs min_free_mib log_level
 scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget
-scheduler.guard_after_h scheduler.weights.age scheduler.weights.fair_share scheduler.weights.job_size
+scheduler.guard_after_h scheduler.policy scheduler.weights.age scheduler.weights.fair_share
+scheduler.weights.job_size
 scheduler.weights.partition scheduler.weights.qos scheduler.weights.max_age_d scheduler.billing.gpu
 scheduler.billing.gpu_types scheduler.billing.cpu scheduler.billing.memory_gib
 owners.allow_root_jobs owners.min_uid owners.run_as_gpuqd
@@ -161,3 +166,16 @@ def test_the_rest_is_told_only_of_what_counts(tmp_path: Path) -> None:
 def test_without_a_file_there_is_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not started from a file"):
         Reloader(config(tmp_path), None, applied=lambda: None).reload()
+
+
+def test_who_decides_the_queue_and_how_is_taken_up_with_a_reload(tmp_path: Path) -> None:
+    running = config(tmp_path)
+    database = Database(tmp_path / "state.db", "state")
+    standing = Standing(running, database, AccountStore(database), JobStore(database))
+    assert (standing.rules().tiers, standing.rules().promises) == (None, 4)
+
+    apply(running, config(tmp_path, a="priority = 3", more='[scheduler]\npolicy = "tiered"\npromises = 2'))
+
+    assert standing.rules().tiers is not None
+    assert (standing.rules().promises, standing.rules().partitions) == (2, {"a": 3})
+    database.close()

@@ -30,7 +30,7 @@ class Standing:
         self._database = database
         self._accounts = accounts
         self._jobs = jobs
-        self._rules: tuple[int, Rules] | None = None
+        self._rules: tuple[object, Rules] | None = None
 
     def tree(self) -> Tree:
         """Return the accounts and who belongs to them."""
@@ -38,9 +38,11 @@ class Standing:
 
     def rules(self) -> Rules:
         """Return the policy's settings: those of the configuration, and what operators decide at run time."""
-        version = self._accounts.version
-        if self._rules is None or self._rules[0] != version:
-            self._rules = version, self._read_rules()
+        config = self._config
+        priorities = tuple((name, partition.priority) for name, partition in config.partition.items())
+        made_of = (self._accounts.version, config.scheduler, priorities)
+        if self._rules is None or self._rules[0] != made_of:
+            self._rules = made_of, self._read_rules()
         return self._rules[1]
 
     def _read_rules(self) -> Rules:
