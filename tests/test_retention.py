@@ -90,6 +90,8 @@ def test_points_and_logs_may_go_before_their_job(gpuqd: Gpuqd) -> None:
     old, young = (gpuqd.ended(gpuqd.enqueue(TRAINS, args=["saves"])) for _ in range(2))
     gpuqd.stop()
     grown_older(gpuqd, [old["id"]], 40 * DAY)
+    own_log = gpuqd.folder / "attempts" / str(old["id"]) / "1" / "driver.log"
+    own_log.write_text("what a driver elsewhere has printed\n")
     keeps(gpuqd, "points_days = 20\nlogs_days = 30")
 
     gpuqd.start()
@@ -99,6 +101,7 @@ def test_points_and_logs_may_go_before_their_job(gpuqd: Gpuqd) -> None:
     assert gpuqd.client.job(old["id"])["state"] == "COMPLETED"
     with pytest.raises(NotFoundError, match=r"not kept any more: gpuqd keeps them 30 days"):
         gpuqd.client.logs(old["id"], rank=0)
+    until(lambda: not own_log.exists(), timeout_s=30, what="the log's end", log=log(gpuqd))
     assert (folder / "checkpoints" / "model").exists()
     assert "a line" in gpuqd.client.logs(young["id"], rank=0)["data"]
     assert is_verified(gpuqd)

@@ -163,6 +163,8 @@ class Retention:
         for number in range(1, one.attempt + 1):
             await self._remove(job, str(number), one.job_id, one.uid)
             await self._remove_elsewhere(one.job_id, number)
+            own_log = place_of(self._config, one.job_id, number).own_log
+            await asyncio.to_thread(own_log.unlink, missing_ok=True)
 
     async def _remove_files(self, job_id: int, uid: int) -> bool:
         """Remove a job's folders but its checkpoints; return whether that is done."""

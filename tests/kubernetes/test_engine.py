@@ -18,7 +18,7 @@ from tests.support.kube_engine import an_engine
 from tests.support.kube_nodes import a_pod, some_nodes
 from tests.support.kube_server import NAMESPACE, KubeServer, create
 
-pytestmark = pytest.mark.timeout(600)  # the first test may have to build the API server
+pytestmark = pytest.mark.timeout(1800)  # the first test may have to build the API server
 
 
 def until(claim: Callable[[], Any], timeout_s: float = 120) -> Any:

@@ -16,7 +16,7 @@ from tests.support.kube_engine import CLAIM, an_engine
 from tests.support.kube_nodes import Nodes, some_nodes
 from tests.support.kube_server import NAMESPACE, KubeServer
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]  # the first may have to build the API server
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]  # the first may have to build the API server
 JOB_IDS = itertools.count(1)
 NAMES = "train-a", "train-b"
 

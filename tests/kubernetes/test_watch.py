@@ -17,7 +17,7 @@ from gpuq_daemon.kubernetes.objects import Pod, one_pod
 from tests.support.kube_nodes import a_pod
 from tests.support.kube_server import KubeServer, create
 
-pytestmark = pytest.mark.timeout(600)  # the first test may have to build the API server
+pytestmark = pytest.mark.timeout(1800)  # the first test may have to build the API server
 MARK = "gpuq.io/test"
 
 
