@@ -18,10 +18,12 @@ import xml.etree.ElementTree as Xml
 from collections.abc import Generator
 from pathlib import Path
 
+import pytest
+
 _SOURCE = Path(__file__).resolve().parents[1] / "hadoop"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpuq-tests"
-_READY_S = 120.0
-_ANSWER_S = 60.0
+_READY_S = 240.0
+_ANSWER_S = 120.0
 _LOG4J = """log4j.rootLogger=INFO,out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
 log4j.appender.out.target=System.err
@@ -127,7 +129,12 @@ def running_hdfs(*, name_nodes: int = 1) -> Generator[Hadoop]:
 
 
 def class_path() -> str:
-    """Return where Java finds Hadoop and `tests/hadoop`, made now if they were never made."""
+    """Return where Java finds Hadoop and `tests/hadoop`, made now if they were never made.
+
+    Where Maven or a JDK is missing the test is skipped, but not in CI.
+    """
+    if not os.environ.get("CI") and not all(map(shutil.which, ("mvn", "javac"))):
+        pytest.skip("no real Hadoop is started here: that needs Maven and a JDK")
     sources = sorted(_SOURCE.rglob("*.*"))
     made_of = b"".join(path.read_bytes() for path in sources)
     pom = _SOURCE / "pom.xml"
