@@ -68,7 +68,6 @@ def gpuqd(cluster: YarnCluster) -> Generator[Gpuqd]:
         yield daemon
 
 
-@pytest.mark.matrix
 @pytest.mark.spark
 @pytest.mark.timeout(900)
 def test_a_training_completes_on_two_nodes_and_nothing_is_left(gpuqd: Gpuqd) -> None:

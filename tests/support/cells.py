@@ -53,10 +53,11 @@ _TESTS: Mapping[tuple[str, str], str] = {
     ("parameter servers", "standalone"): (
         "tests/backends/test_standalone.py::test_a_training_with_a_parameter_server_completes_and_nothing_is_left"
     ),
+    ("sync", "yarn"): "tests/backends/test_yarn.py::test_a_training_completes_on_two_nodes_and_nothing_is_left",
     ("sync", "kubernetes"): "tests/kubernetes/test_trainings.py::test_a_training_completes_on_two_workers",
 }
 CELLS: Mapping[tuple[str, str], str] = {
-    (mode, engine): _TESTS.get((mode, engine), "on request" if engine in ("embedded", "standalone") else NOT_YET)
+    (mode, engine): _TESTS.get((mode, engine), "on request" if engine in ON_REQUEST else NOT_YET)
     for mode in MODES
     for engine in ENGINES
 }
