@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gpuq.cli import main
-from tests.eventfile.event_bytes import a_file, a_message, a_scalar, a_simple_value, a_tensor_value, an_event
+from tests.eventfile.event_bytes import a_file, a_histogram, a_scalar, a_simple_value, an_event
 from tests.support.asking import got
 from tests.support.daemon import Gpuqd, plain_gpuqd
 
@@ -27,18 +27,6 @@ def main_fun(args, ctx):
         file.write({data!r})
 """
 _EVIL = "</title><script>alert(1)</script>\x1b[31m"
-
-
-def doubles(*values: float) -> bytes:
-    import struct
-
-    return struct.pack(f"<{len(values)}d", *values)
-
-
-def a_histogram(tag: str, step: int, *rows: float) -> bytes:
-    """Return the Event that `tf.summary.histogram` writes, of rows of left edge, right edge and count."""
-    value = a_tensor_value(tag, 2, a_message(4, doubles(*rows)), (len(rows) // 3, 3), "histograms")
-    return an_event(1.7e9 + step, step, value)
 
 
 def a_training(rate: float) -> bytes:

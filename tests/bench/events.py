@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,49 +18,76 @@ from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader
 from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.store.metrics import MetricsStore
-from tests.bench.rows import Row
-from tests.eventfile.event_bytes import a_file, a_scalar, a_simple_value, an_event
+from tests.bench.rows import Row, cpu_s
+from tests.eventfile.event_bytes import a_file, a_histogram, a_scalar, a_simple_value, an_event
 
-_EVENTS = 300_000
-_RUNS = 30
+_EVENTS = 1_000_000
+_RUNS = 100
+_KIND_EVENTS = 100_000
+_HISTOGRAMS = 20_000
+_IDLE_RUNS = 1_000
+_TICK_S = 0.5
 _PIECE = 2**20
+_POINTS = "M points/CPU-s"
 
 
 def measure() -> list[Row]:
-    """Return millions of points a CPU second for files of several kinds, and TensorBoard's own loader beside them."""
-    one = _file(lambda i: [a_scalar("loss", i, 1 / (1 + i), 1.7e9 + i / 100)])
-    kinds = {
-        "one tag": one,
-        "ten tags in turn": _file(lambda i: [a_scalar(f"tag{i % 10}", i // 10, 1 / (1 + i), 1.7e9 + i / 100)]),
-        "a validation each 100 steps": _file(
-            lambda i: [
-                a_scalar(tag, i, 1.0, 1.7e9 + i) for tag in (["loss", "val/loss"] if i % 100 == 99 else ["loss"])
-            ]
-        ),
-        "ten values an event": _file(
-            lambda i: [an_event(1.7e9 + i, i, *(a_simple_value(f"tag{k}", i * k) for k in range(10)))] * (i % 10 == 0)
+    """Return what reading costs for files of several kinds, with TensorBoard's own loaders on the same file."""
+    _decoded(_part(0, 20_000))  # numpy's import is not the file's
+    rows = [*_one_file(), *_kinds()]
+    points, peak_mb = _elsewhere("many")
+    rows += [
+        Row(name=f"followed and stored, 10 M over {_RUNS} runs", value=points, unit=_POINTS, aim=">= 3"),
+        Row(name="peak memory of that", value=peak_mb, unit="MB", aim="<= 400"),
+    ]
+    return [*rows, _idle(), _thinned()]
+
+
+def _one_file() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run" / "events.out.tfevents.1.host"
+        file.parent.mkdir()
+        with file.open("wb") as out:
+            for start in range(0, _EVENTS, _KIND_EVENTS):
+                out.write(_part(start, _KIND_EVENTS))
+        data = file.read_bytes()
+        yield Row(name="1 M scalars in one file, read", value=_decoded(data), unit=_POINTS, aim=">= 3")
+        del data
+        yield Row(name="that by TensorBoard's loader", value=_tensorboard(file), unit=_POINTS)
+        yield from _data_server(Path(folder))
+
+
+def _kinds() -> Iterator[Row]:
+    kinds: dict[str, Callable[[int], list[bytes]]] = {
+        "ten tags in turn": lambda i: [a_scalar(f"tag{i % 10}", i // 10, 1 / (1 + i), 1.7e9 + i / 100)],
+        "a validation each 100 steps": lambda i: [
+            a_scalar(tag, i, 1.0, 1.7e9 + i) for tag in (["loss", "val/loss"] if i % 100 == 99 else ["loss"])
+        ],
+        "ten values an event": lambda i: (
+            [an_event(1.7e9 + i, i, *(a_simple_value(f"tag{k}", i * k) for k in range(10)))] * (i % 10 == 0)
         ),
     }
-    _decoded(one[:_PIECE])  # numpy's import is not the file's
-    aims = {"one tag": ">= 3"}
-    rows = [
-        Row(name=f"events read, {kind}", value=_decoded(data), unit="M points/CPU-s", aim=aims.get(kind))
-        for kind, data in kinds.items()
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        for run in range(_RUNS):
-            place = Path(folder) / "rank-0" / f"run-{run}"
-            place.mkdir(parents=True)
-            (place / "events.out.tfevents.1").write_bytes(one[: len(one) // 3])
-        rows.append(
-            Row(name=f"followed and stored, {_RUNS} runs", value=_followed(Path(folder)), unit="M points/CPU-s")
-        )
-        rows.append(Row(name="TensorBoard's loader, one tag", value=_tensorboard(Path(folder)), unit="M points/CPU-s"))
-    return rows
+    for kind, events in kinds.items():
+        data = a_file(*(event for i in range(_KIND_EVENTS) for event in events(i)))
+        aim = ">= 1" if kind == "ten values an event" else None  # a third of 3
+        yield Row(name=f"read, {kind}", value=_decoded(data), unit=_POINTS, aim=aim)
+    scalars = _part(0, _KIND_EVENTS)
+    rows = [edge for k in range(30) for edge in (k, k + 1.0, 5.0 * k)]
+    histograms = a_file(*(a_histogram("kernel", step, *rows) for step in range(_HISTOGRAMS)))
+    share = (
+        len(histograms) / _cpu_of(lambda: _decoded(histograms)) / (len(scalars) / _cpu_of(lambda: _decoded(scalars)))
+    )
+    yield Row(name=f"{_HISTOGRAMS} histograms, bytes/s beside scalars'", value=share, unit="", aim=">= 0.33")
 
 
-def _file(events: Callable[[int], list[bytes]]) -> bytes:
-    return a_file(*(event for i in range(_EVENTS) for event in events(i)))
+def _part(start: int, count: int) -> bytes:
+    return a_file(*(a_scalar("loss", i, 1 / (1 + i), 1.7e9 + i / 100) for i in range(start, start + count)))
+
+
+def _cpu_of(run: Callable[[], object]) -> float:
+    before = time.process_time()
+    run()
+    return time.process_time() - before
 
 
 def _decoded(data: bytes) -> float:
@@ -69,23 +99,92 @@ def _decoded(data: bytes) -> float:
     return sum(map(len, points.scalars.values())) / taken / 1e6
 
 
-def _followed(root: Path) -> float:
-    follower, count = EventFileFollower(1, 1, LocalFiles(root), {}), 0
+def _tensorboard(file: Path) -> float:
+    loader: Any = import_module("tensorboard.backend.event_processing.event_file_loader")  # it has no types
+    next(iter(loader.EventFileLoader(str(file)).Load()))  # imports what it needs
+    events = loader.EventFileLoader(str(file)).Load()
+    before = time.process_time()
+    count = sum(1 for _ in zip(range(_KIND_EVENTS), events, strict=False))
+    return count / (time.process_time() - before) / 1e6
+
+
+def _data_server(folder: Path) -> Iterator[Row]:
+    """Yield what TensorBoard's server in Rust takes: made to do the same, and as it is, sampling and unchecked."""
+    package: Any = import_module("tensorboard_data_server")
+    server: str = package.server_binary()
+    for name, flags in (
+        ("all points, checksums", ["--checksum", "--samples-per-plugin=scalars=all"]),
+        ("as it is", []),
+    ):
+        argv = [server, f"--logdir={folder}", "--port=0", "--reload=once", "-v", *flags]
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            if any("Finished load cycle" in line for line in process.stderr):
+                value = _EVENTS / cpu_s(process.pid) / 1e6
+                yield Row(name=f"that by its data server, {name}", value=value, unit=_POINTS)
+            process.kill()
+
+
+def _elsewhere(what: str) -> list[float]:
+    """Measure in a process of its own, whose memory is its own."""
+    code = f"from tests.bench import events; events.{what}()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()[-2:]]
+
+
+def many() -> None:
+    """Follow and store many runs, and print points a CPU second and the peak of memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
-        store = MetricsStore(Path(folder) / "metrics.db")
+        root, data = Path(folder) / "events", _part(0, 10_000_000 // _RUNS)
+        for run in range(_RUNS):
+            place = root / "rank-0" / f"run-{run}"
+            place.mkdir(parents=True)
+            (place / "events.out.tfevents.1").write_bytes(data)
+        del data
+        follower, count, store = (
+            EventFileFollower(1, 1, LocalFiles(root), {}),
+            0,
+            MetricsStore(Path(folder) / "metrics.db"),
+        )
         before = time.process_time()
         while not (batch := follower.poll()).is_empty:
             store.append(batch)
             count += sum(map(len, batch.scalars.values()))
         taken = time.process_time() - before
         store.close()
-    return count / taken / 1e6
+    print(count / taken / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
-def _tensorboard(root: Path) -> float:
-    loader: Any = import_module("tensorboard.backend.event_processing.event_file_loader")  # it has no types
-    file = next(root.rglob("events.out.*"))
-    next(iter(loader.EventFileLoader(str(file)).Load()))  # imports what it needs
-    before = time.process_time()
-    count = sum(1 for _ in loader.EventFileLoader(str(file)).Load())
-    return count / (time.process_time() - before) / 1e6
+def _idle() -> Row:
+    """Return what looking at runs that write nothing takes of a core, at a look each half second."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = _part(0, 10)
+        followers: list[EventFileFollower] = []
+        for run in range(_IDLE_RUNS):
+            place = Path(folder) / str(run) / "rank-0"
+            place.mkdir(parents=True)
+            (place / "events.out.tfevents.1").write_bytes(data)
+            followers.append(EventFileFollower(run + 1, 1, LocalFiles(place.parent), {}))
+        for follower in followers:
+            follower.poll()
+        taken = min(_cpu_of(lambda: [follower.poll() for follower in followers]) for _ in range(5))
+    return Row(name=f"idle poll of {_IDLE_RUNS} runs", value=100 * taken / _TICK_S, unit="% of a core", aim="<= 5")
+
+
+def _thinned() -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "events" / "rank-0"
+        root.mkdir(parents=True)
+        with (root / "events.out.tfevents.1").open("wb") as out:
+            for start in range(0, _EVENTS, _KIND_EVENTS):
+                out.write(_part(start, _KIND_EVENTS))
+        follower, store = (
+            EventFileFollower(1, 1, LocalFiles(root.parent), {}),
+            MetricsStore(Path(folder) / "metrics.db"),
+        )
+        while not (batch := follower.poll()).is_empty:
+            store.append(batch)
+        store.curve(1, "loss", columns=200)
+        value = min(1000 * _cpu_of(lambda: store.curve(1, "loss", columns=200)) for _ in range(10))
+        store.close()
+    return Row(name="1 M points of a tag to 200 columns", value=value, unit="CPU-ms", aim="<= 10")

@@ -55,6 +55,13 @@ def a_scalar(tag: str, step: int, value: float, wall_time: float = 1.7e9) -> byt
     return an_event(wall_time, step, a_tensor_value(tag, 1, packed, plugin="scalars"))
 
 
+def a_histogram(tag: str, step: int, *rows: float) -> bytes:
+    """Return the Event that `tf.summary.histogram` writes, of rows of left edge, right edge and count."""
+    content = a_message(4, struct.pack(f"<{len(rows)}d", *rows))
+    value = a_tensor_value(tag, 2, content, (len(rows) // 3, 3), "histograms")
+    return an_event(1.7e9 + step, step, value)
+
+
 def a_file(*payloads: bytes) -> bytes:
     """Return an event file of these events."""
     return b"".join(a_record(payload) for payload in payloads)

@@ -20,8 +20,11 @@ def from_rows(values: tuple[float, ...]) -> Buckets:
     """
     if not values:
         return (), ()
+    lefts, rights = values[0::3], values[1::3]
+    if lefts[1:] == rights[:-1]:  # as TensorFlow writes them
+        return (values[0], *rights), values[2::3]
     edges, counts = [values[0]], list[float]()
-    for left, right, count in zip(values[0::3], values[1::3], values[2::3], strict=True):
+    for left, right, count in zip(lefts, rights, values[2::3], strict=True):
         if left > edges[-1]:
             edges.append(left)
             counts.append(0.0)

@@ -27,6 +27,8 @@ def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
     Raises:
         MalformedError: it does not end before `end`, or is longer than 64 bits.
     """
+    if start < end and data[start] < 0x80:  # most are of one byte
+        return data[start], start + 1
     value = shift = 0
     for at in range(start, min(end, start + _MAX_VARINT_BYTES)):
         byte = data[at]

@@ -6,7 +6,7 @@ Each is said once for an attempt and a rank. numpy is only used on points that w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from statistics import median
@@ -14,7 +14,7 @@ from statistics import median
 from gpuq.models import SeriesKind, Signal, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import number
-from gpuq_daemon.series.points import ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.points import ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.standing import is_loss
 
 FIRST_POINTS = 10
@@ -112,19 +112,31 @@ class Signals:
         return [Signal(kind=kind, attempt=self.attempt, rank=key.rank, tag=key.tag, step=step, wall_time=at, text=text)]
 
 
-def _that_matter(points: ScalarPoints, loss: _Loss) -> Sequence[ScalarPoint] | ScalarPoints:
-    """Return the points that can say something: all, or of those read in bulk the odd ones, the best and the last."""
-    if not points.has_columns or loss.seen < FIRST_POINTS:
-        return points
+def _that_matter(points: ScalarPoints, loss: _Loss) -> Iterator[ScalarPoint]:
+    """Yield the points that can say something: all, or of those read in bulk the first, the odd, the best and the last.
+
+    What is odd is judged by the first ones, which whoever iterates has taken in by then.
+    """
+    if not points.has_columns:
+        yield from points
+        return
     import numpy as np
 
     columns = points.columns()
-    values = columns.values
+    first = min(FIRST_POINTS - loss.seen, len(columns))
+    yield from _rows(columns, range(first))
+    values = columns.values[first:]
+    if not len(values):
+        return
     is_finite = np.isfinite(values)
     finite = np.where(is_finite, values, inf)
     odd = np.flatnonzero(~is_finite | (values > EXPLODED_TIMES * loss.highest_first))[:1]
     picked = np.unique(np.concatenate([odd, [int(finite.argmin()), len(values) - 1]]))
-    return [(int(columns.steps[i]), float(columns.wall_times[i]), float(values[i])) for i in picked]
+    yield from _rows(columns, (first + int(i) for i in picked))
+
+
+def _rows(columns: ScalarColumns, places: Iterable[int]) -> Iterator[ScalarPoint]:
+    return ((int(columns.steps[i]), float(columns.wall_times[i]), float(columns.values[i])) for i in places)
 
 
 def _rate(recent: Sequence[tuple[int, float]]) -> float | None:

@@ -60,16 +60,16 @@ def unpacked(chunks: Iterable[tuple[bytes, int]]) -> Columns:
     """
     import numpy as np
 
-    parts: list[tuple[Floats, Floats, Floats]] = []
-    for blob, count in chunks:
-        form = layout(blob, count)
-        steps = np.frombuffer(blob, "<i8", count, form.steps).astype("f8")
-        wall_times = np.frombuffer(blob, "<f8", count, form.wall_times)
-        values = np.frombuffer(blob, "<" + form.value_code, count, form.values).astype("f8")
-        parts.append((steps, wall_times, values))
-    if not parts:
-        parts.append((np.empty(0), np.empty(0), np.empty(0)))
-    steps, wall_times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    found = list(chunks)
+    total = sum(count for _, count in found)
+    steps, wall_times, values = np.empty(total), np.empty(total), np.empty(total)
+    at = 0
+    for blob, count in found:
+        form, end = layout(blob, count), at + count
+        steps[at:end] = np.frombuffer(blob, "<i8", count, form.steps)
+        wall_times[at:end] = np.frombuffer(blob, "<f8", count, form.wall_times)
+        values[at:end] = np.frombuffer(blob, "<" + form.value_code, count, form.values)
+        at = end
     return Columns(steps=steps, wall_times=wall_times, values=values)
 
 
