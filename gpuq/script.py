@@ -5,11 +5,8 @@ The daemon checks again; here a mistake costs no round trip and queues nothing.
 
 from __future__ import annotations
 
-import difflib
 import os
-import shlex
 import stat
-from dataclasses import dataclass
 
 from gpuq.errors import UsageError
 from gpuq.text import clean, is_clean
@@ -67,13 +64,13 @@ OPTIONS = {
 FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
     """One option of a `#GPUQ` line: the field it sets, its word, and the line it stands in (from 1)."""
 
-    field: str
-    value: str
-    line: int
+    __slots__ = ("field", "line", "value")
+
+    def __init__(self, *, field: str, value: str, line: int) -> None:
+        self.field, self.value, self.line = field, value, line
 
 
 def read_script(path: str) -> str:
@@ -156,6 +153,8 @@ def _after_directive(line: str) -> str | None:
 
 
 def _directives(words_text: str, line: int, path: str) -> list[Directive]:
+    import shlex  # this and `difflib` load `re`: for those who need them only
+
     try:
         words = shlex.split(words_text, comments=True)
     except ValueError as error:
@@ -186,6 +185,8 @@ def _split_option(word: str) -> tuple[str, str | None]:
 
 
 def _unknown(option: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(option, OPTIONS, n=1)
     hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(o for o in OPTIONS if o[1] == "-") + "."
     return f"there is no {DIRECTIVE} option {clean(option)[:60]}; {hint}"

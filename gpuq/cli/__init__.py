@@ -84,6 +84,18 @@ def _run(words: list[str]) -> int:
             from gpuq.cli.why import print_why
 
             print_why(word)
+        case ["show", word] if word.isdigit():
+            from gpuq.cli.show import print_job
+
+            print_job(word)
+        case ["show", word, "--json"] if word.isdigit():
+            from gpuq.cli.show import print_job
+
+            print_job(word, as_json=True)
+        case ["enqueue", script] | ["enqueue", script, "--", *_] if script[:1] not in ("", "-"):
+            from gpuq.cli.queueing import print_queued
+
+            print_queued(script, words[3:])
         case _:
             from gpuq.cli.group import run
 

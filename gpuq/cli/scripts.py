@@ -1,15 +1,11 @@
-"""What is typed as a script and is none: words without `--` before them, shell scripts."""
+"""What is typed as a word for a script and is none: words without `--` before them."""
 
 from __future__ import annotations
-
-import os
 
 import click
 
 from gpuq.errors import UsageError
 from gpuq.text import clean, fit
-
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 
 
 class ScriptCommand(click.Command):
@@ -30,22 +26,3 @@ class ScriptCommand(click.Command):
                 "and words for it go after `--`."
             )
         return left
-
-
-def refuse_shell_script(text: str, path: str) -> None:
-    """Refuse a script that is meant for a shell, as `sbatch` takes them, by its name or its first line.
-
-    Raises:
-        UsageError: it is a shell script.
-    """
-    if "main_fun" not in text and (path.endswith((".sh", ".bash")) or _runs_in_shell(text.split("\n", 1)[0])):
-        raise UsageError(
-            f"{clean(path)} is a shell script; give a Python script that defines `def main_fun(args, ctx):`, "
-            "which every worker runs."
-        )
-
-
-def _runs_in_shell(first_line: str) -> bool:
-    if not first_line.startswith("#!"):
-        return False
-    return any(os.path.basename(word) in _SHELLS for word in first_line[2:].split())

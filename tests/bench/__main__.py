@@ -24,6 +24,7 @@ _NAMES = (
     "history",
     "dispatch",
     "hdfs",
+    "restart",
     "top",
     "stress",
 )

@@ -6,10 +6,12 @@ import gc
 import json
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 
 import uvloop
 
+from gpuq.models import Node
 from gpuq_daemon import logs, service
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.config import Config, load
@@ -22,7 +24,15 @@ from tests.support.plain_engine import PlainEngine
 
 
 class NullEngine(PlainEngine):
-    """Has nodes, and nothing to clear away."""
+    """Has nodes, always the same, and nothing to clear away."""
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes."""
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[Node, ...]:
+        return super().nodes()
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Return 0: nothing was started."""

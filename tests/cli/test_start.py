@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +31,9 @@ def _find_packages(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
 
 
-@pytest.mark.parametrize("words", [["--version"], ["queue"], ["queue", "--json"], [], ["why", "12"]])
+@pytest.mark.parametrize("words", [["--version"], ["queue"], ["queue", "--json"], [], ["why", "12"], ["show", "12"]])
 def test_the_commonest_commands_load_nothing_slow(daemon: FakeDaemon, words: list[str]) -> None:
-    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [a_job()]}}
+    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [a_job()]}, "GET /v1/jobs/12": a_job()}
     daemon.answers["GET /v1/jobs/12/why"] = {
         "job_id": 12,
         "state": "RUNNING",
@@ -45,6 +46,17 @@ def test_the_commonest_commands_load_nothing_slow(daemon: FakeDaemon, words: lis
 
     assert "gpuq.cli" in loaded
     assert not loaded & (HEAVY | SLOW)
+
+
+@pytest.mark.parametrize("rest", [[], ["--", "--lr", "0.1"]])
+def test_a_plain_enqueue_loads_nothing_slow(daemon: FakeDaemon, tmp_path: Path, rest: list[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("#GPUQ --workers 2\ndef main_fun(args, ctx): pass\n")
+    daemon.answers["POST /v1/jobs"] = a_job()
+
+    assert not loaded_by("enqueue", str(script), *rest) & (HEAVY | SLOW)
+
+    assert daemon.asked[-1][3]["args"] == rest[1:]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["show", "12"], ["logs", "12"], ["plot", "--help"]])

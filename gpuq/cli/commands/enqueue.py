@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import time
-
 import click
 
-from gpuq.asking import read
 from gpuq.cli import terminal
 from gpuq.cli.commands.logs import default_rank, print_log
 from gpuq.cli.commands.wait import exit_code
 from gpuq.cli.following import wait_for_end
-from gpuq.cli.scripts import ScriptCommand, refuse_shell_script
-from gpuq.cli.views.job import end_line, error_lines, queued_line
+from gpuq.cli.queueing import checked_spec, queue
+from gpuq.cli.scripts import ScriptCommand
+from gpuq.cli.views.job import end_line, error_lines
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.main_fun import check_driver, check_feed, check_main_fun
-from gpuq.pitfalls import keras_fit_line
-from gpuq.script import late_directives, read_directives, read_script
-from gpuq.text import clean, fit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gpuq.client import Json
 
 
@@ -78,28 +69,13 @@ def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_
     singleton (one at a time of your jobs of this name). An array's number
     means all its tasks, 12_3 its task 3.
     """
-    text = read_script(script)
-    job_spec = spec(script, text, args, asked, now=time.time())
-    for line in late_directives(text):
-        terminal.say_error(f"Warning: {script} line {line}: #GPUQ after the first line of code is not read.")
-    fit = keras_fit_line(text) if job_spec["workers"] > 1 else None
-    if fit is not None:
-        terminal.say_error(
-            f"Warning: {script} line {fit}: model.fit of Keras 3 fails under MultiWorkerMirroredStrategy on several "
-            "workers; write the training loop, or use tf_keras."
-        )
+    job_spec = checked_spec(script, args, asked)
     client = Client()
     if test_only:
         return _test(client, job_spec, as_json)
     if wait and job_spec.get("array"):
         raise UsageError("--wait follows one job, not an array: wait for its tasks with `gpuq wait`.")
-    job = client.enqueue(job_spec)
-    if as_json:
-        terminal.say_json(job)
-    else:
-        terminal.say(queued_line(job))
-        if terminal.is_terminal() and not wait:
-            terminal.say(f"Follow it: gpuq logs -f {job['id']}")
+    job = queue(client, job_spec, as_json=as_json, is_followed=wait)
     return _follow(client, job, as_json) if wait else 0
 
 
@@ -111,39 +87,6 @@ def _test(client: Client, job_spec: Json, as_json: bool) -> int:
     else:
         terminal.say("\n".join(test_lines(why)))
     return 0
-
-
-def spec(script: str, text: str, args: Sequence[str], asked: dict[str, str | None], *, now: float) -> Json:
-    """Return the `models.JobSpec` of a command line (`asked`, None where not given) and a script's head.
-
-    `now` is what relative times count from.
-
-    Raises:
-        UsageError: anything of it cannot become a job.
-    """
-    refuse_shell_script(text, script)
-    given = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
-    given |= {field: (value, "") for field, value in asked.items() if value is not None}
-    for word in (os.path.basename(script), *args):
-        _check_utf8(word)
-    (check_driver if "driver" in given else check_main_fun)(text, script)
-    if "epochs" in given:
-        check_feed(text, script)
-    return {
-        "script_name": os.path.basename(script),
-        "script": text,
-        "args": list(args),
-        **dict.fromkeys(("name", "time_limit_s", "partition")),
-        **dict.fromkeys(("workers", "gpus_per_worker"), 1),
-        **read(given, now),
-    }
-
-
-def _check_utf8(word: str) -> None:
-    try:
-        word.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"'{fit(clean(word), 60)}' is not UTF-8; a job's words must be.") from error
 
 
 def _follow(client: Client, job: Json, as_json: bool) -> int:

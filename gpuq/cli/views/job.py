@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from gpuq.cli.views.queue import FINAL, progress
 from gpuq.cli.views.table import facts, table
 from gpuq.text import clean
@@ -11,7 +9,11 @@ from gpuq.units import duration, moment, plural, servers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gpuq.client import Json
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-")  # shlex.quote's
 
 _RANKS = ("RANK", "ROLE", "STATE", "NODE", "HOST", "PID", "EXECUTOR", "GPUS", "EXIT")
 
@@ -39,7 +41,7 @@ def error_lines(job: Json, *, has_tail: bool = True) -> list[str]:
 
 def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
     """Return names and what is known of a job by them, None where nothing is."""
-    script = shlex.join([job["script_name"], *job["args"]])
+    script = _typed([job["script_name"], *job["args"]])
     return [
         ("Job", f"{job['id']} ({job['name']})"),
         ("State", _state(job)),
@@ -185,7 +187,7 @@ def queued_line(job: Json) -> str:
     kind = "job" if job.get("array_id") is None else "array"
     each = " a task" if kind == "array" else ""
     held = f", held until `gpuq release {job['id']}`" if job.get("hold") else ""
-    args = f", with {shlex.join(job['args'])}" if job["args"] else ""
+    args = f", with {_typed(job['args'])}" if job["args"] else ""
     return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{args}{held}.")
 
 
@@ -231,3 +233,12 @@ def cancel_many_line(after: Json, index: int | None) -> str:
         return clean(f"All tasks of array {after['id']} ({after['name']}) that have not ended are being cancelled.")
     done = f"has ended: {after['state']}" if after["state"] in FINAL else "is being cancelled"
     return clean(f"Job {after['id']} ({after['name']}), task {after['array_index']} of its array, {done}.")
+
+
+def _typed(words: Sequence[str]) -> str:
+    """Return words as a shell would be given them."""
+    if all(word and _PLAIN.issuperset(word) for word in words):
+        return " ".join(words)
+    import shlex  # loads `re`, for words that need quotation marks only
+
+    return shlex.join(words)

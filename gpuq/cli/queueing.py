@@ -1,0 +1,112 @@
+"""Queues a script; without click."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from gpuq.asking import read
+from gpuq.cli import terminal
+from gpuq.cli.views.job import queued_line
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.main_fun import check_driver, check_feed, check_main_fun
+from gpuq.pitfalls import keras_fit_line
+from gpuq.script import late_directives, read_directives, read_script
+from gpuq.text import clean, fit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpuq.client import Json
+
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
+
+
+def print_queued(script: str, args: Sequence[str]) -> None:
+    """Queue a script with nothing asked for but what stands in its head, and print that it is."""
+    queue(Client(), checked_spec(script, args, {}))
+
+
+def checked_spec(script: str, args: Sequence[str], asked: Mapping[str, str | None]) -> Json:
+    """Return the `models.JobSpec` of what was typed; say what of the script is known to fail.
+
+    Raises:
+        UsageError: it cannot become a job.
+    """
+    text = read_script(script)
+    job_spec = spec(script, text, args, asked, now=time.time())
+    for line in late_directives(text):
+        terminal.say_error(f"Warning: {script} line {line}: #GPUQ after the first line of code is not read.")
+    fit = keras_fit_line(text) if job_spec["workers"] > 1 else None
+    if fit is not None:
+        terminal.say_error(
+            f"Warning: {script} line {fit}: model.fit of Keras 3 fails under MultiWorkerMirroredStrategy on several "
+            "workers; write the training loop, or use tf_keras."
+        )
+    return job_spec
+
+
+def queue(client: Client, job_spec: Json, *, as_json: bool = False, is_followed: bool = False) -> Json:
+    """Queue a job, print that it is, and return it."""
+    job = client.enqueue(job_spec)
+    if as_json:
+        terminal.say_json(job)
+    else:
+        terminal.say(queued_line(job))
+        if terminal.is_terminal() and not is_followed:
+            terminal.say(f"Follow it: gpuq logs -f {job['id']}")
+    return job
+
+
+def spec(script: str, text: str, args: Sequence[str], asked: Mapping[str, str | None], *, now: float) -> Json:
+    """Return the `models.JobSpec` of a command line (`asked`, None where not given) and a script's head.
+
+    `now` is what relative times count from.
+
+    Raises:
+        UsageError: anything of it cannot become a job.
+    """
+    refuse_shell_script(text, script)
+    given = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
+    given |= {field: (value, "") for field, value in asked.items() if value is not None}
+    for word in (os.path.basename(script), *args):
+        _check_utf8(word)
+    (check_driver if "driver" in given else check_main_fun)(text, script)
+    if "epochs" in given:
+        check_feed(text, script)
+    return {
+        "script_name": os.path.basename(script),
+        "script": text,
+        "args": list(args),
+        **dict.fromkeys(("name", "time_limit_s", "partition")),
+        **dict.fromkeys(("workers", "gpus_per_worker"), 1),
+        **read(given, now),
+    }
+
+
+def _check_utf8(word: str) -> None:
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"'{fit(clean(word), 60)}' is not UTF-8; a job's words must be.") from error
+
+
+def refuse_shell_script(text: str, path: str) -> None:
+    """Refuse a script that is meant for a shell, as `sbatch` takes them, by its name or its first line.
+
+    Raises:
+        UsageError: it is a shell script.
+    """
+    if "main_fun" not in text and (path.endswith((".sh", ".bash")) or _runs_in_shell(text.split("\n", 1)[0])):
+        raise UsageError(
+            f"{clean(path)} is a shell script; give a Python script that defines `def main_fun(args, ctx):`, "
+            "which every worker runs."
+        )
+
+
+def _runs_in_shell(first_line: str) -> bool:
+    if not first_line.startswith("#!"):
+        return False
+    return any(os.path.basename(word) in _SHELLS for word in first_line[2:].split())

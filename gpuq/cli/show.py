@@ -1,0 +1,21 @@
+"""Prints everything about one job; without click."""
+
+from __future__ import annotations
+
+import time
+
+from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
+from gpuq.cli.views.job import job_lines
+from gpuq.client import Client
+
+
+def print_job(word: str, *, as_json: bool = False) -> None:
+    """Print job `word`, a job's or a task's number as typed."""
+    client = Client()
+    job = client.job(number_of(client, word))
+    if as_json:
+        terminal.say_json(job)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    terminal.say("\n".join(job_lines(job, time.time(), width=terminal.width(), mark=mark)))
