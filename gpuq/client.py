@@ -34,6 +34,7 @@ _ERRORS = {
     507: FullError,
 }
 _MAX_HEAD = 64 * 1024
+_MAX_ANSWER = 1 << 30
 _BACKLOG_PAUSE_S = 0.02
 _ASK_AGAIN_S = 45.0  # a gpuqd with an engine of its own takes up to half a minute to be back
 _ASK_AGAIN_PAUSE_S = 0.1
@@ -386,10 +387,10 @@ def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]
         try:
             head = stream.readline(_MAX_HEAD).split(None, 2)
             length = _content_length(stream)
-            answer = stream.read() if length is None else stream.read(length)
+            answer = stream.read(_MAX_ANSWER if length is None else min(length, _MAX_ANSWER))
         except ConnectionResetError as error:
             raise BrokenOffError("gpuqd closed the connection; try again.") from error
-    if len(head) < 2 or not head[1].isdigit() or (length is not None and len(answer) < length):
+    if len(head) < 2 or not head[1].isdigit() or len(head[1]) != 3 or (length is not None and len(answer) < length):
         raise BrokenOffError("gpuqd closed the connection before its answer was whole; try again.")
     return int(head[1]), answer
 
@@ -400,7 +401,7 @@ def _content_length(stream: IO[bytes]) -> int | None:
     while (line := stream.readline(_MAX_HEAD)) not in (b"\r\n", b"\n", b""):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            length = int(value)
+            length = int(value[:20])
     return length
 
 

@@ -98,9 +98,9 @@ class Stream:
         while (line := self._file.readline(_LONGEST_LINE)) not in (b"\r\n", b"\n", b""):
             name, _, value = line.lower().partition(b":")
             if name == b"content-length" and value.strip().isdigit():
-                length = int(value)
+                length = int(value[:20])
             is_chunked = is_chunked or (name == b"transfer-encoding" and b"chunked" in value)
-        if len(status) < 2 or not status[1].isdigit():
+        if len(status) < 2 or not status[1].isdigit() or len(status[1]) != 3:
             raise UnavailableError(_ENDED)
         if int(status[1]) != 200 or not is_chunked:
             raise error_of(int(status[1]), self._file.read(min(length, _LONGEST_LINE)))

@@ -43,7 +43,7 @@ _LINES = st.lists(
 ).map("\n".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(st.one_of(st.binary(max_size=200), _LINES.map(lambda text: text.encode("utf-8", "surrogatepass"))))
 def test_a_configuration_is_understood_or_refused_with_a_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "gpuqd.toml"

@@ -109,8 +109,7 @@ class Scheduler:
         fates = self._jobs.fates([job_id])
         if job_id in fates:
             self._engine.end(job_id, fates[job_id])
-            self._engine.fate(job_id, fates[job_id])
-            self._tell_array(job_id)
+            self._tell_awaited(self._jobs.array_of(job_id))
         elif self._engine.has_dependents((job_id, *self._jobs.array_of(job_id))):
             self._is_stale = True  # what others wait for has not happened after all
         else:
@@ -263,7 +262,7 @@ class Scheduler:
         for job in self._jobs.active_of(began):
             self._held[job.job_id] = job
             self._engine.begin(job)
-            self._tell_array(job.job_id)
+            self._tell_awaited(self._jobs.array_of(job.job_id))
             logger.info("planned", extra={"job_id": job.job_id})
             self._started(job.job_id)
         self._bell.ring(*began)
@@ -351,12 +350,12 @@ class Scheduler:
 
     def _tell_end(self, job_id: int) -> None:
         """Tell those who wait for the job, or for the array it belongs to, what became of it."""
-        for target, fate in self._jobs.fates([job_id]).items():
-            self._engine.fate(target, fate)
-        self._tell_array(job_id)
+        self._tell_awaited((job_id, *self._jobs.array_of(job_id)))
 
-    def _tell_array(self, job_id: int) -> None:
-        for target, fate in self._jobs.fates(self._jobs.array_of(job_id)).items():
+    def _tell_awaited(self, targets: Sequence[int]) -> None:
+        """What nobody waits for is not told: it would be kept for ever."""
+        awaited = [target for target in targets if self._engine.has_dependents((target,))]
+        for target, fate in (self._jobs.fates(awaited) if awaited else {}).items():
             self._engine.fate(target, fate)
 
     def _placing(self) -> Mapping[str, int]:

@@ -312,7 +312,7 @@ class Service:
         self._notifier.reloading()
         change, error = self._reloader.reload_by_signal()
         self._notifier.tell(READY=1, STATUS=self._status())
-        if self._tasks is not None:
+        if self._tasks is not None and not self._stop.is_set():
             self._tasks.create_task(self._record_reload(change, error))
 
     async def _record_reload(self, change: str | None, error: str | None) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 
+_LONGEST_ERROR = 1000  # what was typed may be in it, and be of any length
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -67,10 +68,10 @@ def say_json(value: Any) -> None:
 
 def say_error(message: str) -> None:
     """Write one line for a person to stderr, whatever the message holds."""
-    from gpuq.text import clean
+    from gpuq.text import clean, fit
 
     flush()
-    print(f"gpuq: {clean(message)}", file=sys.stderr)
+    print(f"gpuq: {fit(clean(message), _LONGEST_ERROR)}", file=sys.stderr)
 
 
 def flush() -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -25,6 +28,13 @@ _ENDLESS = r"/v1/events|/wait"
 _openapi: Any = import_module("schemathesis.openapi")
 _checks: Any = import_module("schemathesis.specs.openapi.checks")
 _server: Any = import_module("schemathesis.checks")
+_RIGHT = {(200, "text/event-stream"), (400, "application/problem+json"), (404, "application/problem+json")}
+_CHANGES = [
+    (method.upper(), re.sub(r"\{[^}]*\}", "1", path))
+    for path, methods in _DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    if "requestBody" in operation
+]
 _CHECKS = [
     _server.not_a_server_error,
     _checks.response_schema_conformance,
@@ -41,8 +51,47 @@ def url() -> Iterator[str]:
         assert daemon.process.poll() is None, "it still lives"
 
 
+def _asked(request: Request | str) -> tuple[int, str]:
+    """Return the status and the kind of an answer; of a stream nothing is read."""
+    try:
+        with urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers.get_content_type()
+    except HTTPError as error:
+        return error.code, error.headers.get_content_type()
+
+
+_BODIES = {
+    "surrogate": b"\xed\xb3\xbf",
+    "latin": b'{"name": "\xff"}',
+    "zero": b"\x00",
+    "deep": b"[" * 100_000,
+    "nan": b"NaN",
+}
+
+
+@pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
+def test_a_body_of_any_bytes_is_refused_by_every_route_that_takes_one(url: str, body: bytes) -> None:
+    for method, path in _CHANGES:
+        status, kind = _asked(Request(url + path, body, {"Content-Type": "application/json"}, method=method))
+        assert (400 <= status < 500, kind) == (True, "application/problem+json"), (method, path)
+
+
 def _keeps_to_the_document(case: Any, url: str) -> None:
     case.call_and_validate(base_url=url, checks=_CHECKS, timeout=30)
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/7/wait", "/v1/events"])
+def test_routes_that_take_their_time_refuse_at_once_what_they_do_not_know(url: str, path: str) -> None:
+    for query in (
+        "timeout_s=x",
+        "timeout_s=-1",
+        "timeout_s=1e99",
+        "heartbeat_s=0",
+        "heartbeat_s=nan",
+        "job=0",
+        "job=x",
+    ):
+        assert _asked(f"{url}{path}?{query}") in _RIGHT, query
 
 
 test_every_route_keeps_to_the_document = schema.parametrize()(

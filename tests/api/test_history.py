@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuq.errors import UsageError
+from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.history import COLUMNS, History, Wanted
 from gpuq_daemon.store.jobs import JobStore
 from tests.store.test_features import a_request, ended, started, with_store
@@ -57,6 +58,15 @@ def test_history_tells_what_was_asked_for(tmp_path: Path, wanted: Wanted, ids: l
 def test_a_pattern_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no regular expression"):
         a_history(tmp_path).jobs(Wanted(regex="("))
+
+
+def test_a_pattern_that_is_none_is_refused_also_before_any_job_has_ended(tmp_path: Path) -> None:
+    Database(tmp_path / "state.db", "state").close()
+    history = History(tmp_path / "state.db")
+
+    with pytest.raises(UsageError, match="no regular expression"):
+        history.jobs(Wanted(regex="("))
+    assert history.jobs(Wanted(regex=".*")) == []
 
 
 def test_a_pattern_that_takes_for_ever_is_stopped_and_stops_nobody(

@@ -62,6 +62,13 @@ _WORDS = [
     ["admin", "node", "drain", "plain-1", "--reason", ""], ["admin", "node", "resume", "none"],
     ["share", "--account", "none"], ["share", "x"], ["queue", "x"], ["queue", "--nonsense"],
     ["logs", "1", "--rank", "-1"],
+    *(["history", option, word] for option in ("--since", "--limit", "--regex") for word in ("[", "(", "\udcff(")),
+    ["history", "--since", "x" * 5000],
+    *([*verb, word] for verb in (["weights", "1"], ["plot", "1"], ["checkpoint", "1", "--at"]) for word in _IDS),
+    *(["admin", "token", *words] for words in (["revoke", "x"], ["revoke", "9" * 30], ["create", "--expires", "x"])),
+    *(["--host", host, "queue"] for host in ("ssh://-x", "https://", "https://a:99999", "x" * 5000, "ftp://x")),
+    ["admin", "account", "modify", "\udcff", "--shares", "\udcff"], ["nodes", "x" * 5000], ["admin", "qos", "add", ""],
+    ["admin", "audit", "--since", "x"], ["admin", "reservation", "delete", "x" * 5000],
 ]  # fmt: skip
 
 

@@ -352,7 +352,9 @@ _SPECS = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(_SPECS, min_size=1, max_size=5))
 def test_what_was_asked_for_can_be_asked_for_again(
     tmp_path_factory: pytest.TempPathFactory, specs: list[JobSpec]

@@ -147,6 +147,8 @@ def _reject(request: Request[Any, Any, Any], error: HTTPException) -> Response[d
 def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     if isinstance(error, RecursionError):
         return _problem(400, "The request's JSON is nested too deeply.")
+    if isinstance(error, UnicodeDecodeError):
+        return _problem(400, "The request's body is not UTF-8.")
     logger.error("a request failed", exc_info=error)
     return _problem(500, OWN_ERROR)
 

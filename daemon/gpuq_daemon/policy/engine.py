@@ -149,7 +149,7 @@ class Engine:
         self._check_again(self._names.remove(job.user, job.name, job.job_id))
 
     def fate(self, job_id: int, fate: Fate) -> None:
-        """Note what became of a job, or an array, that others wait for."""
+        """Note what became of a job, or an array, that others wait for, or will."""
         self._settle()
         self._fates[job_id] = fate
         self._check_again(self._dependents.get(job_id, ()))

@@ -119,12 +119,10 @@ def _matching(connection: sqlite3.Connection, regex: str) -> list[str]:
     """Return the names of ended jobs in which the regular expression is found, each once."""
     sql = "SELECT group_concat(name, char(10)) FROM (SELECT DISTINCT name FROM jobs WHERE ended_at IS NOT NULL)"
     names: str | None = connection.execute(sql).fetchone()[0]
-    if names is None:
-        return []
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _MATCH],
-            input=f"{regex}\n{names}".encode(),
+            input=f"{regex}\n{names or ''}".encode(),  # what is no pattern is refused also where there is no job
             capture_output=True,
             timeout=_LONGEST_REGEX_S,
             check=False,
@@ -133,4 +131,4 @@ def _matching(connection: sqlite3.Connection, regex: str) -> list[str]:
         raise UsageError(f"That pattern takes longer than {_LONGEST_REGEX_S:g} s: use a simpler one.") from error
     if done.returncode:
         raise UsageError("That pattern is no regular expression that Python knows.")
-    return done.stdout.decode().split("\n") if done.stdout else []
+    return done.stdout.decode().split("\n") if done.stdout and names is not None else []
