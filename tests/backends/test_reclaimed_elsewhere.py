@@ -91,6 +91,19 @@ def test_a_worker_that_the_master_has_lost_is_a_node_that_is_down(tmp_path: Path
         assert [node.is_up for node in engine.nodes()] == [False]
 
 
+def test_a_node_keeps_its_name_when_its_neighbour_on_the_host_is_lost(tmp_path: Path) -> None:
+    with scripted_web() as web:
+        both = [a_worker(web, used=[]), {**a_worker(web, used=[]), "port": 4041}]
+        web.pages = {"/json/": {"status": "ALIVE", "workers": both, "activeapps": []}}
+        engine = on_standalone(web, tmp_path)
+        assert [(node.name, node.is_up) for node in engine.nodes()] == [("node7-4040", True), ("node7-4041", True)]
+
+        both[0]["state"] = "DEAD"
+
+        assert engine.health() is None
+        assert [(node.name, node.is_up) for node in engine.nodes()] == [("node7-4040", False), ("node7-4041", True)]
+
+
 def test_a_master_that_stands_by_is_no_master(tmp_path: Path) -> None:
     with scripted_web() as web:
         web.pages = {"/json/": {"status": "STANDBY", "workers": [], "activeapps": []}}

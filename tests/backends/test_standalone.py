@@ -26,7 +26,7 @@ def a_line(host: str, port: int, *, is_alive: bool = True) -> WorkerLine:
 def test_a_node_is_called_by_its_host_and_told_apart_where_a_host_has_several() -> None:
     lines = [a_line("a", 1), a_line("b", 1), a_line("b", 2), a_line("c", 1, is_alive=False), a_line("c", 2)]
 
-    names = standalone.names_of(lines)
+    names = standalone.names_of(lines, standalone.shared_hosts(lines))
 
     assert names == {"a:1": "a", "b:1": "b-1", "b:2": "b-2", "c:1": "c", "c:2": "c"}
 
@@ -89,7 +89,6 @@ def test_a_training_with_a_parameter_server_completes_and_nothing_is_left(gpuqd:
     run_cell(gpuqd, MODES["parameter servers"])
 
 
-@pytest.mark.matrix
 @pytest.mark.spark
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["executor", "whole group"])

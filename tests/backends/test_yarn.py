@@ -51,7 +51,9 @@ def test_nodes_on_one_host_are_told_apart_by_their_ports() -> None:
     def node(host: str, port: int, state: str = "RUNNING") -> YarnNode:
         return YarnNode(node_id=f"{host}:{port}", host=host, state=state, page="", labels=frozenset(), gpus=None)
 
-    names = yarn.names_of([node("a", 1), node("b", 1), node("b", 2), node("c", 1, "LOST"), node("c", 2)])
+    listed = [node("a", 1), node("b", 1), node("b", 2), node("c", 1, "LOST"), node("c", 2)]
+
+    names = yarn.names_of(listed, yarn.shared_hosts(listed))
 
     assert names == {"a:1": "a", "b:1": "b-1", "b:2": "b-2", "c:1": "c", "c:2": "c"}
 

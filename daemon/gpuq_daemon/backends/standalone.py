@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,7 @@ class StandaloneEngine:
         self._installation: Installation | None = None
         self._page: MasterPage | None = None
         self._known: dict[str, Node] = {}
+        self._shared: set[str] = set()  # once shared, always: the node that is left must not change its name
 
     @property
     def partition(self) -> str:
@@ -137,7 +139,7 @@ class StandaloneEngine:
 
     def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
         """Return the node of each rank that tells a worker which the master knows: "host:port"."""
-        names = {} if self._page is None else names_of(self._page.lines)
+        names = {} if self._page is None else names_of(self._page.lines, self._shared)
         return {rank: names[where] for rank, where in told.items() if where in names}
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
@@ -164,6 +166,7 @@ class StandaloneEngine:
         if self._page is None:
             self._known = {name: replace(node, is_up=False) for name, node in self._known.items()}
         else:
+            self._shared |= shared_hosts(self._page.lines)
             others = _held_by_others(self._page, asks_workers=self._wanted.worker_pages)
             self._known = {node.name: node for node in self._nodes_of(self._page, others)}
         return self._page
@@ -173,7 +176,7 @@ class StandaloneEngine:
         return next((page for page in found if page is not None and page.is_active), None)
 
     def _nodes_of(self, page: MasterPage, held_by_others: Mapping[str, int]) -> list[Node]:
-        names = names_of(page.lines)
+        names = names_of(page.lines, self._shared)
         nodes: dict[str, Node] = {}
         for line in sorted(page.lines, key=lambda line: line.is_alive):  # a worker that came back replaces the lost one
             name = names[f"{line.host}:{line.port}"]
@@ -198,7 +201,7 @@ class StandaloneEngine:
         """
         if not given:
             return None
-        names = names_of(page.lines)
+        names = names_of(page.lines, self._shared)
         offered = {names[f"{line.host}:{line.port}"]: set(line.resources) - {_GPU} for line in page.lines}
         models = {node.gpu_type for name, node in self._known.items() if name in given}
         alike = {name for name, node in self._known.items() if node.gpu_type in models}
@@ -256,13 +259,17 @@ def address_towards(url: str) -> str:
     raise EngineError(f"There is no way to the Spark master {url} ({error}): correct `master`, or set `host`.")
 
 
-def names_of(lines: Collection[WorkerLine]) -> dict[str, str]:
-    """Return the node's name of each worker, by "host:port": its host, with its port where a host has several alive."""
-    alive = [line.host for line in lines if line.is_alive]
+def names_of(lines: Collection[WorkerLine], shared: Collection[str]) -> dict[str, str]:
+    """Return the node's name of each worker, by "host:port": its host, with its port on hosts that several share."""
     return {
-        f"{line.host}:{line.port}": f"{line.host}-{line.port}" if alive.count(line.host) > 1 else line.host
-        for line in lines
+        f"{line.host}:{line.port}": f"{line.host}-{line.port}" if line.host in shared else line.host for line in lines
     }
+
+
+def shared_hosts(lines: Collection[WorkerLine]) -> set[str]:
+    """Return the hosts on which several workers are alive."""
+    alive = Counter(line.host for line in lines if line.is_alive)
+    return {host for host, count in alive.items() if count > 1}
 
 
 def _held_by_others(page: MasterPage, *, asks_workers: bool) -> dict[str, int]:

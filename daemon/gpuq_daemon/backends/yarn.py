@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import xml.etree.ElementTree as Xml
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,7 @@ class YarnEngine:
         self._settings: Mapping[str, str] = {}
         self._listed: tuple[YarnNode, ...] = ()
         self._known: dict[str, Node] = {}
+        self._shared: set[str] = set()  # once shared, always: the node that is left must not change its name
 
     @property
     def partition(self) -> str:
@@ -145,7 +147,7 @@ class YarnEngine:
 
     def placed(self, attempt_token: str, told: Mapping[int, str]) -> Mapping[int, str]:
         """Return the node of each rank that tells a NodeManager which YARN knows: "host:port"."""
-        names = names_of(self._listed)
+        names = names_of(self._listed, self._shared)
         return {rank: names[where] for rank, where in told.items() if names.get(where) in self._known}
 
     def warn(self, attempt_token: str, pids: Collection[int]) -> int:
@@ -227,11 +229,12 @@ class YarnEngine:
             self._known = {name: replace(node, is_up=False) for name, node in self._known.items()}
             return False
         self._listed = found
+        self._shared |= shared_hosts(found)
         self._known = {node.name: node for node in self._nodes_of(found)}
         return True
 
     def _nodes_of(self, listed: tuple[YarnNode, ...]) -> list[Node]:
-        names = names_of(listed)
+        names = names_of(listed, self._shared)
         nodes: dict[str, Node] = {}
         for one in sorted(listed, key=lambda one: one.is_up):  # a node that came back replaces the lost one
             if self._label is not None and self._label not in one.labels:
@@ -323,10 +326,15 @@ def web_addresses(settings: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def names_of(listed: Collection[YarnNode]) -> dict[str, str]:
-    """Return the node's name of each NodeManager by its id: its host, with its port where a host has several up."""
-    up = [one.host for one in listed if one.is_up]
-    return {one.node_id: one.node_id.replace(":", "-") if up.count(one.host) > 1 else one.host for one in listed}
+def names_of(listed: Collection[YarnNode], shared: Collection[str]) -> dict[str, str]:
+    """Return the node's name of each NodeManager by its id: its host, with its port on hosts that several share."""
+    return {one.node_id: one.node_id.replace(":", "-") if one.host in shared else one.host for one in listed}
+
+
+def shared_hosts(listed: Collection[YarnNode]) -> set[str]:
+    """Return the hosts on which several NodeManagers are up."""
+    up = Counter(one.host for one in listed if one.is_up)
+    return {host for host, count in up.items() if count > 1}
 
 
 def _resource_manager(settings: Mapping[str, str]) -> str:
