@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -21,28 +22,41 @@ def decode(model: type[T], value: Any) -> T:
 
 
 def _decode(hint: Any, value: Any) -> Any:
-    origin = get_origin(hint)
-    if value is None:
-        return None
-    if origin in (Union, UnionType):
-        return _decode(next(a for a in get_args(hint) if a is not type(None)), value)
-    if origin is tuple:
-        return tuple(_decode(get_args(hint)[0], item) for item in value)
-    if origin is list:
-        return [_decode(get_args(hint)[0], item) for item in value]
-    if is_dataclass(hint):
-        return _record(hint, value)
-    if isinstance(hint, type) and hint in (int, float, str, bool):
-        return value
-    return hint(value)
-
-
-def _record(model: Any, value: Any) -> Any:
-    hints = _hints(model)
-    return model(**{name: _decode(hints[name], value[name]) for name in hints if name in value})
+    read = _reader(hint)
+    return value if read is None or value is None else read(value)
 
 
 @cache
-def _hints(model: Any) -> dict[str, Any]:
-    resolved = get_type_hints(model)
-    return {f.name: resolved[f.name] for f in fields(model)}
+def _reader(hint: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a value of JSON that is not null; None where JSON's own value is the value."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return _reader(next(a for a in get_args(hint) if a is not type(None)))
+    if origin in (tuple, list):
+        return _list_reader(origin, _reader(get_args(hint)[0]))
+    if is_dataclass(hint):
+        return _record_reader(hint)
+    return None if hint in (int, float, str, bool) else hint
+
+
+def _list_reader(kind: Any, read: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    if read is None:
+        return kind
+    return lambda items: kind(None if item is None else read(item) for item in items)
+
+
+def _record_reader(model: Any) -> Callable[[Any], Any]:
+    """Return what makes a `model` of an object: looked up once, since a queue has ten thousand of them."""
+    hints = get_type_hints(model)
+    names = tuple(f.name for f in fields(model))
+    special = tuple((name, read) for name in names if (read := _reader(hints[name])) is not None)
+
+    def record(value: Any) -> Any:
+        known = {name: value[name] for name in names if name in value}
+        for name, convert in special:
+            item = known.get(name)
+            if item is not None:
+                known[name] = convert(item)
+        return model(**known)
+
+    return record

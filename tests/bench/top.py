@@ -21,12 +21,16 @@ from tests.bench.loaded import fill, folder_of_a_daemon, serving
 from tests.bench.rows import Row
 
 _JOBS = 1000
+_MANY_JOBS = 10_000
+_SIZES = ((80, 24), (200, 60))
+_KEYS = 20
 _SETTLE_S = 6.0
 _QUIET_S = 30.0
 _BUSY_S = 10.0
 _CHANGES_A_SECOND = 100
 _PROGRAM = (
-    "import sys; from gpuq.client import Client; from gpuq_tui.app import run; sys.exit(run(Client(sys.argv[1])))"
+    "import sys; from gpuq.client_admin import AdminClient; from gpuq_tui.app import run; "
+    "sys.exit(run(AdminClient(sys.argv[1])))"
 )
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -60,19 +64,66 @@ def measure() -> list[Row]:
         Row(name=f"top, {much}", value=busy.cpu_percent, unit="% of a CPU"),
         Row(name=f"top, paused, {much}", value=paused.written, unit=f"bytes in {_BUSY_S:g} s", aim="<= 0"),
         Row(name=f"top, paused, {much}", value=paused.cpu_percent, unit="% of a CPU"),
+        *_frames_of_many(),
     ]
 
 
+def _frames_of_many() -> list[Row]:
+    """Return what the first frame, changed rows and keys cost with ten thousand jobs waiting, at two sizes."""
+    with folder_of_a_daemon() as folder:
+        fill(folder, _MANY_JOBS, hold=True)
+        with serving(folder) as daemon:
+            return [row for size in _SIZES for row in _frames(daemon.client, size)]
+
+
+def _frames(client: Client, size: tuple[int, int]) -> list[Row]:
+    columns, rows = size
+    at = f"top {columns}x{rows}"
+    with _shown(client.path, size, until=f"of {_MANY_JOBS}".encode()) as (terminal, pid):
+        first_ms = 1000 * _ticks(pid) / _TICKS_A_SECOND
+        _spent(terminal, pid, _SETTLE_S)
+        three = _bytes_of_changes(client, terminal, pid, 3)
+        twenty = _bytes_of_changes(client, terminal, pid, 20)
+        begin = _ticks(pid)
+        for key in (b"j" * _KEYS, b"k" * _KEYS):
+            for i in range(_KEYS):
+                os.write(terminal, key[i : i + 1])
+                _spent(terminal, pid, 0.05)
+        key_ms = 1000 * (_ticks(pid) - begin) / _TICKS_A_SECOND / (2 * _KEYS)
+        rss_mib = _rss_mib(pid)
+        os.write(terminal, b"q")
+    return [
+        Row(name=f"{at}, first frame of {_MANY_JOBS} jobs", value=first_ms, unit="ms of CPU", aim="<= 350"),
+        Row(name=f"{at}, 3 rows change", value=three / 1024, unit="KiB", aim="<= 0.5"),
+        Row(name=f"{at}, 20 rows change", value=twenty / 1024, unit="KiB", aim="<= 2.5"),
+        Row(name=f"{at}, a key", value=key_ms, unit="ms of CPU", aim="<= 50"),
+        Row(name=f"{at}, memory", value=rss_mib, unit="MiB", aim="<= 120"),
+    ]
+
+
+def _bytes_of_changes(client: Client, terminal: int, pid: int, rows: int) -> int:
+    """Return what is written when so many jobs get another name at once."""
+    for number in range(rows):
+        client.update(1 + number, {"name": f"n{rows:02}{number:02}"})
+    return _spent(terminal, pid, 3.0).written
+
+
+def _rss_mib(pid: int) -> float:
+    """Return the memory that a process has. Source: proc_pid_statm(5)."""
+    with open(f"/proc/{pid}/statm", encoding="utf-8") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
 @contextlib.contextmanager
-def _shown(socket: str) -> Generator[tuple[int, int]]:
-    """Give the terminal and the process of `gpuq top`, once its first screen is there."""
+def _shown(socket: str, size: tuple[int, int] = (80, 24), until: bytes = b"live, <") -> Generator[tuple[int, int]]:
+    """Give the terminal and the process of `gpuq top`, once it has written `until`."""
     terminal, inner = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
     command = [sys.executable, "-c", _PROGRAM, socket]
     with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
         output = b""
-        while b"live, <" not in output:
+        while until not in output:
             output += os.read(terminal, 65536)
         try:
             yield terminal, process.pid
