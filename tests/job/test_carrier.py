@@ -25,7 +25,6 @@ _START = "import sys; sys.path[:] = {path!r}; from gpuq_job.carrier import main;
 _TROUBLES = (
     ("stop-datanode", "start-datanode"),
     ("enter-safe-mode", "leave-safe-mode"),
-    ("stop-namenode", "start-namenode"),
 )
 EVENTS = "events.out.tfevents.1"
 

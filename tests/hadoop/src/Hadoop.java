@@ -89,7 +89,7 @@ public final class Hadoop {
     conf.set("hadoop.tmp.dir", new File(folder, "tmp").getPath());
     conf.set("dfs.replication", "1");
     conf.set("dfs.heartbeat.interval", "1");
-    conf.set("dfs.namenode.heartbeat.recheck-interval", "2000");
+    conf.set("dfs.namenode.heartbeat.recheck-interval", "60000");
     conf.set("dfs.namenode.safemode.extension", "0");
     conf.set("dfs.namenode.edits.noeditlogchannelflush", "true");
     conf.set("dfs.namenode.fs-limits.min-block-size", "0");
