@@ -59,7 +59,7 @@ def an_attempt(
     token = f"t{os.getpid()}x{job_id}x{time.monotonic_ns()}"
     home = folder / "jobs" / str(job_id) / str(number)
     scratch = folder / "s" / f"{job_id}-{number}"
-    for path in (home, scratch):
+    for path in (home / "logs", scratch):
         path.mkdir(parents=True)
     return Attempt(
         job_id=job_id,
