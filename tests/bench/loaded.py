@@ -7,15 +7,17 @@ import contextlib
 import hashlib
 import os
 import pwd
+import signal
 import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 from gpuq.models import JobSpec
+from gpuq_daemon.processes import ProcessId, send_signal
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
-from tests.support.daemon import Gpuqd, short_folder
+from tests.support.daemon import Gpuqd, short_folder, until
 
 SCRIPT = "def main_fun(args, ctx):\n    import time\n    while True: time.sleep(1)\n"
 
@@ -56,12 +58,20 @@ def serving(folder: Path, *, nodes: int = 2, gpus_per_node: int = 1) -> Generato
         yield daemon
     finally:
         assert daemon.process is not None
-        for job in daemon.client.jobs():
-            if job["state"] != "PENDING":
-                daemon.client.cancel(job["id"])
-                daemon.ended(job["id"])
         if daemon.process.poll() is None:
             daemon.stop()
+        _end_jobs(folder)  # only now: the end of one would start the next
+
+
+def _end_jobs(folder: Path) -> None:
+    """End what a gpuqd that is gone has left running; return when it has."""
+    claims = list(folder.glob("attempts/*/*/claim"))
+    for claim in claims:
+        pid, start_time, boot = claim.read_text().split()
+        with contextlib.suppress(ProcessLookupError):
+            send_signal(ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot), signal.SIGTERM)
+    ends = [claim.with_name("exit.json") for claim in claims]
+    until(lambda: all(end.exists() for end in ends), timeout_s=60, what="the end of what ran")
 
 
 def fill(folder: Path, pending: int, *, hold: bool = False) -> None:
