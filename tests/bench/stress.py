@@ -220,10 +220,11 @@ def _passing() -> list[Row]:
 
 def _pass_through(daemon: Gpuqd, count: int) -> None:
     """Queue so many jobs, never too many at once, and return when all have ended."""
-    left, client = count, daemon.client
+    left, client = count, AdminClient(daemon.client.path)
 
     def waiting() -> int:
-        return AdminClient(client.path).diag()["pending"]
+        diag = client.diag()  # a list of the jobs would be kept, and is what is to be measured least
+        return diag["pending"] + diag["active"]
 
     while left:
         some = iter(range(min(left, _MOST_WAITING // 2)))
@@ -233,7 +234,7 @@ def _pass_through(daemon: Gpuqd, count: int) -> None:
         if left % 10_000 == 0:
             print(f"    {left} to go: {rss_mib(_pid(daemon)):.1f} MiB", file=sys.stderr, flush=True)
         until(lambda: waiting() < _MOST_WAITING // 2, timeout_s=600, what="room in the queue")
-    until(lambda: not client.jobs(), timeout_s=600, what="the end of all jobs", log=daemon.folder / "gpuqd.log")
+    until(lambda: not waiting(), timeout_s=600, what="the end of all jobs", log=daemon.folder / "gpuqd.log")
 
 
 @contextlib.contextmanager
