@@ -109,4 +109,5 @@ READERS: dict[str, tuple[str, Reader]] = {
     "reservation": ("reservation", _called("a reservation")),
     "signal": ("signal_s", _signal),
     "stop_on": ("stop_on", lambda word, _: ",".join(part.strip().lower() for part in word.split(","))),
+    "retries": ("retries", lambda word, _: parse_whole(word, "a number of retries")),
 }

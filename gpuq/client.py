@@ -181,6 +181,10 @@ class Client:
         """Ask for the job's end and return it as it is now."""
         return self._ask("POST", f"/v1/jobs/{job_id}/cancel", {"index": index})
 
+    def stacks(self, job_id: int) -> Json:
+        """Have every rank of a running job print to its log where its threads are; return the job."""
+        return self._ask("POST", f"/v1/jobs/{job_id}/stacks")
+
     def hold(self, job_id: int, *, index: int | None = None, as_admin: bool = False) -> Json:
         """Keep a pending job from starting and return it; `as_admin`: only an administrator releases it."""
         params = {"index": index, "as_admin": "true" if as_admin else None}

@@ -63,6 +63,28 @@ class Reason(StrEnum):
     QOS_USER_GPU_TIME = "QOSMaxGRESMinutesPerUser"
 
 
+class EndReason(StrEnum):
+    """Why an attempt ended other than by completing.
+
+    `USER_ERROR` is the script's own; `OUT_OF_MEMORY` of a host or a GPU; `NODE_LOST` a process or its machine that
+    vanished; `RESERVATION_TIMEOUT` nodes that did not come up in time; `ENGINE_FAILED` Spark itself; `NOT_STARTED` an
+    attempt that could not be begun at all.
+    """
+
+    USER_ERROR = "UserError"
+    OUT_OF_MEMORY = "OutOfMemory"
+    NODE_LOST = "NodeLost"
+    GPU_LOST = "GpuLost"
+    RESERVATION_TIMEOUT = "ReservationTimeout"
+    ENGINE_FAILED = "EngineFailed"
+    NOT_STARTED = "NotStarted"
+    TIME_LIMIT = "TimeLimit"
+    DEADLINE = "Deadline"
+    CANCELLED = "Cancelled"
+    PREEMPTED = "Preempted"
+    REQUEUED = "Requeued"
+
+
 class RankState(StrEnum):
     """Where one TFoS node is: reserved in the cluster, in the user's function, or out of it.
 
@@ -86,12 +108,13 @@ class JobSpec:
     the cluster's default. `nodes` is the exact number of nodes; `exclusive` takes whole ones; `layout` is "pack" or
     "spread". `nice` is taken off the priority. `begin_at` is the earliest start, `deadline` the latest end: a
     job that cannot meet it is dropped, one that runs then is ended.
-    `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script gets SIGUSR1 so many
-    seconds before its time limit. `ps` parameter servers and an `evaluator` come on top of the workers and get no GPU;
-    `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows that the script's `feed`
-    gives are fed to its workers; 0: it reads its data itself. `independent` workers know nothing of each other; a
-    `driver` script starts Spark and TFoS itself. `stop_on` names the signals (`SignalKind`) that end it, as
-    `nan,exploded`.
+    `dependency` is as `afterok:12:13,singleton`; `array` as `0-99%4`. `signal_s`: the script is asked to stop so many
+    seconds before its time limit or its deadline, or before a cancel ends it. `retries` is how often it runs again
+    where a node, a GPU or the engine failed it. `ps` parameter servers and an `evaluator` come on top of the workers
+    and get no GPU; `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows
+    that the script's `feed` gives are fed to its workers; 0: it reads its data itself. `independent` workers know
+    nothing of each other; a `driver` script starts Spark and TFoS itself. `stop_on` names the signals
+    (`SignalKind`) that end it, as `nan,exploded`.
     """
 
     script_name: str
@@ -126,6 +149,7 @@ class JobSpec:
     independent: bool = False
     driver: bool = False
     stop_on: str | None = None
+    retries: int = 0
 
     @property
     def gpus(self) -> int:
@@ -200,6 +224,9 @@ class Job:
     slot is ("virtual GPU" where there is none).
     `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
     task) and its own `array_index`. `start_at` is the start it is promised, if it is.
+    `end_reason` is why its last attempt that has ended did, also while it waits or runs again; None where that
+    completed. Of its `retries`, `retried` are used up.
+    `silent_since`: nothing has come from the running job since then, which is longer than its pace explains.
     `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     `signals` are what its newest attempt's points say of how it goes; `damaged_events` counts records of its event
@@ -268,6 +295,10 @@ class Job:
     independent: bool = False
     driver: bool = False
     stop_on: str | None = None
+    retries: int = 0
+    retried: int = 0
+    end_reason: EndReason | None = None
+    silent_since: float | None = None
 
     @property
     def rank_count(self) -> int:
@@ -302,6 +333,7 @@ class Why:
     `gpu_h_ahead` is what the jobs ahead may use at most by their time limits, None if one has no limit.
     `start_at` is the promised start: the job starts then at the latest, unless a node is lost or a job
     outlives its limit; None without a promise, or if it waits for a job without a time limit.
+    `hindrances` are what on gpuqd's machine would make the job fail, each with its fix; told of a tested job only.
     `share_text` says how the account stands, where accounts are used.
     """
 
@@ -320,6 +352,7 @@ class Why:
     priority: int | None = None
     terms: tuple[PriorityTerm, ...] = ()
     share_text: str | None = None
+    hindrances: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ OPTIONS = {
     "--reservation": "reservation",
     "--signal": "signal",
     "--stop-on": "stop_on",
+    "--retries": "retries",
 }
 FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 

@@ -1,10 +1,13 @@
 #GPUQ --workers 1 --gpus-per-worker 1
-"""Handwritten digits by a training that goes on where its last attempt was.
+#GPUQ --signal 60 --retries 3
+"""Handwritten digits by a training that saves when it is asked to stop, and goes on where its last attempt was.
 
-    gpuq enqueue sample_jobs/digits_resumed.py -- --epochs 500
+    gpuq enqueue sample_jobs/digits_resumed.py -- --epochs 5000
     gpuq requeue 1
 
 `GPUQ_CHECKPOINT_DIR` is the job's, kept over all its attempts: what is found there is the last that was reached.
+With `--signal 60` a requeue, a cancel or a time limit leaves it 60 s to save; it needs less, and ends then.
+`--retries 3`: where a node or a GPU is lost it runs again by itself, from the last checkpoint.
 """
 
 import argparse
@@ -14,10 +17,16 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
+try:
+    from gpuq_job import stopping
+except ImportError:  # run without gpuq
+    stopping = None
+
 
 def main_fun(args, ctx):
     parser = argparse.ArgumentParser(prog=args[0])
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--save-every", type=int, default=50)
     options = parser.parse_args(args[1:])
 
     pixels, labels = load_digits(return_X_y=True)
@@ -42,12 +51,18 @@ def main_fun(args, ctx):
         optimizer.apply(tape.gradient(loss, [weights, bias]), [weights, bias])
         return loss
 
+    def save():
+        manager.save(int(epoch))
+
     writer = tf.summary.create_file_writer(os.environ["GPUQ_LOG_DIR"])
     while epoch < options.epochs:
         loss = np.mean([train_step(x, y) for x, y in data])
         epoch.assign_add(1)
-        manager.save(int(epoch))
         with writer.as_default(int(epoch)):
             tf.summary.scalar("loss", loss)
         writer.flush()
-        print(f"epoch {int(epoch)}  loss {loss:.4f}", flush=True)
+        if epoch % options.save_every == 0 or epoch == options.epochs:
+            save()
+            print(f"epoch {int(epoch)}  loss {loss:.4f}", flush=True)
+        if stopping:
+            stopping.stop_if_requested(save)

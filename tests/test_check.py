@@ -22,6 +22,7 @@ from gpuq_daemon.check import (
     check_partition,
     check_socket,
     check_state,
+    hindrances,
     judge_packages,
     judge_space,
     lines,
@@ -106,6 +107,18 @@ def test_a_socket_that_answers_is_a_gpuqd_that_runs(tmp_path: Path) -> None:
     path.unlink()
     path.write_text("")
     assert check_socket(path).level is Level.FAIL
+
+
+def test_a_job_is_told_what_it_would_lack_each_with_its_fix(tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text("in the way")
+    config = Config(state_dir=str(tmp_path), partition={"a": EmbeddedPartition()}, jobs_dir=str(tmp_path / "jobs"))
+    (partition,) = config.partition
+
+    found = dict(one.split(": ", 1) for one in hindrances(config, partition, {"PATH": "/nowhere"}))
+
+    assert list(found) == ["java", "jobs_dir"]
+    assert "-> install Java" in found["java"]
+    assert "or set jobs_dir to a folder that gpuqd can write" in found["jobs_dir"]
 
 
 def test_a_port_that_is_taken_fails_unless_gpuqd_has_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -60,7 +61,7 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     pythons = sorted({_python_here(partition) for partition in config.partition.values()})
     found += [check_packages(python, environment) for python in pythons]
     found += check_state(config)
-    found += [check_socket(config.socket_path), check_scratch(config.scratch)]
+    found += [check_socket(config.socket_path), check_scratch(config.scratch), check_jobs(config.jobs)]
     for name, partition in config.partition.items():
         match partition:
             case EmbeddedPartition():
@@ -72,6 +73,18 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
     needs = [path for engine in make_engines(config).values() for path in engine.needs()]
     found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))
+
+
+def hindrances(config: Config, partition: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what would make any job of a partition fail here, each with its fix; nothing where all is well."""
+    python = config.partition[partition].python or sys.executable
+    found = (
+        check_java(environment),
+        check_packages(python, environment),
+        check_scratch(config.scratch),
+        check_jobs(config.jobs),
+    )
+    return tuple(f"{one.name}: {one.text} -> {one.fix}" for one in found if one.fix)
 
 
 def lines(found: tuple[Finding, ...]) -> list[str]:
@@ -177,6 +190,22 @@ def check_scratch(path: Path) -> Finding:
     if not os.access(nearest, os.W_OK):
         return fail("scratch_dir", f"{path} cannot be written", "set scratch_dir to a folder on a local disk")
     return ok("scratch_dir", f"{path} can be written")
+
+
+def check_jobs(path: Path) -> Finding:
+    """Return whether the logs, event files and checkpoints of jobs can be written where they belong."""
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        fix = f"chown {_whoami()} {nearest}, or set jobs_dir to a folder that gpuqd can write"
+        return fail("jobs_dir", f"{path} cannot be written, so no job has a place for its logs", fix)
+    return ok("jobs_dir", f"{path} can be written")
+
+
+def _whoami() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def check_partition(name: str, partition: EmbeddedPartition, *, is_running: bool) -> Iterator[Finding]:

@@ -114,6 +114,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given.
 
     `log_uri` is a folder that event files, logs and checkpoints of jobs are carried to, a folder for each job in it.
+    A job that is preempted may go on for `preempt_grace_s` to save a checkpoint, if it does not say itself how long it
+    needs. One whose first node has not begun the user's function after `configuring_limit_s` is given up.
+    One that has told nothing yet for `silent_after_s` is flagged as silent; later its own pace decides.
     """
 
     state_dir: str
@@ -127,6 +130,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kill_wait_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
     max_script_kib: Annotated[int, Meta(ge=1, le=16 * 1024)] = 1024
     max_pending_jobs: Annotated[int, Meta(ge=1)] = 100_000
+    preempt_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    silent_after_s: Annotated[float, Meta(ge=60, le=30 * 86_400)] = 1200.0
+    configuring_limit_s: Annotated[float, Meta(ge=10, le=86_400)] = 300.0
     min_free_mib: Annotated[int, Meta(ge=0)] = 64
     allow_network_state: bool = False
     log_format: Literal["auto", "text", "json"] = "auto"

@@ -42,7 +42,12 @@ def serve(config_file: Path) -> None:
     def ready() -> None:
         print(f"gpuqd {__version__} serves {config.cluster_name} at {config.socket_path}", flush=True)
 
-    uvloop.run(service.serve(config, file=config_file.resolve(), ready=ready))
+    def hindrances(partition: str) -> tuple[str, ...]:
+        from gpuq_daemon import check as checks
+
+        return checks.hindrances(config, partition, os.environ)
+
+    uvloop.run(service.serve(config, file=config_file.resolve(), ready=ready, hindrances=hindrances))
 
 
 @cli.command()

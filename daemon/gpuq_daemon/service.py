@@ -75,8 +75,16 @@ _RETRY_S = 1.0
 _SPACE_EVERY_S = 2.0
 
 
-async def serve(config: Config, *, file: Path | None = None, ready: Callable[[], None] = lambda: None) -> None:
+async def serve(
+    config: Config,
+    *,
+    file: Path | None = None,
+    ready: Callable[[], None] = lambda: None,
+    hindrances: Callable[[str], tuple[str, ...]] = lambda partition: (),
+) -> None:
     """Serve until SIGTERM or SIGINT; on SIGHUP read the configuration's `file` again.
+
+    `hindrances` are what would make any job of a partition fail here.
 
     Jobs that run then go on, and so does an embedded engine that they need; the next gpuqd finds both. Without
     running jobs everything is stopped.
@@ -94,7 +102,9 @@ async def serve(config: Config, *, file: Path | None = None, ready: Callable[[],
         database = Database(config.state / "state.db", "state", vitals=vitals)
         metrics = MetricsStore(config.state / "metrics.db", vitals=vitals)
         try:
-            await Service(config, database, metrics, make_engines(config), clock, vitals, file=file).run(ready)
+            engines = make_engines(config)
+            made = Service(config, database, metrics, engines, clock, vitals, file=file, hindrances=hindrances)
+            await made.run(ready)
         finally:
             metrics.close()
             database.close()
@@ -113,6 +123,7 @@ class Service:
         vitals: Vitals,
         *,
         file: Path | None = None,
+        hindrances: Callable[[str], tuple[str, ...]] = lambda partition: (),
     ) -> None:
         self._config = config
         self._database = database
@@ -180,6 +191,8 @@ class Service:
             rate_of=standing.rate_of,
             half_life_s=lambda: config.scheduler.half_life_s,
             signals=lambda job_id: metrics.told(job_id).signals,
+            config=config,
+            pace=metrics.pace,
         )
         self._engine_of = engines
         self._pods = PodStore(database)
@@ -205,6 +218,10 @@ class Service:
             trouble=self._points.trouble,
             wake=self._scheduler.wake,
             nudge=self._watch.nudge,
+            hurry=self._watch.hurry,
+            silent_since=self._watch.silent_since,
+            hindrances=hindrances,
+            order=self._watch.order,
             accounts=accounts,
             rules_changed=self._rules_changed,
             shares=self._scheduler.shares,

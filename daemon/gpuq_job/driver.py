@@ -19,8 +19,9 @@ from typing import Any
 
 from pyspark import SparkContext
 
-from gpuq_job import feeding, independent, spec, tfos
+from gpuq_job import blame, feeding, independent, orders, spec, tfos
 from gpuq_job.link import DriverEnd
+from gpuq_job.memory_kills import MemoryKills
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.own_driver import OwnDriver
 from gpuq_job.rank import MainFun, Words
@@ -42,19 +43,24 @@ class Driver:
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.tfos_error: str | None = None
+        self.tfos_reason: str | None = None
+        self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
+        self.memory_kills = MemoryKills(run.host)
         self.module: Any = None
         self.cluster: Any = None
         self.is_fed = threading.Event()
 
     def main(self) -> int:
         """Run the attempt; return its exit code."""
+        orders.listen(self.orders.put)
         importing = threading.Thread(target=self._import, name="import", daemon=True)
         importing.start()
         try:
             context = SparkContext()
         except Exception as error:  # py4j's kinds of failure share no base
             traceback.print_exc()
-            self._report(self.ranks.broke(f"Spark did not start the application: {_first_line(error)}"))
+            said = f"Spark did not start the application: {_first_line(error)}"
+            self._report(self.ranks.broke(said, blame.of_spark(str(error))))
             return 1
         self.reports.add({"kind": "application", "application_id": context.applicationId, "driver_pid": os.getpid()})
         importing.join()
@@ -62,7 +68,7 @@ class Driver:
         starting = threading.Thread(target=start, args=(context,), name="tfos", daemon=True)
         starting.start()
         code = self._follow()
-        if code == 0:
+        if code == 0 and self.ranks.first_failed is None:
             if starting.is_alive() and self.run.epochs:
                 context.cancelAllJobs()  # nobody takes rows any more
             starting.join()
@@ -84,6 +90,7 @@ class Driver:
             rows = feeding.rows(context, run) if run.epochs else None
         except Exception as error:  # whatever is wrong with the user's rows
             traceback.print_exc()
+            self.tfos_reason = blame.of_error(error)
             self.tfos_error = shortened(f"{type(error).__name__}: {error}".splitlines()[0])
             return
         words = Words(run.args)
@@ -107,7 +114,9 @@ class Driver:
         except BaseException as error:  # TFoS calls sys.exit in here
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
-            self.tfos_error = self._spark_error() or self._not_all_there(error) or _first_line(error)
+            missing = self._not_all_there(error)
+            self.tfos_reason = None if missing is None else blame.RESERVATION_TIMEOUT
+            self.tfos_error = self._spark_error() or missing or _first_line(error)
 
     def _not_all_there(self, error: BaseException) -> str | None:
         """Return what TFoS's time-out means, if that is what the error is."""
@@ -122,6 +131,8 @@ class Driver:
         while self.ranks.outcome is None:
             for message in self.end.messages(_POLL_S):
                 self._hear(message)
+            while not self.orders.empty():
+                self.end.say(self.orders.get().word)
             if self.is_fed.is_set():
                 self.is_fed.clear()
                 self.end.say_fed()
@@ -132,13 +143,14 @@ class Driver:
             if error is not None:
                 self._last_words()
                 if self.ranks.outcome is None:
-                    self._report(self.ranks.broke(error))
+                    self._report(self.ranks.broke(error, self.tfos_reason or blame.of_spark(error)))
         return int(self.ranks.outcome["exit_code"])
 
     def _hear(self, message: Report) -> None:
         if message["state"] is None:
             rank: int = message["rank"]
-            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank))))
+            was_killed = self.memory_kills.is_likely(self.ranks.host_of(rank))
+            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank)), was_killed_for_memory=was_killed))
         else:
             self._report(self.ranks.heard(message))
 

@@ -1,8 +1,8 @@
 """The connection that every rank keeps to the driver: its end is how the driver learns of a killed rank.
 
 JSON lines over TCP. The driver sends a nonce, the rank answers with its HMAC under the attempt's key, then
-tells its state changes; the driver says two words more: that all rows are fed, where rows are, and that the training is
-over. A rank's side never fails the training, and waits long only for these words.
+tells its state changes; the driver says single words: that all rows are fed, where rows are, that the training is
+over, and what it was ordered. A rank's side never fails the training, and waits long only for the first two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import select
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,9 @@ Message = dict[str, Any]  # JSON from a rank: "rank", "state" and what goes with
 _MAX_LINE = 256 * 1024
 _MAX_CONNECTIONS = 1024
 _TIMEOUT_S = 5.0
-_FED = b"fed"
-_OVER = b"over"
+_LONGEST_WORD = 256
+_FED = "fed"
+_OVER = "over"
 
 
 def answer(key: bytes, nonce: bytes) -> bytes:
@@ -35,19 +36,30 @@ def answer(key: bytes, nonce: bytes) -> bytes:
 
 
 class RankEnd:
-    """A rank's end. Without a driver to talk to it stays silent."""
+    """A rank's end. Without a driver to talk to it stays silent.
 
-    def __init__(self, address: tuple[str, int], key: bytes, rank: int) -> None:
+    `on_word` is called in another thread with every word of the driver's but those that are waited for.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        key: bytes,
+        rank: int,
+        on_word: Callable[[str], object] = lambda word: None,
+    ) -> None:
         self._rank = rank
-        self._heard = bytearray()
-        self._reading = threading.Lock()
+        self._on_word = on_word
+        self._said = threading.Condition()
+        self._is_fed = self._has_ended = False
         self._socket: socket.socket | None = None
         try:
             self._socket = _connected(address, key)
         except OSError:
             return
         # A child that the training forks must not hold the connection open when its rank is gone.
-        os.register_at_fork(after_in_child=self.close)
+        os.register_at_fork(after_in_child=self._drop)
+        threading.Thread(target=self._listen, args=(self._socket,), name="driver", daemon=True).start()
 
     def tell(self, state: str, **more: object) -> None:
         """Tell the driver about a state change of this rank."""
@@ -59,33 +71,56 @@ class RankEnd:
 
     def wait_for_end(self) -> bool:
         """Return True when the driver says that the training is over, or hangs up; False at once without a driver."""
-        return self._wait_for(_OVER) is not None
+        if self._socket is None:
+            return False
+        with self._said:
+            self._said.wait_for(lambda: self._has_ended)
+        return True
 
     def wait_for_fed(self) -> bool:
         """Return True when the driver says that all rows are fed; False without a driver, or when it is over before."""
-        return self._wait_for(_FED) is True
-
-    def _wait_for(self, word: bytes) -> bool | None:
-        """Return True when the driver has said this word, False when it ends before that, None without a driver."""
-        with self._reading:
-            while word not in (words := bytes(self._heard).split(b"\n")[:-1]) and _OVER not in words:
-                connection = self._socket
-                if connection is None:
-                    return None
-                piece = b""
-                with contextlib.suppress(OSError, ValueError):  # also closed meanwhile
-                    select.select([connection], [], [])  # no limit, while what is told keeps its own
-                    piece = connection.recv(len(_FED + _OVER) + 2)
-                if not piece:
-                    return False
-                self._heard += piece
-            return word in words
+        if self._socket is None:
+            return False
+        with self._said:
+            self._said.wait_for(lambda: self._is_fed or self._has_ended)
+            return self._is_fed
 
     def close(self) -> None:
         """Hang up."""
         if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)  # whoever still listens would hold it open
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _listen(self, connection: socket.socket) -> None:
+        """Take in what the driver says, until one of both hangs up."""
+        heard = bytearray()
+        while len(heard) <= _LONGEST_WORD:
+            piece = b""
+            with contextlib.suppress(OSError, ValueError):  # also closed meanwhile
+                select.select([connection], [], [])  # no limit, while what is told keeps its own
+                piece = connection.recv(_LONGEST_WORD)
+            if not piece:
+                break
+            heard += piece
+            *words, rest = bytes(heard).split(b"\n")
+            heard = bytearray(rest)
+            for word in words:
+                self._hear(word.decode(errors="replace"))
+        self._hear(_OVER)
+
+    def _hear(self, word: str) -> None:
+        with self._said:
+            self._is_fed |= word == _FED
+            self._has_ended |= word == _OVER
+            self._said.notify_all()
+        if word not in (_FED, _OVER):
+            self._on_word(word)
 
 
 def _connected(address: tuple[str, int], key: bytes) -> socket.socket:
@@ -133,18 +168,19 @@ class DriverEnd:
 
     def say_over(self) -> None:
         """Tell every rank that the training is over."""
-        self._say(_OVER)
+        self.say(_OVER)
 
     def say_fed(self) -> None:
         """Tell every rank that all rows are fed."""
-        self._say(_FED)
+        self.say(_FED)
 
-    def _say(self, word: bytes) -> None:
+    def say(self, word: str) -> None:
+        """Say a word, which is one line, to every rank."""
         for key in list(self._selector.get_map().values()):
             sock, peer = key.fileobj, key.data
             if isinstance(sock, socket.socket) and isinstance(peer, _Peer) and peer.is_known:
                 with contextlib.suppress(OSError):
-                    sock.send(word + b"\n")
+                    sock.send(f"{word}\n".encode())
 
     def messages(self, timeout_s: float) -> list[Message]:
         """Return what ranks said within `timeout_s`, in order; `{"rank", "state": None}` is a hang-up."""

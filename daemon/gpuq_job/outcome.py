@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpuq_job import blame
+
 Report = dict[str, Any]  # a line of reports.jsonl without its time
 
 LOST_EXIT_CODE = 137  # killed: nobody tells the driver by which signal, and SIGKILL is the likeliest
@@ -45,44 +47,59 @@ class Ranks:
         self.known[message["rank"]] = now
         return [{"kind": "rank", **now}, *self._decided(now)]
 
-    def hung_up(self, rank: int, tail: list[str]) -> list[Report]:
+    def hung_up(self, rank: int, tail: list[str], *, was_killed_for_memory: bool = False) -> list[Report]:
         """Take in that a rank's connection ended; without a word before, the rank is lost.
 
         What the end of the training has ended is not lost.
         """
         if self.outcome is not None or (self.are_driven and rank >= self.workers):
             return self.heard({"rank": rank, "state": "KILLED"})
+        reason = blame.of_silence(tail, was_killed_for_memory=was_killed_for_memory)
         return self.heard(
             {
                 "rank": rank,
                 "state": "LOST",
                 "exit_code": LOST_EXIT_CODE,
-                "error": "The rank's process ended without a word: killed, crashed or out of memory.",
+                "error": _LOST[reason],
+                "reason": reason,
                 "tail": tail,
             }
         )
 
     def ended(self, code: int, error: str) -> list[Report]:
         """Take in how the script that drives the ranks has ended."""
-        return self._over(code, error or None, None, [])
+        return self._over(code, error or None, reason=blame.USER_ERROR if code else None, stopped=self._stopped())
 
-    def broke(self, error: str) -> list[Report]:
-        """Take in that TFoS or Spark failed where no rank has said anything."""
-        return self._over(1, error, None, [])
+    def broke(self, error: str, reason: str) -> list[Report]:
+        """Take in that TFoS or Spark failed where no rank has said anything; `reason` is a word of `blame`."""
+        return self._over(1, error, reason=reason)
 
     def _decided(self, now: Report) -> list[Report]:
         if now["state"] in ("FAILED", "LOST") and self.first_failed is None:
             self.first_failed = now
         failed = self.first_failed
+        stopped = self._stopped()
+        if failed is not None and stopped is not None:
+            return self._over(0, None, stopped=stopped)  # it misses a peer that has stopped as it was asked to
         if failed is not None:
             if self.are_independent and not self._have_all_ended():
                 return []
             code = failed["exit_code"] or 1  # a failure that says 0 is one all the same
-            return self._over(code, failed["error"], failed["rank"], failed["tail"])
-        return self._over(0, None, None, []) if not self.are_driven and self.is_over() else []
+            return self._over(
+                code, failed["error"], failed["rank"], failed["tail"], reason=failed["reason"] or blame.USER_ERROR
+            )
+        return self._over(0, None, stopped=stopped) if not self.are_driven and self.is_over() else []
 
     def _have_all_ended(self) -> bool:
         return all(self.known.get(rank, _BLANK)["state"] in _ENDED for rank in range(self.workers))
+
+    def host_of(self, rank: int) -> str | None:
+        """Return where a rank runs, None if it has not told."""
+        return self.known.get(rank, _BLANK)["host"]
+
+    def _stopped(self) -> str | None:
+        """Return why ranks have stopped before their training's end, None if none has."""
+        return next((rank["stopped"] for rank in self.known.values() if rank["stopped"] is not None), None)
 
     def is_over(self) -> bool:
         """Whether the chief is done, and every other worker is or only serves."""
@@ -90,7 +107,16 @@ class Ranks:
         chief, *others = workers
         return chief["state"] == "DONE" and all(one["state"] == "DONE" or one["is_serving"] for one in others)
 
-    def _over(self, code: int, error: str | None, rank: int | None, tail: list[str]) -> list[Report]:
+    def _over(
+        self,
+        code: int,
+        error: str | None,
+        rank: int | None = None,
+        tail: list[str] | None = None,
+        *,
+        reason: str | None = None,
+        stopped: str | None = None,
+    ) -> list[Report]:
         if self.outcome is not None:
             return []
         self.outcome = {
@@ -98,11 +124,19 @@ class Ranks:
             "exit_code": code,
             "error": error,
             "failed_rank": rank,
-            "tail": tail,
+            "tail": tail or [],
+            "reason": reason,
+            "stopped": stopped,
         }
         return [self.outcome]
 
 
+_LOST = {
+    blame.NODE_LOST: "The rank's process ended without a word: it or its node was killed from outside.",
+    blame.OUT_OF_MEMORY: "The rank's process was killed: the kernel had no memory left for it.",
+    blame.GPU_LOST: "The rank's process ended after its GPU had failed.",
+    blame.USER_ERROR: "The rank's process crashed; its log ends with where.",
+}
 _BLANK: Report = {
     "rank": None,
     "role": None,
@@ -116,5 +150,7 @@ _BLANK: Report = {
     "exit_code": None,
     "rows": None,
     "error": None,
+    "reason": None,
+    "stopped": None,
     "tail": [],
 }

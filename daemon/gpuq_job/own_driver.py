@@ -19,8 +19,9 @@ from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import spec, tfos
+from gpuq_job import orders, spec, tfos
 from gpuq_job.link import DriverEnd
+from gpuq_job.memory_kills import MemoryKills
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank import MainFun, Words, exit_code, one_line, surround
 from gpuq_job.rank_log import tail
@@ -39,12 +40,16 @@ class OwnDriver:
         self.ranks = Ranks(workers=run.workers, servers=run.servers, are_driven=True)
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
+        self.memory_kills = MemoryKills(run.host)
         self.module: Any = None
+        self.is_fed = threading.Event()
         self.is_over = threading.Event()
         self.has_ended = threading.Event()
 
     def main(self) -> int:
         """Run the script to its end; return the attempt's exit code."""
+        orders.listen(self.orders.put)
         surround(self.run)
         self.module = tfos.import_cluster()
         tfos.watch_reservations(self.run.host, self.reserved.put)
@@ -75,6 +80,11 @@ class OwnDriver:
         while not self.has_ended.is_set() and self.ranks.outcome is None:
             for message in self.end.messages(_POLL_S):
                 self._hear(message)
+            while not self.orders.empty():
+                self.end.say(self.orders.get().word)
+            if self.is_fed.is_set():
+                self.is_fed.clear()
+                self.end.say_fed()
             if self.is_over.is_set():
                 self.is_over.clear()
                 self.end.say_over()
@@ -88,7 +98,8 @@ class OwnDriver:
     def _hear(self, message: Report) -> None:
         rank: int = message["rank"]
         if message["state"] is None:
-            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank))))
+            was_killed = self.memory_kills.is_likely(self.ranks.host_of(rank))
+            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank)), was_killed_for_memory=was_killed))
         else:
             self._report(self.ranks.heard(message))
 
@@ -148,7 +159,8 @@ class OwnDriver:
                 self._await_workers()
             answer = shutdown(cluster, *words, **named)
             if is_fed:
-                self._await_workers()  # which are told only now that there are no more rows
+                self.is_fed.set()  # TFoS tells it by a Spark job that may miss a worker
+                self._await_workers()
             return answer
 
         return patient

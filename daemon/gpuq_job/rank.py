@@ -7,17 +7,19 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpuq_job import script, tfos
+from gpuq_job import blame, script, stopping, tfos
 from gpuq_job.carrying import Carrying
 from gpuq_job.explained import explained
 from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
+from gpuq_job.orders import STOP, Order
 from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
@@ -53,7 +55,7 @@ class MainFun:
             # TensorFlow looks at this when it first uses a GPU; until here nobody has.
             os.environ["GPUQ_NODE"], gpus = self.run.seats[rank]
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-        end = RankEnd(self.address, bytes.fromhex(self.run.key), rank)
+        end = RankEnd(self.address, bytes.fromhex(self.run.key), rank, on_word=obey)
         try:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             self._check_reach(end)
@@ -85,22 +87,22 @@ class MainFun:
 
     def _follow(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None, carrying: Carrying) -> str | None:
         """Run the script and report its end; return what went wrong in one line."""
-        code, error = self._end_of(end, rank, args, ctx, fed)
+        code, error, reason = self._end_of(end, rank, args, ctx, fed)
         carrying.finish()
         if fed is not None:
             fed.tell()
         if code == 0:
-            end.tell("DONE", exit_code=0)
+            end.tell("DONE", exit_code=0, stopped=stopping.heeded())
             return None
         sys.stdout.flush()
-        end.tell("FAILED", exit_code=code, error=error, tail=tail(self.run.log(rank)))
+        end.tell("FAILED", exit_code=code, error=error, reason=reason, tail=tail(self.run.log(rank)))
         return error
 
-    def _end_of(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> tuple[int, str]:
-        """Run the script; return the code it ends with, and what went wrong in one line."""
+    def _end_of(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> tuple[int, str, str]:
+        """Run the script; return the code it ends with, what went wrong in one line, and whose fault it was."""
         try:
             _surround_rank(self.run, rank)
-            signal.signal(signal.SIGUSR1, _note_warning)  # the script may set a handler of its own
+            signal.signal(signal.SIGUSR1, note_request)  # the script may set a handler of its own
             end_with_training(end)
             main_fun = self.function or script.function(script.load(Path(self.run.script)), "main_fun", "args, ctx")
             end.tell("RUNNING", **_whereabouts())
@@ -108,15 +110,37 @@ class MainFun:
                 fed.begin(tfos.data_feed())
             main_fun(args, ctx)
         except SystemExit as request:
-            return exit_code(request)
+            return *exit_code(request), blame.USER_ERROR
         except BaseException as caught:  # whatever it is, it ended this rank and must be told
             traceback.print_exception(type(caught), caught, _users_part(caught))
-            return 1, explained(caught) or one_line(caught)
-        return 0, ""
+            return 1, explained(caught) or one_line(caught), blame.of_error(caught)
+        return 0, "", ""
 
 
-def _note_warning(*_: object) -> None:
-    print("gpuq: the time limit is near", flush=True)
+def note_request(*_: object) -> None:
+    """Print that the job is to stop soon: what SIGUSR1 does where the script does nothing."""
+    print(f"gpuq: asked to stop soon ({stopping.requested()})", flush=True)
+
+
+def obey(word: str) -> None:
+    """Do what the driver has said."""
+    if word.startswith(STOP):
+        stopping.ask(word.removeprefix(STOP))
+    elif word == Order.STACKS.word:
+        print_stacks()
+
+
+def print_stacks() -> None:
+    """Print where each thread of this process is, in one piece between two lines that can be looked for."""
+    with tempfile.TemporaryFile() as file:
+        faulthandler.dump_traceback(file=file, all_threads=True)
+        file.seek(0)
+        stacks = file.read()
+    os.write(2, b"\n".join((STACKS_BEGIN.encode(), stacks.rstrip(b"\n"), STACKS_END.encode(), b"")))
+
+
+STACKS_BEGIN = "gpuq: stacks of every thread, asked for by gpuq stacks"
+STACKS_END = "gpuq: end of stacks"
 
 
 def _unwrapped(args: Any) -> Any:
@@ -138,6 +162,7 @@ def _surround_rank(run: Run, rank: int) -> None:
     run.events(rank).mkdir(parents=True, exist_ok=True)
     os.environ["GPUQ_RANK"] = str(rank)
     os.environ["GPUQ_LOG_DIR"] = str(run.events(rank))
+    os.environ[stopping.FILE] = str(Path(tempfile.gettempdir()) / f"gpuq-stop-{run.job_id}-{run.attempt}-{rank}")
 
 
 def _whereabouts() -> dict[str, object]:

@@ -144,6 +144,10 @@ def rig() -> Iterator[Rig]:
             trouble=lambda job_id, attempt: None,
             wake=lambda: None,
             nudge=lambda job_id: told.append(("nudge", job_id)),
+            hurry=lambda job_id: told.append(("hurry", job_id)),
+            silent_since=lambda job_id: None,
+            hindrances=lambda partition: (f"java: none in {partition} -> install one",),
+            order=lambda job_id, order: pytest.fail("nobody orders anything here"),
             accounts=accounts,
             rules_changed=lambda: told.append(("rules", None)),
             shares=lambda: (accounts.tree(), NO_SHARES),
@@ -274,6 +278,7 @@ def test_a_test_says_when_and_queues_nothing(rig: Rig) -> None:
     why = rig.client.test(a_body(workers=2, dependency=f"aftercorr:{first}", array="0-1%1", gpu_type="a100"))
 
     assert (why["reason"], why["start_at"], why["needs_gpus"]) == ("Resources", 99.0, 2)
+    assert why["hindrances"] == ["java: none in p -> install one"]
     (job,) = rig.tested
     assert (job.job_id, job.gang.gpu_type, job.throttle) == (3, "a100", 1)
     assert job.dependencies[0].targets == (first,)
@@ -393,8 +398,8 @@ def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
         ({"deadline": 5.0}, "in the past"),
         ({"nodes": "two"}, "nodes"),
         ({"layout": "heap"}, "pack or spread"),
-        ({"signal_s": 5}, "longer time limit"),
-        ({"signal_s": 0, "time_limit_s": 9}, "at least 1 s before the time limit"),
+        ({"signal_s": 5, "time_limit_s": 5}, "longer time limit"),
+        ({"signal_s": 0, "time_limit_s": 9}, "1 s to 86400 s before the end"),
         ({"nodes": 2}, "A job of 1 worker lies on 1 node; this one asks for 2."),
         ({"partition": ""}, "no partition ``; there is p, q"),
         ({"partition": "p", "gpu_type": "t4"}, "no GPU model 't4' in partition p; partition q has it"),

@@ -70,6 +70,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/checkpoint"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/weights"): Rule(Role.USER, query="name=w"),
     ("POST", "/v1/jobs/{job_id}/cancel"): OF_OPERATORS,
+    ("POST", "/v1/jobs/{job_id}/stacks"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/hold"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/release"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/top"): OF_OPERATORS,

@@ -109,7 +109,7 @@ def test_a_killed_rank_is_known_at_once(engine: EmbeddedEngine, folder: Path, vi
     assert_nothing_is_left(running)
 
     assert outcome["t"] - killed_at < 20, "TensorFlowOnSpark alone notices after 35 s or more"
-    assert (outcome["exit_code"], outcome["failed_rank"]) == (137, 1)
+    assert (outcome["exit_code"], outcome["failed_rank"], outcome["reason"]) == (137, 1, "NodeLost")
     assert running.end()["exit_code"] == 137
 
 

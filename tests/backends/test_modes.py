@@ -131,6 +131,17 @@ def test_independent_workers_have_gpus_of_their_own_and_survive_each_other(
     assert float(said(running, r"rate 0\.01  test accuracy ([\d.]+)")) >= 0.8
 
 
+def test_all_rows_of_a_data_set_are_scored_by_two_workers(engine: EmbeddedEngine, folder: Path) -> None:
+    running = run(engine, folder, SAMPLES / "digits_scored.py", workers=2, driver=True)
+
+    last = ended(running)
+
+    found = re.search(r"scored (\d+) rows, accuracy ([\d.]+)", running.text("driver.log"))
+    assert found is not None, running.text("driver.log")[-2000:]
+    assert int(found[1]) == 797 == sum(last[rank]["rows"] or 0 for rank in (0, 1))
+    assert float(found[2]) >= 0.85
+
+
 def test_a_driver_script_of_tfos_runs_as_it_is(engine: EmbeddedEngine, folder: Path) -> None:
     running = run(engine, folder, SAMPLES / "tfos_driver.py", "--epochs", "1", workers=2, driver=True)
 

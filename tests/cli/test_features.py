@@ -127,11 +127,13 @@ def test_test_only_says_when_and_queues_nothing(
         free_gpus=0,
         total_gpus=2,
         start_at=start_at,
+        hindrances=("java: no java -> install Java 17",),
     )
 
-    done = gpuq("enqueue", "--test-only", str(script))
+    done = gpuq("enqueue", "--dry-run", str(script))
 
     assert says in done.out
+    assert "Here it lacks java: no java -> install Java 17\n" in done.out
     assert "\x1b" not in done.out
     assert [asked[1] for asked in daemon.asked] == ["/v1/jobs/test"]
 

@@ -60,10 +60,36 @@ def test_a_rank_that_hangs_up_without_a_word_is_lost() -> None:
     assert ranks.outcome["tail"] == ["last line"]
 
 
+def test_a_lost_rank_is_told_by_what_is_left_of_it() -> None:
+    for tail, was_killed, reason in (
+        (["step 3"], False, "NodeLost"),
+        (["step 3"], True, "OutOfMemory"),
+        (["Fatal Python error: Segmentation fault", "  File ..."], False, "UserError"),
+        (["NVRM: GPU at PCI:0000:3b:00: GPU has fallen off the bus."], False, "GpuLost"),
+    ):
+        ranks = Ranks(workers=1)
+
+        ranks.hung_up(0, tail, was_killed_for_memory=was_killed)
+
+        assert ranks.outcome is not None
+        assert ranks.outcome["reason"] == reason
+
+
+def test_ranks_that_stop_as_asked_are_no_failure_and_neither_is_who_misses_them() -> None:
+    ranks = Ranks(workers=2)
+    ranks.heard(done(0) | {"stopped": "preempted"})
+    assert ranks.outcome is None
+
+    ranks.heard({"rank": 1, "state": "FAILED", "exit_code": 1, "error": "UnavailableError"})
+
+    assert ranks.outcome is not None
+    assert (ranks.outcome["exit_code"], ranks.outcome["stopped"]) == (0, "preempted")
+
+
 def test_a_failure_of_the_cluster_has_no_rank() -> None:
     ranks = Ranks(workers=2)
 
-    ranks.broke("no executors")
+    ranks.broke("no executors", "EngineFailed")
 
     assert ranks.outcome is not None
     assert (ranks.outcome["exit_code"], ranks.outcome["failed_rank"]) == (1, None)

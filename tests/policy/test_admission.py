@@ -117,7 +117,7 @@ def test_main_fun_may_be_defined_in_any_usual_way(script: str) -> None:
         (a_spec(driver=True, epochs=1), "leave --epochs out, or --driver"),
         (a_spec(ps=1, memory_mib_per_ps=-1), "may ask for 0 to"),
         (a_spec(nice=2**31), "nice value"),
-        (a_spec(signal_s=60), "there is none"),
+        (a_spec(retries=101), "0 to 100 times"),
         (a_spec(signal_s=60, time_limit_s=60), "it is 60 s"),
         (a_spec(begin_at=1e300), "within ten years"),
         (a_spec(deadline=999.0), "in the past"),

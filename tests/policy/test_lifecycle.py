@@ -4,19 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuq.models import JobState
+from gpuq.models import EndReason, JobState
 from gpuq_daemon.policy.lifecycle import (
     TRANSITIONS,
     DriverEnd,
     Event,
     Intent,
     Outcome,
+    Verdict,
+    grace_s,
     step,
+    tried_again,
     verdict,
 )
 
 _ENDS = st.builds(DriverEnd, exit_code=st.none() | st.integers(0, 255), signal=st.none() | st.integers(1, 31))
-_OUTCOMES = st.none() | st.builds(Outcome, exit_code=st.integers(0, 255))
+_OUTCOMES = st.none() | st.builds(Outcome, exit_code=st.integers(0, 255), reason=st.none() | st.sampled_from(EndReason))
 _INTENTS = st.none() | st.sampled_from(Intent)
 
 
@@ -62,6 +65,49 @@ def test_what_gpuq_ended_is_not_called_a_failure(outcome: Outcome | None, end: D
     assert verdict(Intent.CANCEL, outcome, end).event is Event.GONE_CANCELLED
     assert verdict(Intent.TIMEOUT, outcome, end).event is Event.GONE_TIMEOUT
     assert verdict(Intent.REQUEUE, outcome, end).event is Event.GONE_REQUEUED
+    assert verdict(Intent.PREEMPT, outcome, end).event is Event.GONE_PREEMPTED
+
+
+@given(_INTENTS, _OUTCOMES, _ENDS, st.booleans())
+def test_whatever_has_not_completed_has_a_reason(
+    intent: Intent | None, outcome: Outcome | None, end: DriverEnd, was_asked: bool
+) -> None:
+    decided = verdict(intent, outcome, end, was_asked=was_asked)
+
+    assert (decided.reason is None) == (decided.event is Event.GONE_COMPLETED)
+
+
+@pytest.mark.parametrize("intent", [Intent.PREEMPT, Intent.REQUEUE, Intent.CANCEL])
+def test_what_ends_well_after_it_was_asked_to_stop_has_not_completed(intent: Intent) -> None:
+    well = Outcome(exit_code=0)
+
+    assert verdict(intent, well, DriverEnd(exit_code=0), was_asked=True).event is not Event.GONE_COMPLETED
+    assert verdict(intent, well, DriverEnd(exit_code=0)).event is Event.GONE_COMPLETED
+
+
+def test_a_training_that_stops_before_its_limit_has_run_into_it() -> None:
+    for stopped, event in (("time limit", Event.GONE_TIMEOUT), ("deadline", Event.GONE_DEADLINE)):
+        decided = verdict(None, Outcome(exit_code=0, stopped=stopped), DriverEnd(exit_code=0))
+
+        assert decided.event is event
+
+
+@given(st.sampled_from(EndReason), st.integers(0, 3))
+def test_only_what_is_not_the_scripts_own_fault_is_tried_again(reason: EndReason, left: int) -> None:
+    failed = Verdict(event=Event.GONE_FAILED, exit_code=1, reason=reason)
+
+    again = tried_again(failed, left).event is Event.GONE_RETRIED
+
+    lost = (EndReason.NODE_LOST, EndReason.GPU_LOST, EndReason.RESERVATION_TIMEOUT, EndReason.ENGINE_FAILED)
+    assert again == (left > 0 and reason in lost)
+
+
+def test_who_is_preempted_gets_time_to_save_and_who_is_over_its_limit_has_had_it() -> None:
+    assert grace_s(Intent.PREEMPT, None, 30) == 30
+    assert grace_s(Intent.PREEMPT, 5, 30) == 5
+    assert grace_s(Intent.CANCEL, None, 30) == 0
+    assert grace_s(Intent.CANCEL, 60, 30) == 60
+    assert grace_s(Intent.TIMEOUT, 60, 30) == 0
 
 
 def test_the_failed_ranks_own_exit_code_is_the_jobs() -> None:
@@ -73,17 +119,21 @@ def test_the_failed_ranks_own_exit_code_is_the_jobs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "says"),
+    ("end", "code", "says", "reason"),
     [
-        (DriverEnd(signal=9), 137, "killed by signal 9"),
-        (DriverEnd(), 137, "its shim were killed"),
-        (DriverEnd(exit_code=0), 1, "without a report"),
-        (DriverEnd(exit_code=127), 127, "exit code 127"),
+        (DriverEnd(signal=9), 137, "killed by signal 9", EndReason.NODE_LOST),
+        (DriverEnd(exit_code=137), 137, "killed by signal 9", EndReason.NODE_LOST),
+        (DriverEnd(), 137, "its shim were killed", EndReason.NODE_LOST),
+        (DriverEnd(exit_code=0), 1, "without a report", EndReason.USER_ERROR),
+        (DriverEnd(exit_code=3), 3, "exit code 3", EndReason.ENGINE_FAILED),
+        (DriverEnd(exit_code=127, error="cannot start java"), 127, "cannot start", EndReason.NOT_STARTED),
     ],
 )
-def test_a_driver_that_says_nothing_is_judged_by_how_it_ended(end: DriverEnd, code: int, says: str) -> None:
+def test_a_driver_that_says_nothing_is_judged_by_how_it_ended(
+    end: DriverEnd, code: int, says: str, reason: EndReason
+) -> None:
     decided = verdict(None, None, end)
 
     assert decided.event is Event.GONE_FAILED
-    assert decided.exit_code == code
+    assert (decided.exit_code, decided.reason) == (code, reason)
     assert says in (decided.error or "")

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from gpuq_daemon import processes
+from gpuq_daemon.collectors.event_files import EventFileFollower
+from gpuq_daemon.files.local import LocalFiles
 from tests.support.daemon import Gpuqd, until
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_jobs"
@@ -83,14 +85,42 @@ def test_a_cancelled_job_is_gone_within_five_seconds(gpuqd: Gpuqd, run_gpuq: Run
 
 
 def test_a_job_that_never_ends_is_ended_at_its_limit(gpuqd: Gpuqd, run_gpuq: Run) -> None:
-    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--time", "00:00:40", "--signal", "5")
+    job_id = queued(run_gpuq, SAMPLES / "sleeper.py", "--time", "00:01:00", "--signal", "55")
 
     job = gpuqd.ended(job_id, timeout_s=200)
 
     assert (job["state"], job["exit_code"]) == ("TIMEOUT", 124)
-    assert "gpuq: the time limit is near" in run_gpuq("logs", str(job_id)).stdout
+    assert "gpuq: asked to stop soon (time limit)" in run_gpuq("logs", str(job_id)).stdout
     assert run_gpuq("wait", str(job_id)).returncode == 124
     assert_nothing_is_left(gpuqd, job_id)
+
+
+def test_a_requeued_training_saves_and_goes_on_from_there(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    job_id = queued(run_gpuq, SAMPLES / "digits_resumed.py", "--", "--epochs", "2000", "--save-every", "1000000")
+    until(lambda: bool(gpuqd.client.series(job_id)), timeout_s=200, what="a first point")
+    stacks = run_gpuq("stacks", str(job_id))
+    assert stacks.returncode == 0, stacks.stderr
+    assert "in main_fun" in stacks.stdout
+
+    assert run_gpuq("requeue", str(job_id)).returncode == 0
+    job = gpuqd.ended(job_id, timeout_s=300)
+
+    assert (job["state"], job["attempt"]) == ("COMPLETED", 2)
+    log = run_gpuq("logs", str(job_id)).stdout
+    saved = int(log.partition("goes on after epoch ")[2].split()[0])
+    assert 0 < saved < 2000
+    first, second = (steps_and_losses(gpuqd, job_id, attempt) for attempt in (1, 2))
+    assert (first[-1][0], second[0][0], second[-1][0]) == (saved, saved + 1, 2000), "no step twice, none left out"
+    assert second[0][1] < first[0][1] / 2, "it has not begun to learn anew"
+    assert second[0][1] == pytest.approx(first[-1][1], rel=0.2)
+
+
+def steps_and_losses(gpuqd: Gpuqd, job_id: int, attempt: int) -> list[tuple[int, float]]:
+    """Return what the event files of one attempt hold, as they are on the disk."""
+    folder = gpuqd.folder / "jobs" / str(job_id) / str(attempt) / "events"
+    batch = EventFileFollower(job_id, attempt, LocalFiles(folder), {}).poll(64 * 1024 * 1024)
+    (loss,) = [points for key, points in batch.scalars.items() if key.tag == "loss"]
+    return [(step, value) for step, _, value in loss]
 
 
 @pytest.mark.parametrize("drained", ["embedded-1", "embedded-2"])

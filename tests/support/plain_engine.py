@@ -9,29 +9,38 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import gpuq_job
 from gpuq.models import Node
 from gpuq_daemon.backends.base import Attempt, Command
-from gpuq_daemon.backends.leftovers import warn_marked
+from gpuq_daemon.backends.leftovers import signal_marked
 from gpuq_daemon.processes import marked, send_signal
+from gpuq_job.orders import Order
 from tests.support import users
 
 _DRIVER = """
-import importlib.util, os, pathlib, sys
+import importlib.util, os, pathlib, signal, sys
 folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
 
 sys.path.append(os.environ["GPUQ_JOB_PATH"])
+from gpuq_job import blame, orders, stopping
+from gpuq_job.rank import note_request, obey
 from gpuq_job.rank_log import printed_to
 from gpuq_job.reports import Reports
 reports = Reports(os.path.join(folder, "reports.jsonl"))
+os.environ["GPUQ_STOP_FILE"] = os.path.join(folder, "stop")
+signal.signal(signal.SIGUSR1, note_request)
+orders.listen(lambda order: obey(order.word))
 
 def report(**said):
     reports.add(said)
 
 report(kind="application", application_id="plain-" + os.environ["GPUQ_ATTEMPT"], driver_pid=os.getpid())
+if args == ["--never-begins"]:
+    report(kind="rank", rank=0, role="chief", host="127.0.0.1", state="RESERVED", node="plain-1")
+    signal.pause()
 for rank, role in enumerate(roles):
     report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="RUNNING", pid=os.getpid(),
            node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
@@ -46,11 +55,13 @@ try:
     module.main_fun([os.path.basename(script), *args], None)
 except BaseException as error:
     code = error.code if isinstance(error, SystemExit) else 1
-    report(kind="outcome", exit_code=code, error=repr(error), failed_rank=0, tail=["the last line"])
-    sys.exit(code)
+    if code or not isinstance(error, stopping.Stopped):
+        report(kind="outcome", exit_code=code, error=repr(error), failed_rank=0, tail=["the last line"],
+               reason=blame.of_error(error))
+        sys.exit(code)
 for rank, role in enumerate(roles):
     report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="DONE", exit_code=0)
-report(kind="outcome", exit_code=0)
+report(kind="outcome", exit_code=0, stopped=stopping.heeded())
 """
 
 
@@ -115,9 +126,10 @@ class PlainEngine:
         names = {node.name for node in self.nodes()}
         return {rank: node for rank, node in told.items() if node in names}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to the driver, which is all of the ranks."""
-        return sum(warn_marked(attempt_token, pids, uid=uid) for uid in self._owners(attempt_token))
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Send the order's signal to the driver, which is all of the ranks."""
+        owners = self._owners(attempt_token)
+        return any(signal_marked(attempt_token, driver_pid, order.signal, uid=uid) for uid in owners)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left and return how much that was."""

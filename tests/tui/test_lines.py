@@ -152,8 +152,11 @@ def test_every_state_has_a_row_of_the_tables_width(state: JobState, width: int) 
     [
         (a_job(reason=Reason.ENGINE_DOWN), "EngineDown"),
         (a_job(reason=None), "not yet looked at"),
-        (a_job(state=JobState.CONFIGURING), "starting, 0 of 2 ranks run"),
-        (a_job(state=JobState.CONFIGURING, ps=1, evaluator=True), "starting, 0 of 4 ranks run"),
+        (a_job(state=JobState.CONFIGURING), "0 of 2 nodes reserved, waiting for 2 more"),
+        (
+            a_job(state=JobState.CONFIGURING, ps=1, evaluator=True),
+            "0 of 4 nodes reserved, waiting for 4 more",
+        ),
         (a_running_job(progress=None), "no values yet"),
         (a_running_job(), "loss 0.5 @ 40 v"),
         (a_running_job(progress=Progress(tag="loss", step=0, value=0.0, wall_time=NOW)), "loss 0 @ 0"),

@@ -59,6 +59,7 @@ _ROUTES = (
     jobs.priority,
     jobs.wait,
     changes.cancel,
+    changes.stacks,
     changes.hold,
     changes.release,
     changes.top,

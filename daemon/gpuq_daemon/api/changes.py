@@ -26,6 +26,7 @@ from gpuq_daemon.policy import limits
 from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.policy.snapshot import Hold
 from gpuq_daemon.store.job_changes import asked_of
+from gpuq_job.orders import Order
 
 _FIXED = frozenset({"script_name", "script", "args", "hold", "array"})
 _CHANGEABLE = {field.name for field in fields(JobSpec)} - _FIXED
@@ -34,16 +35,27 @@ _MOST_AT_ONCE = 2**31 - 1
 
 @post("/v1/jobs/{job_id:int}/cancel", status_code=200)
 async def cancel(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
-    """End the job. One that has ended stays as it is."""
+    """End the job. One that has ended stays as it is; a second time ends one that is given time to stop."""
     jobs = _meant(request, desk, job_id, index)
     note(request, target=_named(jobs), change=f"{jobs[0].state} -> end asked for")
     for job in jobs:
         if await desk.jobs.intend(job.id, Intent.CANCEL, now=desk.clock.now()):
-            desk.nudge(job.id)
+            (desk.hurry if job.state is JobState.COMPLETING else desk.nudge)(job.id)
         elif not job.state.is_final:
             desk.removed(job.id)
     desk.wake()
     return _changed(desk, jobs, job_id, index)
+
+
+@post("/v1/jobs/{job_id:int}/stacks", status_code=200)
+async def stacks(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
+    """Have every rank print to its log where each of its threads is; the training goes on meanwhile."""
+    changeable_job(request, desk, job_id)
+    job = changeable_job(request, desk, task_of(desk, job_id, index))
+    note(request, target=_named([job]), change="stacks asked for")
+    if job.state is not JobState.RUNNING or not await desk.order(job.id, Order.STACKS):
+        raise UsageError(f"Job {job.id} is {job.state}: only ranks of a running job can say where they are.")
+    return views.whole(desk, job)
 
 
 @post("/v1/jobs/{job_id:int}/hold", status_code=200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
@@ -27,13 +27,16 @@ from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.vitals import Vitals
+from gpuq_job.orders import Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """Where requests are answered: the stores, and the few things that the rest of the daemon does for them.
 
-    `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it.
+    `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it, `hurry` makes
+    it end at once, `order` tells its ranks something and returns whether its driver was there to hear.
+    `hindrances` are what would make any job of a partition fail; to find them takes a second, off the event loop.
     `rules_changed` is called after operators have changed something; `shares` are as of now, running jobs included;
     `rates` are the billing units that running jobs hold now, by (account, user).
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
@@ -66,6 +69,10 @@ class Desk:
     trouble: Callable[[int, int], str | None]
     wake: Callable[[], None]
     nudge: Callable[[int], None]
+    hurry: Callable[[int], None]
+    order: Callable[[int, Order], Awaitable[bool]]
+    silent_since: Callable[[int], float | None]
+    hindrances: Callable[[str], tuple[str, ...]]
     accounts: AccountStore
     rules_changed: Callable[[], None]
     shares: Callable[[], tuple[Tree, Shares]]

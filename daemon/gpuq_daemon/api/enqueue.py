@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import asyncio
+from dataclasses import fields, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -83,7 +84,7 @@ def _told(ids: range) -> str:
 
 @post("/v1/jobs/test", status_code=200)
 async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Why:
-    """Return when the job would start, of an array its first task; nothing is queued."""
+    """Return when the job would start, of an array its first task, and what would make it fail; nothing is queued."""
     _refuse_unknown(await request.body())
     data = with_tasks(desk, data)
     asked = await admitted(desk, caller(request), data)
@@ -108,7 +109,9 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
         array_id=None if asked.array is None else job_id,
         throttle=None if asked.array is None else asked.array.throttle,
     )
-    return seen_why(caller(request), desk.test_start(job, desk.gpu_kind(asked.partition)))
+    why = desk.test_start(job, desk.gpu_kind(asked.partition))
+    found = await asyncio.to_thread(desk.hindrances, asked.partition)
+    return seen_why(caller(request), replace(why, hindrances=found))
 
 
 def unknown_fields(body: bytes) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from gpuq.coming_up import coming_up
 from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.reasons import clock
@@ -13,7 +14,7 @@ _PODS_SHOWN = 3
 
 
 def whole(desk: Desk, job: Job) -> Job:
-    """Return the job with its reason, the kind of its GPUs, its charge so far and its progress."""
+    """Return the job with its reason, the kind of its GPUs, its charge so far, its progress and its silence."""
     charged = job.charged_gpu_s
     if job.state.holds_gpus and job.started_at is not None:
         charged += max(0.0, desk.clock.now() - job.started_at) * job.gpus
@@ -27,6 +28,7 @@ def whole(desk: Desk, job: Job) -> Job:
         log_uri=place.folder.as_uri() if place else None,
         checkpoint_uri=place.checkpoints.as_uri() if place else None,
         reason=_reason(desk, job),
+        silent_since=desk.silent_since(job.id) if job.state is JobState.RUNNING else None,
         gpu_kind=desk.gpu_kind(job.partition),
         charged_gpu_s=charged,
         error=job.error or (desk.trouble(job.id, job.attempt) if job.attempt else None),
@@ -103,8 +105,8 @@ def _course(job: Job) -> str:
         case JobState.PENDING:
             return "starts in the next pass."
         case JobState.CONFIGURING:
-            here = len(job.ranks)
-            return f"is starting on {', '.join(job.nodes)}: {here} of {job.rank_count} ranks reserved."
+            so_far = coming_up(job.rank_count, job.nodes, [rank.node for rank in job.ranks])
+            return f"is starting on {', '.join(job.nodes)}: {so_far}."
         case JobState.RUNNING:
             return f"runs on {', '.join(job.nodes)}."
         case JobState.COMPLETING:

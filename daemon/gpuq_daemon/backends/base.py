@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from gpuq.errors import GpuqError
 from gpuq.models import Node
 from gpuq_daemon.owners import UnixUser
+from gpuq_job.orders import Order
 
 
 class EngineError(GpuqError):
@@ -75,6 +76,15 @@ class Command:
     is_gpuqds: bool = False
 
 
+@runtime_checkable
+class TellsLastWords(Protocol):
+    """An engine that can say what executors said that never became a rank."""
+
+    def last_words(self, attempt_token: str, application_id: str | None, known: Collection[str]) -> tuple[str, ...]:
+        """Return their last lines, with their names; `known` are executors of ranks. To be asked before `reclaim`."""
+        ...
+
+
 class Engine(Protocol):
     """One place where Spark runs. Methods may block; the daemon calls them off its event loop."""
 
@@ -122,10 +132,10 @@ class Engine(Protocol):
         """
         ...
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to those of the attempt's processes that are ranks; return to how many.
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Give an order to the attempt's driver, which passes it on to its ranks; return whether it was there to hear.
 
-        `pids` are as the job told them, so a process must belong to the attempt to be sent anything.
+        `driver_pid` is as the job told it, so the process must belong to the attempt to be sent anything.
         """
         ...
 

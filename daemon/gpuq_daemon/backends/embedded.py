@@ -20,10 +20,12 @@ from gpuq_daemon import processes
 from gpuq_daemon.backends import engine_record, gpus, java, leftovers, master_page, memory, pins, python_probe, submit
 from gpuq_daemon.backends.base import Attempt, Command, EngineError
 from gpuq_daemon.backends.engine_record import Asked, Record, Worker
+from gpuq_daemon.backends.executor_logs import last_words
 from gpuq_daemon.backends.notes import Note, Notes, checked
 from gpuq_daemon.backends.servers import FOLDERS, MARKER, Servers, is_running, port_on, reap
 from gpuq_daemon.backends.submit import Installation
 from gpuq_job import spec
+from gpuq_job.orders import Order
 
 HOST = "127.0.0.1"
 _START_S = 60.0
@@ -167,9 +169,18 @@ class EmbeddedEngine:
         """Return what the ranks told: Spark chooses among the nodes that a job was given."""
         return {rank: node for rank, node in told.items() if node in self._names()}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to the attempt's ranks."""
-        return leftovers.warn_marked(checked(attempt_token), pids)
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Send the order's signal to the attempt's driver."""
+        return leftovers.signal_marked(checked(attempt_token), driver_pid, order.signal)
+
+    def last_words(self, attempt_token: str, application_id: str | None, known: Collection[str]) -> tuple[str, ...]:
+        """Return what executors said last that never became a rank."""
+        return tuple(
+            line
+            for name in self._names()
+            if application_id is not None
+            for line in last_words(self._folder / "work" / name, (application_id,), known, f" on {name}")
+        )
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt, wait for Spark to let go of it, remove its temporary folders."""

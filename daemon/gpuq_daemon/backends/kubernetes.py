@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -36,6 +36,7 @@ from gpuq_daemon.kubernetes.labels import EXECUTOR, OURS
 from gpuq_daemon.kubernetes.objects import Pod, nodes, pods
 from gpuq_daemon.kubernetes.rights import missing
 from gpuq_job import spec
+from gpuq_job.orders import Order
 
 _RECLAIM_S = 4.0
 _FOREIGN_EVERY_S = 15.0
@@ -218,9 +219,9 @@ class KubernetesEngine:
         known = {one.node for one in self._capacity}
         return {rank: node for rank, node in told.items() if node in known}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Return 0: signals do not reach into pods."""
-        return 0
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Return False: signals do not reach into pods."""
+        return False
 
     def explained(self, attempt_token: str) -> str | None:
         """Return what Kubernetes knows of why an attempt ended, once it is reclaimed; None if nothing."""

@@ -41,9 +41,9 @@ def kill_marked(
     return len(remaining)
 
 
-def warn_marked(token: str, pids: Collection[int], *, uid: int | None = None) -> int:
-    """Send SIGUSR1 to those of a user's processes with a mark that have one of the pids; return to how many."""
-    return sum(processes.send_signal(p, signal.SIGUSR1) for p in processes.marked(token, uid=uid) if p.pid in pids)
+def signal_marked(token: str, pid: int, number: int, *, uid: int | None = None) -> bool:
+    """Send a signal to that process of a user's with a mark; return whether it was there."""
+    return any(processes.send_signal(one, number) for one in processes.marked(token, uid=uid) if one.pid == pid)
 
 
 def wait_until(claim: Callable[[], bool], wait_s: float) -> bool:

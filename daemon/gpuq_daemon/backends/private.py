@@ -25,9 +25,11 @@ from gpuq.models import Node
 from gpuq_daemon.backends import gpus, java, leftovers, memory, python_probe, submit
 from gpuq_daemon.backends.base import Attempt, Command, EngineError
 from gpuq_daemon.backends.engine_record import write_private
+from gpuq_daemon.backends.executor_logs import last_words
 from gpuq_daemon.backends.seats import Seat, seated
 from gpuq_daemon.backends.submit import Installation
 from gpuq_job import spec
+from gpuq_job.orders import Order
 
 HOST = "127.0.0.1"
 _RECLAIM_S = 4.0
@@ -162,10 +164,17 @@ class PrivateEngine:
         note = self._note(attempt_token)
         return {} if note is None else {rank: seat.node for rank, seat in enumerate(note.seats)}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to the attempt's ranks."""
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Send the order's signal to the attempt's driver."""
         note = self._note(attempt_token)
-        return 0 if note is None else leftovers.warn_marked(attempt_token, pids, uid=note.uid)
+        return note is not None and leftovers.signal_marked(attempt_token, driver_pid, order.signal, uid=note.uid)
+
+    def last_words(self, attempt_token: str, application_id: str | None, known: Collection[str]) -> tuple[str, ...]:
+        """Return what executors said last that never became a rank."""
+        note = self._note(attempt_token)
+        if note is None or application_id is None:
+            return ()
+        return last_words(Path(note.scratch), ("spark", "work", application_id), known, "")
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt, then take back its GPUs and its scratch folder."""

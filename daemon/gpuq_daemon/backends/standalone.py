@@ -25,6 +25,7 @@ from gpuq_daemon.backends.notes import Note, Notes
 from gpuq_daemon.backends.submit import Installation
 from gpuq_daemon.partitions import StandalonePartition
 from gpuq_job import spec
+from gpuq_job.orders import Order
 
 _UI_PORT = 8080
 _GPU = "gpu"
@@ -142,9 +143,9 @@ class StandaloneEngine:
         names = {} if self._page is None else names_of(self._page.lines, self._shared)
         return {rank: names[where] for rank, where in told.items() if where in names}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to those of the attempt's ranks that are on this host."""
-        return leftovers.warn_marked(attempt_token, pids)
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Send the order's signal to the attempt's driver, which is on this host."""
+        return leftovers.signal_marked(attempt_token, driver_pid, order.signal)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt on this host, and wait until the cluster says that the rest is gone."""

@@ -27,6 +27,7 @@ from gpuq_daemon.backends.standalone import address_towards
 from gpuq_daemon.backends.submit import Installation
 from gpuq_daemon.partitions import YarnPartition
 from gpuq_job import spec
+from gpuq_job.orders import Order
 
 _CLIENT_S = 60.0
 _DISCOVERY = submit.package_root() / "gpuq_job" / "gpus.sh"
@@ -150,10 +151,10 @@ class YarnEngine:
         names = names_of(self._listed, self._shared)
         return {rank: names[where] for rank, where in told.items() if names.get(where) in self._known}
 
-    def warn(self, attempt_token: str, pids: Collection[int]) -> int:
-        """Send SIGUSR1 to those of the attempt's ranks that are on this host."""
+    def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
+        """Send the order's signal to the attempt's driver, which is on this host."""
         note = self._notes.of(attempt_token)
-        return 0 if note is None else leftovers.warn_marked(attempt_token, pids, uid=note.uid)
+        return note is not None and leftovers.signal_marked(attempt_token, driver_pid, order.signal, uid=note.uid)
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left of an attempt on this host, have YARN end its application, wait for its containers."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from gpuq.models import Rank, RankState
+from gpuq.models import EndReason, Rank, RankState
 from gpuq_daemon.beneath import open_file
 from gpuq_daemon.policy.lifecycle import Outcome, Reported
 
@@ -53,6 +53,8 @@ class _Outcome(Struct, tag="outcome", tag_field="kind"):
     error: str | None = None
     failed_rank: Number | None = None
     tail: tuple[str, ...] = ()
+    reason: EndReason | None = None
+    stopped: Word | None = None
 
 
 _LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome)
@@ -98,7 +100,14 @@ def _reported(lines: list[bytes], offset: int, rank_count: int) -> Reported:
             case _Outcome() as said if outcome is None:
                 error = None if said.error is None else said.error[:_LONGEST_ERROR]
                 tail = tuple(text[:_LONGEST_ERROR] for text in said.tail[-_LONGEST_TAIL:])
-                outcome = Outcome(exit_code=said.exit_code, error=error, failed_rank=said.failed_rank, tail=tail)
+                outcome = Outcome(
+                    exit_code=said.exit_code,
+                    error=error,
+                    failed_rank=said.failed_rank,
+                    tail=tail,
+                    reason=said.reason,
+                    stopped=said.stopped,
+                )
             case _:
                 pass
     return Reported(

@@ -27,6 +27,9 @@ _COURSE = (
     "error",
     "error_tail",
     "failed_rank",
+    "end_reason",
+    "retried",
+    "silent_since",
     "log_uri",
     "checkpoint_uri",
     "progress",
@@ -59,6 +62,7 @@ _ASKED = (
     "reservation",
     "signal_s",
     "stop_on",
+    "retries",
 )
 _course_of, _asked_of = attrgetter(*_COURSE), attrgetter(*_ASKED)
 _REASON, _START_AT = _COURSE.index("reason"), _COURSE.index("start_at")

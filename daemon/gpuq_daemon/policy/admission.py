@@ -30,6 +30,8 @@ LONGEST_WAIT_S = 10 * LONGEST_LIMIT_S
 MOST_NICE = 2_147_483_645  # Slurm's
 MOST_CPUS = 65_536
 MOST_EPOCHS = 1_000_000
+MOST_SIGNAL_S = 86_400
+MOST_RETRIES = 100
 MOST_MEMORY_MIB = 1 << 30
 
 
@@ -174,13 +176,14 @@ def _bad_extras(spec: JobSpec) -> str | None:
             return f"A job cannot be stopped on '{_shown(word)}': there is {', '.join(SignalKind)}."
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
-    if spec.signal_s is not None and spec.signal_s < 1:
-        return f"A signal must come at least 1 s before the time limit; this job asks for {spec.signal_s} s."
-    if spec.signal_s is not None and (spec.time_limit_s is None or spec.signal_s >= spec.time_limit_s):
+    if spec.signal_s is not None and not 1 <= spec.signal_s <= MOST_SIGNAL_S:
+        return f"A signal must come 1 s to {MOST_SIGNAL_S} s before the end; this job asks for {spec.signal_s} s."
+    if spec.signal_s is not None and spec.time_limit_s is not None and spec.signal_s >= spec.time_limit_s:
         return (
-            f"A signal {spec.signal_s} s before the time limit needs a longer time limit: "
-            f"{'there is none' if spec.time_limit_s is None else f'it is {spec.time_limit_s} s'}."
+            f"A signal {spec.signal_s} s before the time limit needs a longer time limit: it is {spec.time_limit_s} s."
         )
+    if not 0 <= spec.retries <= MOST_RETRIES:
+        return f"A job may be tried again 0 to {MOST_RETRIES} times; this one asks for {spec.retries}."
     return None
 
 

@@ -54,6 +54,8 @@ class ActiveAttempt:
     independent: bool = False
     driver: bool = False
     stop_on: str | None = None
+    running_at: float | None = None
+    retries_left: int = 0
 
     @property
     def rank_count(self) -> int:
@@ -74,6 +76,7 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
                    j.epochs, j.independent, j.driver, j.stop_on,
+                   a.running_at, j.retries - j.retried AS retries_left,
                    (SELECT json_group_object(l.node, l.gpus) FROM allocations l
                     WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.gpus > 0) AS gpus_by_node,
                    (SELECT json_group_object(l.node, l.servers) FROM allocations l

@@ -47,6 +47,7 @@ _ASKED = (
     "independent",
     "driver",
     "stop_on",
+    "retries",
 )
 _NEW = (
     *("user", "uid", "script_name", "script_sha256", "args", "submitted_at", "hold"),
@@ -169,6 +170,7 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         independent=spec.independent,
         driver=spec.driver,
         stop_on=spec.stop_on,
+        retries=spec.retries,
     )
 
 

@@ -7,7 +7,7 @@ import json
 from sqlite_utils import Database as Tables
 
 from gpuq.errors import UsageError
-from gpuq.models import JobState
+from gpuq.models import EndReason, JobState
 from gpuq_daemon.policy import usage
 from gpuq_daemon.policy.lifecycle import CANCELLED_EXIT, DEADLINE_EXIT, Action, Event, Intent, Verdict
 from gpuq_daemon.policy.usage import Charge
@@ -21,29 +21,43 @@ _EVENTS = {
     Intent.TIMEOUT: Event.LIMIT_REACHED,
     Intent.REQUEUE: Event.REQUEUE_REQUESTED,
     Intent.DEADLINE: Event.DEADLINE_PASSED,
+    Intent.PREEMPT: Event.PREEMPTED,
+    Intent.NO_NODES: Event.NODES_MISSING,
 }
-_UNSTARTED = {
-    Intent.CANCEL: (CANCELLED_EXIT, None),
-    Intent.DEADLINE: (DEADLINE_EXIT, "could not start in time to end by its deadline"),
+_UNSTARTED: dict[Intent, tuple[int, str | None, EndReason]] = {
+    Intent.CANCEL: (CANCELLED_EXIT, None, EndReason.CANCELLED),
+    Intent.DEADLINE: (DEADLINE_EXIT, "could not start in time to end by its deadline", EndReason.DEADLINE),
 }
 
 
 def intend(tables: Tables, job_id: int, intent: Intent, now: float) -> tuple[Action, ...]:
     """Note that gpuqd ends the job; return what has to be done. A job that has ended is left alone."""
     state = state_of(tables, job_id)
-    if state.is_final or (
-        intent is Intent.DEADLINE and state is JobState.PENDING and not _is_late(tables, job_id, now)
-    ):
+    if state.is_final or _is_too_late(tables, job_id, state, intent, now):
         return ()
     _note_intent(tables, job_id, intent)
     made = advance(tables, job_id, _EVENTS[intent])
     if made.state.is_final:
-        exit_code, error = _UNSTARTED[intent]
+        exit_code, error, reason = _UNSTARTED[intent]
         tables.execute(
-            "UPDATE jobs SET ended_at = :now, exit_code = :exit_code, error = :error WHERE id = :job_id",
-            {"job_id": job_id, "now": now, "exit_code": exit_code, "error": error},
+            """UPDATE jobs SET ended_at = :now, exit_code = :exit_code, error = :error, end_reason = :reason
+               WHERE id = :job_id""",
+            {"job_id": job_id, "now": now, "exit_code": exit_code, "error": error, "reason": reason},
         )
     return made.actions
+
+
+def _is_too_late(tables: Tables, job_id: int, state: JobState, intent: Intent, now: float) -> bool:
+    """Return whether what was seen of the job, and led to the intent, is not so any more."""
+    match intent:
+        case Intent.DEADLINE:
+            return state is JobState.PENDING and not _is_late(tables, job_id, now)
+        case Intent.PREEMPT:
+            return state is JobState.PENDING
+        case Intent.NO_NODES:
+            return state is not JobState.CONFIGURING
+        case _:
+            return False
 
 
 def _is_late(tables: Tables, job_id: int, now: float) -> bool:
@@ -72,6 +86,7 @@ def requeue(tables: Tables, job_id: int, *, is_held: bool) -> tuple[Action, ...]
     made = advance(tables, job_id, Event.REQUEUE_REQUESTED)
     if before.is_final:
         _wait_again(tables, job_id)
+        tables.execute("UPDATE jobs SET retried = 0 WHERE id = :id", {"id": job_id})
     else:
         _note_intent(tables, job_id, Intent.REQUEUE)
     return made.actions
@@ -94,10 +109,13 @@ def finish(
         "error": verdict.error,
         "tail": json.dumps(verdict.tail[-_LONGEST_TAIL:]),
         "failed_rank": verdict.failed_rank,
+        "reason": verdict.reason,
+        "tries": verdict.event is Event.GONE_RETRIED,
     }
     tables.execute(
         """UPDATE jobs SET ended_at = :ended_at, exit_code = :exit_code, error = :error,
-           error_tail = :tail, failed_rank = :failed_rank WHERE id = :job_id""",
+           error_tail = :tail, failed_rank = :failed_rank, end_reason = :reason, retried = retried + :tries
+           WHERE id = :job_id""",
         values,
     )
     tables.execute(
@@ -106,7 +124,7 @@ def finish(
         values,
     )
     charged_now = tables.execute(
-        """UPDATE attempts SET ended_at = :ended_at, charged_gpu_s =
+        """UPDATE attempts SET ended_at = :ended_at, end_reason = :reason, charged_gpu_s =
              max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
                WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
            WHERE job_id = :job_id AND charged_gpu_s IS NULL
@@ -131,10 +149,13 @@ def _charge(tables: Tables, job_id: int, rate: float, ended_at: float, half_life
 
 
 def _note_intent(tables: Tables, job_id: int, intent: Intent) -> None:
-    """Note the first intent; only a cancel comes after a requeue. What has told its outcome has ended by itself."""
+    """Note the first intent; only a cancel comes after what would run again.
+
+    What has told its outcome has ended by itself.
+    """
     tables.execute(
         """UPDATE attempts SET intent = :intent WHERE job_id = :job_id AND outcome IS NULL
-           AND (intent IS NULL OR (intent = 'requeue' AND :intent = 'cancel'))
+           AND (intent IS NULL OR (intent IN ('requeue', 'preempt') AND :intent = 'cancel'))
            AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
         {"job_id": job_id, "intent": intent},
     )

@@ -274,6 +274,13 @@ class MetricsStore:
             self._told[job_id] = told
         return told
 
+    def pace(self, job_id: int, attempt: int, points: int = 32) -> list[float]:
+        """Return when the newest points of the scalar that stands for an attempt were made, the oldest first."""
+        with self._snapshot() as db:
+            ids = {series: row for row, series in rows.list_series(db, job_id) if series.attempt == attempt}
+            series = standing_for(ids)
+            return [] if series is None else rows.newest_wall_times(db, ids[series], points)
+
     def forget(self, job_id: int, *, most: int = 64) -> bool:
         """Remove a job's points, `most` chunks and as many histograms of one series at a time; True once none is left.
 

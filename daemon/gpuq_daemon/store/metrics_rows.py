@@ -319,6 +319,17 @@ def value_before(db: sqlite3.Connection, row: int, points: int) -> float | None:
     return value
 
 
+def newest_wall_times(db: sqlite3.Connection, row: int, points: int) -> list[float]:
+    """Return the wall times of the last points of a series, in the order written; one chunk or two are read."""
+    sql = "SELECT points, count FROM chunk WHERE series_id = :id ORDER BY number DESC LIMIT 2"
+    found: list[float] = []
+    for blob, count in cast(Iterable[tuple[bytes, int]], db.execute(sql, {"id": row})):
+        found = [wall_time for _, wall_time, _ in unpack(blob, count)[-points:]] + found
+        if len(found) >= points:
+            break
+    return found[-points:]
+
+
 def forget(db: sqlite3.Connection, job_id: int, most: int) -> bool:
     """Remove a piece of what is known of a job's event files; True if nothing of it is left.
 

@@ -51,8 +51,11 @@ if TYPE_CHECKING:
 @click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")
 @click.option("--reservation", help="Run in this reservation.")
 @click.option("--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded.")
-@click.option("--signal", help="SIGUSR1 to the script so long before its time limit: 60 (seconds), 5m.")
-@click.option("--test-only", is_flag=True, help="Say when it would start; queue nothing.")
+@click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m.")
+@click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]")
+@click.option(
+    "--test-only", "--dry-run", is_flag=True, help="Say when it would start and what it lacks; queue nothing."
+)
 @click.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
 @click.argument("script", metavar="SCRIPT.PY")

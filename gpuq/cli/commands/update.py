@@ -49,6 +49,7 @@ FIELDS = {
     "reservation": "reservation",
     "signal": "signal",
     "stop-on": "stop_on",
+    "retries": "retries",
 }
 _CLEARED = {
     "time": "time_limit_s",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpuq.cli.views.queue import FINAL, progress
+from gpuq.cli.views.queue import FINAL, progress, silence, wanted
 from gpuq.cli.views.table import facts, table
+from gpuq.coming_up import coming_up
 from gpuq.text import clean
 from gpuq.units import duration, moment, plural, servers
 
@@ -58,24 +59,52 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Started", _after(job["started_at"], job["submitted_at"], "waited")),
         ("Training", _after(job["running_at"], job["started_at"], "set up in")),
         ("Ended", _after(job["ended_at"], job["started_at"], "ran")),
-        ("Attempt", str(job["attempt"]) if job["attempt"] else None),
+        ("Attempt", _attempt(job)),
         ("Application", job["application_id"]),
         ("Driver", None if job["driver_pid"] is None else f"pid {job['driver_pid']}"),
         ("Nodes", ", ".join(job["nodes"]) or None),
         ("Files", job["log_uri"]),
         ("Checkpoints", job.get("checkpoint_uri")),
+        ("Starting", _starting(job)),
         ("Progress", progress(job) or None),
         ("Signals", "; ".join(signal["text"] for signal in job.get("signals") or ()) or None),
         ("Damage", _damage(job)),
+        ("Silent", _silent(job, now)),
         ("Fed", _fed(job)),
         ("Used", used(job)),
     ]
 
 
 def _state(job: Json) -> str:
-    reason = f" ({job['reason']})" if job["reason"] else ""
+    why = job["reason"] or (job.get("end_reason") if job["ended_at"] is not None else None)
+    reason = f" ({why})" if why and why.lower() != job["state"].lower() else ""
     code = "" if job["exit_code"] is None else f", exit code {job['exit_code']}"
     return f"{job['state']}{reason}{code}"
+
+
+def _attempt(job: Json) -> str | None:
+    """Return which attempt it is, why the one before ended, and how often it may be tried again."""
+    if not job["attempt"]:
+        return None
+    before = job.get("end_reason") if job["ended_at"] is None else None
+    which = "the last one" if job["state"] == "PENDING" else "the one before"
+    retries = job.get("retries", 0)
+    said = [
+        f"{which} ended by {before}" if before else None,
+        f"{job.get('retried', 0)} of {retries} retries used" if retries else None,
+    ]
+    return ", ".join([str(job["attempt"]), *(word for word in said if word)])
+
+
+def _starting(job: Json) -> str | None:
+    if job["state"] != "CONFIGURING":
+        return None
+    return coming_up(wanted(job), job["nodes"], [rank["node"] for rank in job["ranks"]])
+
+
+def _silent(job: Json, now: float) -> str | None:
+    said = silence(job, now).removeprefix("silent ")
+    return f"{said}, longer than its pace explains: see `gpuq stacks {job['id']}`" if said else None
 
 
 def _asks(job: Json) -> str:
@@ -118,7 +147,7 @@ def _when(job: Json) -> str | None:
         f"to end by {moment(job['deadline'])}" if job.get("deadline") is not None else None,
         f"after {job['dependency']}" if job.get("dependency") else None,
         f"stopped on {job['stop_on']}" if job.get("stop_on") else None,
-        f"SIGUSR1 {signal_s} s before its limit" if signal_s else None,
+        f"asked to stop {signal_s} s before its end" if signal_s else None,
     ]
     return ", ".join(word for word in said if word) or None
 
@@ -204,9 +233,15 @@ def change_line(job: Json, index: int | None, done: str) -> str:
     return clean(f"Job {job['id']} ({job['name']}{task}) is {done}.")
 
 
+def _end_state(job: Json) -> str:
+    """Return how it ended, and of a failure whose it was."""
+    why = job.get("end_reason")
+    return f"{job['state']} ({why})" if job["state"] == "FAILED" and why else str(job["state"])
+
+
 def end_line(job: Json) -> str:
     """Return how a job ended: state, exit code, time and GPU time."""
-    parts = [job["state"]]
+    parts = [_end_state(job)]
     if job["exit_code"] is not None:
         parts.append(f"exit code {job['exit_code']}")
     if job["started_at"] is not None and job["ended_at"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli.views.table import table
+from gpuq.coming_up import coming_up
 from gpuq.text import clean, fit
 from gpuq.units import duration, number, plural
 
@@ -157,7 +158,7 @@ def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
         SHORT_STATES.get(str(job["state"]), str(job["state"])),
         str(job["gpus"]),
         "-" if elapsed is None else duration(elapsed),
-        comment(job, cluster, mark=mark),
+        comment(job, cluster, now=now, mark=mark),
     )
 
 
@@ -169,17 +170,31 @@ def elapsed_s(job: Json, now: float) -> float | None:
     return (now if job["ended_at"] is None else job["ended_at"]) - since
 
 
-def comment(job: Json, cluster: Json, *, mark: str = "…") -> str:
+def wanted(job: Json) -> int:
+    """Return how many ranks a job has."""
+    return job["workers"] + job.get("ps", 0) + job.get("evaluator", False)
+
+
+def silence(job: Json, now: float) -> str:
+    """Return `silent for 12m` of a running job from which nothing comes any more, else nothing."""
+    since = job.get("silent_since")
+    return "" if since is None else f"silent for {duration(now - since)}"
+
+
+def comment(job: Json, cluster: Json, *, now: float = 0.0, mark: str = "…") -> str:
     """Return what matters of a job in its state: why it waits, how far it is, or how it ended."""
     error = fit(clean(job["error"] or ""), _WIDEST_ERROR, mark=mark)
     match job["state"]:
         case "PENDING":
             return _waiting(job, cluster)
         case "CONFIGURING":
-            return f"starting on {', '.join(job['nodes'])}" if job["nodes"] else "starting"
+            return coming_up(wanted(job), job["nodes"], [rank["node"] for rank in job["ranks"]])
         case "COMPLETING":
             return "cleaning up"
         case "FAILED":
+            why = job.get("end_reason")
+            if why not in (None, "UserError"):
+                return ": ".join(part for part in (why, error) if part)
             code = "" if job["exit_code"] is None else f"exit {job['exit_code']}"
             return ": ".join(part for part in (code, error) if part)
         case "TIMEOUT":
@@ -187,7 +202,9 @@ def comment(job: Json, cluster: Json, *, mark: str = "…") -> str:
         case "CANCELLED" | "DEADLINE":
             return error
         case _:
-            return "  ".join(part for part in (signals(job), progress(job), ", ".join(job["nodes"])) if part)
+            return "  ".join(
+                part for part in (silence(job, now), signals(job), progress(job), ", ".join(job["nodes"])) if part
+            )
 
 
 def signals(job: Json) -> str:

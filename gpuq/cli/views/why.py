@@ -22,12 +22,14 @@ def why_lines(why: Json) -> list[str]:
 
 
 def test_lines(why: Json) -> list[str]:
-    """Return when a job would start, and what stands against it."""
+    """Return when a job would start, what stands against it, and what would make it fail."""
+    fails = [clean(f"Here it lacks {one}") for one in why.get("hindrances", ())]
     if why["reason"] is None:
-        return ["The job would start now. Nothing was queued."]
+        return [*fails, "The job would start now. Nothing was queued."]
     at = why["start_at"]
     when = "It is not known when it would start" if at is None else f"It would start by {moment(at)}"
     return [
+        *fails,
         clean(f"The job would wait ({why['reason']}): {why['text']}"),
         f"{when}. Nothing was queued.",
     ]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gpuq.coming_up import coming_up
 from gpuq.models import Cluster, Job, JobState, Progress, Reason
 from gpuq.units import number, plural
 from gpuq_tui.lines.duration import short
@@ -106,8 +107,7 @@ def note(job: Job, free: Mapping[str, int] | None = None, *, width: int = 1000) 
     if job.state is JobState.PENDING:
         return _waiting(job, free, width)
     if job.state is JobState.CONFIGURING:
-        up = sum(rank.state == "RUNNING" for rank in job.ranks)
-        return f"starting, {up} of {job.rank_count} ranks run"
+        return coming_up(job.rank_count, job.nodes, [rank.node for rank in job.ranks])
     if job.state in (JobState.FAILED, JobState.TIMEOUT, JobState.DEADLINE):
         return job.error or f"exit {_or_unknown(job.exit_code)}"
     if job.signals and not job.state.is_final:
