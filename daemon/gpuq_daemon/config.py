@@ -44,8 +44,10 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How the queue is ordered and how much may be kept idle for it.
 
     Usage counts half after `half_life_d` days. Limits in GPU-hours are for periods of `period_d` days. Shares are
-    computed anew every `recalculate_every_s` seconds. `policy` is who decides: docs/policy.md. See
-    `policy.rules.Rules` for the rest.
+    computed anew every `recalculate_every_s` seconds. With `preemption` running jobs may be stopped for others, after
+    `least_run_s` and at most `most_preemptions` times each, for those who have waited for `patience_s` (small jobs:
+    `small_patience_s`). `policy` is "tiered" then, and "multifactor" without it, unless it is named: docs/policy.md.
+    See `policy.rules.Rules` for the rest.
     """
 
     half_life_d: float = 7.0
@@ -54,7 +56,12 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     promises: Annotated[int, Meta(ge=1, le=64)] = 4
     idle_budget: Annotated[float, Meta(ge=0, le=1)] = 0.25
     guard_after_h: Annotated[float, Meta(gt=0)] | None = 210.0
-    policy: Literal["multifactor", "tiered", "fair-first"] = "multifactor"
+    preemption: bool = False
+    policy: Literal["multifactor", "tiered", "fair-first"] | None = None
+    least_run_s: Annotated[float, Meta(ge=0)] = 3600.0
+    most_preemptions: Annotated[int, Meta(ge=0)] | None = None
+    small_patience_s: Annotated[float, Meta(ge=0)] = 600.0
+    patience_s: Annotated[float, Meta(ge=0)] = 3600.0
     weights: WeightsTable = WeightsTable()
     billing: BillingTable = BillingTable()
 

@@ -11,6 +11,7 @@ from math import isfinite
 from gpuq.errors import UnavailableError
 from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
+from gpuq_daemon.clearing import Clearing
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import Shares
@@ -18,7 +19,7 @@ from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.reasons import explain
 from gpuq_daemon.policy.rules import Rules
-from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Snapshot
+from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Plan, Snapshot, Start
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.promises import PromiseStore
@@ -52,6 +53,7 @@ class Scheduler:
         recalculate_every_s: Callable[[], float],
         passed: Callable[[], None],
         recalculated: Callable[[float], None],
+        stopped: Callable[[int], None] = lambda _: None,
         vitals: Vitals | None = None,
     ) -> None:
         self._passes = (vitals or Vitals()).passes
@@ -66,9 +68,11 @@ class Scheduler:
         self._started = started
         self._passed = passed
         self._recalculated = recalculated
+        self._stopped = stopped
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
         self._engine = engine_for(replace(self._snapshot(), promises=promises.promises()))
+        self._clearing = Clearing()
         self._recalculated_at = self._clock.uptime()
         self._is_stale = False
         self._is_planned = False
@@ -90,6 +94,7 @@ class Scheduler:
         """Look at a pending job anew: something of it was changed."""
         self._take_up()
         self.touched.add(job_id)
+        self._clearing.drop(self._engine, job_id)
         for job in self._jobs.pending_of([job_id]):
             self._tell_fates(job)
             self._engine.update(job)
@@ -98,6 +103,7 @@ class Scheduler:
     def removed(self, job_id: int) -> None:
         """Drop a job that was pending and has ended."""
         self._take_up()
+        self._clearing.drop(self._engine, job_id)
         self._engine.remove(job_id)
         self._tell_end(job_id)
         self.wake()
@@ -106,6 +112,7 @@ class Scheduler:
         """Give back what a job held; if it is pending again, take it up."""
         self._take_up()
         self._held.pop(job_id, None)
+        self._clearing.gone(job_id)
         fates = self._jobs.fates([job_id])
         if job_id in fates:
             self._engine.end(job_id, fates[job_id])
@@ -246,6 +253,7 @@ class Scheduler:
             with self._passes["shares"].timed():
                 self._recalculate(now)
         self._engine.set_stopped(down=self._down(), placing=self._placing())
+        await self._begin(self._clearing.due(self._engine), now)
         with self._passes["plan"].timed():
             decided = self._engine.plan(now)
         self._is_planned = True
@@ -253,9 +261,32 @@ class Scheduler:
         await self._promises.keep(decided.promises)
         for job_id in decided.expired:
             await self._expire(job_id)
-        if not decided.starts:
+        starts, leaving = self._clearing.split(decided)
+        if leaving:
+            await self._stop(decided, leaving, now)
+        await self._begin(starts, now)
+
+    async def _stop(self, decided: Plan, leaving: Mapping[int, set[int]], now: float) -> None:
+        """Ask those to stop who are in the way, and keep what they have for whom they are stopped for."""
+        for one in decided.preemptions:
+            logger.info("stopped for another", extra={"job_id": one.job_id, "for_job": one.for_job})
+            await self._jobs.intend(one.job_id, Intent.PREEMPT, now=now)
+            self._stopped(one.job_id)
+        for start in decided.starts:
+            if start.job_id in leaving:
+                self._clearing.keep(self._engine, start, leaving[start.job_id], now)
+        for job in self._jobs.active_of(one.job_id for one in decided.preemptions):
+            self._engine.stop(job.job_id)
+            self._held[job.job_id] = job
+            self._engine.begin(job)  # as one that is going
+        self._bell.ring(*(one.job_id for one in decided.preemptions))
+        self.wake()
+
+    async def _begin(self, starts: Sequence[Start], now: float) -> None:
+        """Commit starts, and hand each on to be launched."""
+        if not starts:
             return
-        with_tokens = [(start, self._new_token()) for start in decided.starts]
+        with_tokens = [(start, self._new_token()) for start in starts]
         gpus_of = {node.name: node.gpus for node in self._nodes()}
         with self._passes["start"].timed():
             began = await self._jobs.start(with_tokens, now=now, gpus_of=gpus_of)
@@ -266,7 +297,7 @@ class Scheduler:
             logger.info("planned", extra={"job_id": job.job_id})
             self._started(job.job_id)
         self._bell.ring(*began)
-        if len(began) < len(decided.starts):
+        if len(began) < len(starts):
             self._is_stale = True  # some were cancelled while the plan was made
         self.wake()  # the others' reasons are to be found with these starts in place
 
@@ -311,6 +342,7 @@ class Scheduler:
         with self._passes["read anew"].timed():
             anew = replace(self._snapshot(), promises=before.promises, tiers=before.tiers)
             self._engine = engine_for(anew, self._engine)
+            self._clearing.restore(self._engine, {job.job_id: job for job in anew.active}, anew.now)
         self._is_planned = False
 
     def _snapshot(self) -> Snapshot:

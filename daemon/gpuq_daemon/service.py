@@ -158,6 +158,7 @@ class Service:
             started=self._look_after,
             recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
             passed=self._feed.passed,
+            stopped=self._nudge,
             recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
@@ -358,6 +359,9 @@ class Service:
     def _look_after(self, job_id: int) -> None:
         assert self._tasks is not None
         self._courses[job_id] = self._tasks.create_task(self._course(job_id))
+
+    def _nudge(self, job_id: int) -> None:
+        self._watch.nudge(job_id)
 
     async def _course(self, job_id: int) -> None:
         """Run the attempt's course; an error of our own is logged and the course taken up again."""

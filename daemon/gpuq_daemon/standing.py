@@ -106,12 +106,17 @@ class Standing:
 
 
 def _tiers(table: SchedulerTable) -> Tiers | None:
-    if table.policy == "multifactor":
+    policy = table.policy or ("tiered" if table.preemption else "multifactor")
+    if policy == "multifactor":
         return None
     return Tiers(
         guard_after_s=None if table.guard_after_h is None else table.guard_after_h * 3600,
-        may_preempt=False,
-        is_governed=table.policy == "fair-first",
+        least_run_s=table.least_run_s,
+        most_preemptions=table.most_preemptions,
+        small_patience_s=table.small_patience_s,
+        patience_s=table.patience_s,
+        may_preempt=table.preemption,
+        is_governed=policy == "fair-first",
     )
 
 

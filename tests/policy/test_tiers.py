@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpuq.models import Reason
 from gpuq_daemon.policy.accounts import Account, Association, Tree
 from gpuq_daemon.policy.dependency import Fate
 from gpuq_daemon.policy.gang import Gang
@@ -392,3 +393,43 @@ def waiting_again(job: ActiveJob, now: float) -> PendingJob:
             stopped_at=now,
         ),
     )
+
+
+def test_what_is_kept_for_a_job_nobody_else_gets_and_the_job_itself_does():
+    engine = TieredEngine(
+        a_snapshot(
+            [saving(2, gpus_per_worker=8)],
+            on=nodes(1),
+            active=[stoppable(1, {"n1": 8}, past=old(100))],
+            now=NOW,
+            rules=TIERS,
+        )
+    )
+    plan = engine.plan(NOW)
+    assert (started(plan), stopped(plan)) == ([2], [1])
+
+    engine.reserve(begun(engine.pending(2), plan.starts[0], NOW))
+    engine.submit(saving(3, submitted_at=NOW - 6 * H))
+    while_leaving = engine.plan(NOW + 5)
+    engine.stop(1)
+    once_gone = engine.plan(NOW + 10)
+    assert (started(while_leaving), while_leaving.preemptions) == ([], ())
+    assert (started(once_gone), once_gone.preemptions) == ([], ())
+    assert engine.reason(2) is Reason.RESOURCES
+
+    engine.unreserve(2)
+
+    assert set(started(engine.plan(NOW + 20))) == {3}
+    engine.remove(3)
+    assert started(engine.plan(NOW + 30)) == [2]
+
+
+def test_a_job_that_is_cancelled_gives_back_what_is_kept_for_it():
+    engine = TieredEngine(a_snapshot([saving(1, gpus_per_worker=8)], on=nodes(1), now=NOW, rules=TIERS))
+    engine.reserve(begun(engine.pending(1), engine.plan(NOW).starts[0], NOW))
+    engine.submit(saving(2, gpus_per_worker=8))
+    assert started(engine.plan(NOW)) == []
+
+    engine.remove(1)
+
+    assert started(engine.plan(NOW)) == [2]

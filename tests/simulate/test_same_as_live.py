@@ -13,9 +13,9 @@ import pytest
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.config import Config, load
 from gpuq_daemon.policy.dependency import Fate
-from gpuq_daemon.policy.lifecycle import DriverEnd, Outcome, verdict
+from gpuq_daemon.policy.lifecycle import DriverEnd, Intent, Outcome, verdict
 from gpuq_daemon.policy.making import engine_for
-from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Snapshot, Start
+from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Preemption, Snapshot, Start
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.simulate.course import Course, Decider, Pace
 from gpuq_daemon.simulate.lab import pending_of
@@ -56,7 +56,9 @@ class Live:
         self._loop = loop
         self._clock = VirtualClock()
         self._jobs = JobStore(database)
+        self._asked: list[int] = []
         self._begun: list[int] = []
+        self._known: set[int] = set()
         tokens = iter(range(10**9))
         self.standing = Standing(config, database, AccountStore(database), self._jobs)
         self._scheduler = Scheduler(
@@ -72,15 +74,21 @@ class Live:
             recalculate_every_s=lambda: NEVER_S * 1e6,
             passed=lambda: None,
             recalculated=lambda _: None,
+            stopped=self._asked.append,
         )
 
     def submit(self, job: PendingJob) -> None:
-        """Queue a job."""
+        """Queue a job; one that was stopped waits again already."""
+        if job.job_id in self._known:
+            return
+        self._known.add(job.job_id)
         gang = job.gang
         spec = a_spec(
             workers=gang.workers,
             gpus_per_worker=gang.gpus_per_worker,
             time_limit_s=job.time_limit_s,
+            signal_s=60 if job.is_preemptible else None,
+            retries=1,
         )
         request = Request(
             spec=spec,
@@ -99,11 +107,15 @@ class Live:
         """Nothing: the pass has begun it."""
 
     def stop(self, job_id: int) -> None:
-        """Nothing: nobody is stopped."""
+        """Nothing: the pass has stopped it."""
 
     def end(self, job_id: int, fate: Fate) -> None:
         """End a job well."""
-        how = verdict(None, Outcome(exit_code=0), DriverEnd(exit_code=0))
+        self._finish(job_id, None)
+
+    def _finish(self, job_id: int, intent: Intent | None) -> None:
+        outcome = Outcome(exit_code=0) if intent is None else None
+        how = verdict(intent, outcome, DriverEnd(exit_code=0 if intent is None else None, signal=None))
         self._loop.run_until_complete(self._jobs.driver_ended(job_id))
         self._loop.run_until_complete(self._jobs.finish(job_id, how, ended_at=self.at))
         self._scheduler.ended(job_id)
@@ -118,12 +130,24 @@ class Live:
         self._clock.at = at
 
     def plan(self, now: float) -> Plan:
-        """Make a pass."""
+        """Make the passes of this moment; who is asked to stop does so at once."""
+        stopped: list[int] = []
         self._loop.run_until_complete(self._scheduler.pass_once())
+        while self._asked:
+            asked = list(self._asked)
+            self._asked.clear()
+            stopped += asked
+            for job_id in asked:
+                self._finish(job_id, Intent.PREEMPT)
+            self._loop.run_until_complete(self._scheduler.pass_once())
         begun = self._jobs.active_of(self._begun)
         self._begun.clear()
         starts = tuple(Start(job_id=job.job_id, workers_by_node=job.gpus_by_node) for job in begun)
-        return Plan(starts=starts, reasons={})
+        return Plan(
+            starts=starts,
+            reasons={},
+            preemptions=tuple(Preemption(job_id=job_id, for_job=0) for job_id in stopped),
+        )
 
 
 @contextmanager
@@ -140,17 +164,19 @@ def live(folder: Path, scheduler: str) -> Generator[Live]:
         loop.close()
 
 
-def course(jobs: list[TraceJob], decider: Decider, set_clock: Callable[[float], None]) -> Seen:
-    """Return who started when and where, in order."""
+def course(jobs: list[TraceJob], decider: Decider, set_clock: Callable[[float], None]) -> tuple[Seen, list[int]]:
+    """Return who started when and where, and who was stopped, in order."""
     seen: Seen = []
+    stopped: list[int] = []
 
     def heard(_: int, at: float, plan: Plan) -> None:
-        starts = ((at, one.job_id, tuple(sorted(one.workers_by_node.items()))) for one in plan.starts)
-        seen.extend(sorted(starts))
+        stopped.extend(sorted(one.job_id for one in plan.preemptions))
+        moves = [one.moved for one in plan.preemptions if one.moved is not None]
+        seen.extend((at, one.job_id, tuple(sorted(one.workers_by_node.items()))) for one in (*plan.starts, *moves))
 
     def pending(job_id: int, trace: TraceJob) -> PendingJob:
         gang = gang_for(trace.gpus, None, 1)
-        return pending_of(job_id, trace, gang, is_preemptible=False)
+        return pending_of(job_id, trace, gang, is_preemptible=trace.is_preemptible is True)
 
     one = Course(
         jobs,
@@ -165,7 +191,7 @@ def course(jobs: list[TraceJob], decider: Decider, set_clock: Callable[[float], 
     )
     one.run()
     assert len(one.ended) == len(jobs)
-    return seen
+    return seen, stopped
 
 
 def arrivals(count: int, seed: int) -> list[TraceJob]:
@@ -185,19 +211,29 @@ def arrivals(count: int, seed: int) -> list[TraceJob]:
                 user=user,
                 account="root",
                 limit_s=rng.choice((None, length * 2)),
+                is_preemptible=rng.random() < 0.7,
             )
         )
     return jobs
 
 
-@pytest.mark.parametrize("policy", ["multifactor", "tiered"])
-def test_the_same_arrivals_start_alike_live_and_simulated(tmp_path: Path, policy: str) -> None:
+@pytest.mark.parametrize(
+    ("scheduler", "stops"),
+    [
+        ('policy = "multifactor"', False),
+        ('policy = "tiered"', False),
+        ("preemption = true\nleast_run_s = 60\nsmall_patience_s = 60", True),
+    ],
+)
+def test_the_same_arrivals_start_alike_live_and_simulated(tmp_path: Path, scheduler: str, stops: bool) -> None:
     jobs = arrivals(200, seed=11)
 
-    with live(tmp_path, f'policy = "{policy}"') as there:
+    with live(tmp_path, scheduler) as there:
         rules = there.standing.rules()
-        found = course(jobs, there, there.set_clock)
+        found, stopped = course(jobs, there, there.set_clock)
     engine = engine_for(Snapshot(now=0.0, nodes=NODES, pending=(), active=(), rules=rules))
+    expected, stopped_there = course(jobs, engine, lambda _: None)
 
-    assert found == course(jobs, engine, lambda _: None)
-    assert len(found) == 200
+    assert sorted(found) == sorted(expected)
+    assert sorted(stopped) == sorted(stopped_there)
+    assert bool(stopped) is stops

@@ -210,6 +210,7 @@ def as_pending(request: Request, job_id: int, now: float) -> PendingJob | None:
         begin_at=spec.begin_at,
         deadline=spec.deadline,
         reservation=spec.reservation,
+        is_preemptible=spec.signal_s is not None and spec.retries > 0,
     )
 
 

@@ -21,11 +21,14 @@ _PENDING = """id, user, partition, submitted_at, account, qos, name, time_limit_
   begin_at, deadline, waits_for, reservation, array_id, array_index, throttle,
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout,
   ps, evaluator, cpus_per_ps, memory_mib_per_ps"""
+# A job that saves when it is asked to stop (`signal_s`), and may be run again (`retries`), may be stopped for another.
 PAST = """(SELECT json_array(coalesce(sum(t.ended_at - t.started_at), 0), coalesce(sum(t.charged_gpu_s), 0),
-    max(t.ended_at))
+    coalesce(sum(t.end_reason = 'Preempted'), 0), max(t.ended_at))
   FROM attempts t WHERE t.job_id = {job}.id AND t.ended_at IS NOT NULL)"""
-QUEUED_COLUMNS = f"""CASE WHEN attempt > 0 THEN {PAST.format(job="jobs")} END, {_PENDING}"""
+QUEUED_COLUMNS = f"""CASE WHEN attempt > 0 THEN {PAST.format(job="jobs")} END, signal_s IS NOT NULL AND retries > 0,
+  {_PENDING}"""
 ACTIVE_COLUMNS = f"""CASE WHEN j.attempt > 1 THEN {PAST.format(job="j")} END AS past, j.submitted_at, j.reservation,
+  j.state != 'COMPLETING' AND a.intent IS NULL AND j.signal_s IS NOT NULL AND j.retries > 0 AS is_preemptible,
   j.workers, j.gpu_type, j.nodes_wanted, j.layout, j.ps, j.evaluator, j.id, j.user, j.partition, j.account, j.qos,
   j.name, j.exclusive, j.array_id, j.throttle, j.gpus_per_worker, j.cpus_per_worker, j.memory_mib_per_worker,
   a.started_at, coalesce(a.started_at + j.time_limit_s, j.deadline) AS until, l.node, l.gpus, l.servers,
@@ -83,6 +86,7 @@ def pending_jobs(rows: Iterable[tuple[Any, ...]]) -> tuple[PendingJob, ...]:
 
 def _pending_job(
     past: str | None,
+    is_preemptible: int,
     job_id: int,
     user: str,
     partition: str,
@@ -123,6 +127,7 @@ def _pending_job(
         array_id=array_id,
         array_index=array_index,
         throttle=throttle,
+        is_preemptible=is_preemptible == 1,
         past=_past(past),
     )
 
@@ -130,8 +135,8 @@ def _pending_job(
 def _past(text: str | None) -> Past:
     if text is None:
         return NO_PAST
-    ran_s, attained_gpu_s, stopped_at = json.loads(text)
-    return Past(ran_s=ran_s, attained_gpu_s=attained_gpu_s, stopped_at=stopped_at)
+    ran_s, attained_gpu_s, preempted, stopped_at = json.loads(text)
+    return Past(ran_s=ran_s, attained_gpu_s=attained_gpu_s, preempted=preempted, stopped_at=stopped_at)
 
 
 @lru_cache(maxsize=4096)
@@ -212,6 +217,7 @@ def _active_job(rows: list[dict[str, Any]]) -> ActiveJob:
         submitted_at=first["submitted_at"],
         gang=one_gang(*(first[name] for name in _GANG)),
         reservation=first["reservation"],
+        is_preemptible=first["is_preemptible"] == 1,
         past=_past(first["past"]),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 
+from gpuq.models import Reason
 from gpuq_daemon.policy.dependency import Fate
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.priority import Key
@@ -22,6 +23,7 @@ from gpuq_daemon.policy.tiers.units import Units
 from gpuq_daemon.policy.tiers.walk import TierWalk
 
 _TOP = -(1 << 40)  # before every QOS
+_KEPT = 1 << 62  # above all jobs' numbers: what is kept for one is held under a number of its own
 
 
 class TieredEngine(Engine):
@@ -37,6 +39,7 @@ class TieredEngine(Engine):
         self._soon: list[tuple[float, int]] = []
         self._late_ones: dict[int, tuple[Alike, Key]] = {}
         self._fixed = 0
+        self._reserved: dict[int, ActiveJob] = {}
         self._running: dict[int, Running] = {}
         self._state: TierState = snapshot.tiers
         self._ledger = Ledger(snapshot.rules.tree, self._tiers, self._weigh.capacity, snapshot.tiers)
@@ -48,8 +51,51 @@ class TieredEngine(Engine):
         """Return what the engine knows as a value."""
         return replace(super().snapshot(now), tiers=self._state)
 
+    def reserve(self, job: ActiveJob) -> None:
+        """Keep for a pending job what it will hold once those have gone who were stopped for it; it is out of line.
+
+        They hold it still, so there is less than nothing free on its nodes until then.
+        """
+        self._settle()
+        pending = self._pending.get(job.job_id)
+        if pending is None or job.job_id in self._reserved:
+            return
+        self._unplace(pending)
+        self._reserved[job.job_id] = job
+        self._waiting[job.job_id] = Reason.RESOURCES
+        kept = replace(job, job_id=_KEPT + job.job_id, is_preemptible=False)
+        self._room.hold_active(kept)
+        self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until)
+        self._note_active(kept)
+
+    def unreserve(self, job_id: int) -> None:
+        """Give up what is kept for a job, if something is; a pending job gets in line again."""
+        self._settle()
+        job = self._reserved.pop(job_id, None)
+        if job is None:
+            return
+        self._forget_active(_KEPT + job_id)
+        self._room.release(_KEPT + job_id)
+        self._counts.add(job.owner, job.gpus, since=job.started_at, until=job.until, sign=-1)
+        self._waiting.pop(job_id, None)
+        pending = self._pending.get(job_id)
+        if pending is not None:
+            self._place(pending)
+
+    def _may_start(self, job: PendingJob) -> bool:
+        if job.job_id in self._reserved:
+            self._waiting[job.job_id] = Reason.RESOURCES
+            return False
+        return super()._may_start(job)
+
+    def remove(self, job_id: int) -> None:
+        """Drop a pending job, and what is kept for it."""
+        self.unreserve(job_id)
+        super().remove(job_id)
+
     def begin(self, job: ActiveJob) -> None:
         """Turn a pending job into one that holds GPUs."""
+        self.unreserve(job.job_id)
         super().begin(job)
         self._note_active(job)
 
