@@ -10,7 +10,19 @@ from gpuq.errors import UsageError
 READING = frozenset(
     (
         *("queue", "history", "show", "why", "logs", "events", "wait", "prio", "share", "nodes", "trace", "usage"),
-        *("free", "when", "plot", "histogram", "compare", "report", "checkpoint", "weights", "export", "completions"),
+        *(
+            "free",
+            "when",
+            "plot",
+            "histogram",
+            "compare",
+            "report",
+            "checkpoint",
+            "weights",
+            "export",
+            "completions",
+            "stacks",
+        ),
     )
 )
 """Verbs that change nothing."""
