@@ -66,6 +66,7 @@ from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.tokens import TokenStore
+from gpuq_daemon.store.tracing import TraceStore
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
@@ -207,6 +208,7 @@ class Service:
             jobs=jobs,
             metrics=metrics,
             pods=self._pods,
+            traces=TraceStore(database),
             tokens=TokenStore(database),
             audit=AuditStore(database),
             cluster=self._cluster,

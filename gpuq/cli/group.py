@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "Show everything about one job.",
     "why": "Say why a job is where it is.",
     "logs": "Print or follow a job's log.",
+    "trace": "Tell whose a pod, process, GPU, application or path is.",
     "stacks": "Print where every rank of a job is in its code.",
     "events": "Tell what changes, as it changes.",
     "plot": "Draw a job's curves.",

@@ -65,6 +65,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/heatmap/picture"): Rule(Role.USER, query="tag=w"),
     ("GET", "/v1/jobs/{job_id}/points"): ANYBODY,
     ("GET", "/v1/compare"): Rule(Role.USER, query="job=1"),
+    ("GET", "/v1/trace"): Rule(Role.USER, query="handle=1"),
     ("GET", "/v1/chart"): Rule(Role.USER, query="job=1"),
     ("GET", "/v1/jobs/{job_id}/checkpoints"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/checkpoint"): ANYBODY,

@@ -35,6 +35,7 @@ from gpuq_daemon.api import (
     shares,
     telemetry,
     tokens,
+    trace,
 )
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
@@ -71,6 +72,7 @@ _ROUTES = (
     series.histograms,
     series.heatmap,
     comparison.compare_jobs,
+    trace.trace,
     charts.chart,
     charts.heat_picture,
     points.points,

@@ -26,6 +26,7 @@ from gpuq_daemon.store.jobs import JobStore, Owner
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
+from gpuq_daemon.store.tracing import TraceStore
 from gpuq_daemon.vitals import Vitals
 from gpuq_job.orders import Order
 
@@ -57,6 +58,7 @@ class Desk:
     jobs: JobStore
     metrics: MetricsStore
     pods: PodStore
+    traces: TraceStore
     tokens: TokenStore
     audit: AuditStore
     cluster: Callable[[], Cluster]

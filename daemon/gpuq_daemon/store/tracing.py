@@ -1,0 +1,132 @@
+"""From what an attempt consists of to the attempt: one question for each kind of handle, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpuq.models import Rank
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.job_rows import HOLDING, rank_of
+
+MOST = 21
+"""At most so many attempts are looked up; one more than is ever told, so that it is known whether there are more."""
+
+_THERE_FIRST = "a.ended_at IS NOT NULL, a.started_at DESC LIMIT :most"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An attempt that a handle leads to, and which of its ranks it names."""
+
+    job_id: int
+    attempt: int
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """An attempt, its times and why it ended."""
+
+    application_id: str | None
+    driver_pid: int | None
+    started_at: float
+    ended_at: float | None
+    end_reason: str | None
+
+
+class TraceStore:
+    """Attempts by what belongs to them, of all that are kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def of_application(self, application_id: str) -> list[Found]:
+        """Return the attempts whose driver has told of an application."""
+        return self._found(
+            f"""SELECT a.job_id, a.number AS attempt, NULL AS rank FROM attempts a
+                WHERE a.application_id = :application_id ORDER BY {_THERE_FIRST}""",
+            {"application_id": application_id},
+        )
+
+    def of_executor(self, application_id: str, executor_id: str) -> list[Found]:
+        """Return the rank on an executor of an application."""
+        return self._found(
+            f"""SELECT r.job_id, r.attempt, r.rank FROM attempts a
+                JOIN ranks r ON r.job_id = a.job_id AND r.attempt = a.number
+                WHERE a.application_id = :application_id AND r.executor_id = :executor_id ORDER BY {_THERE_FIRST}""",
+            {"application_id": application_id, "executor_id": executor_id},
+        )
+
+    def of_process(self, host: str, pid: int) -> list[Found]:
+        """Return the ranks, and the drivers, that had a process number on a host or node.
+
+        A system gives numbers out again: each comes with when its attempt ran.
+        """
+        return self._found(
+            f"""SELECT r.job_id, r.attempt, r.rank FROM ranks r
+                JOIN attempts a ON a.job_id = r.job_id AND a.number = r.attempt
+                WHERE r.pid = :pid AND (r.host = :host OR r.node = :host) ORDER BY {_THERE_FIRST}""",
+            {"pid": pid, "host": host},
+        )
+
+    def of_gpu(self, gpu: str, node: str | None) -> list[Found]:
+        """Return the ranks that have or had a GPU of a node or host; by its own identifier only those that have it."""
+        place = "r.node = :node OR r.host = :node" if node is not None else "1"
+        there = "" if node is not None else f"AND r.job_id IN (SELECT id FROM jobs WHERE state IN {HOLDING})"
+        return self._found(
+            f"""SELECT r.job_id, r.attempt, r.rank FROM ranks r
+                JOIN attempts a ON a.job_id = r.job_id AND a.number = r.attempt
+                WHERE ({place}) {there} AND EXISTS (SELECT 1 FROM json_each(r.gpus) WHERE value = :gpu)
+                ORDER BY {_THERE_FIRST}""",
+            {"gpu": gpu, "node": node},
+        )
+
+    def of_pod(self, name: str, namespace: str | None) -> list[Found]:
+        """Return the attempts of the pods of a name, in one namespace or in any."""
+        return self._of_pods("p.name = :name AND (:namespace IS NULL OR p.namespace = :namespace)", name, namespace)
+
+    def of_pod_uid(self, uid: str) -> list[Found]:
+        """Return the attempt of a pod."""
+        return self._of_pods("p.uid = :name", uid, None)
+
+    def of_container(self, container_id: str) -> list[Found]:
+        """Return the attempt of the pod that a container is in; the runtime's name before it plays no part."""
+        return self._of_pods(
+            "p.container_id IN (:name, 'containerd://' || :name, 'docker://' || :name)", container_id, None
+        )
+
+    def attempt(self, job_id: int, number: int) -> AttemptRow | None:
+        """Return an attempt by its number."""
+        rows = self._db.rows(
+            """SELECT application_id, driver_pid, started_at, ended_at, end_reason FROM attempts
+               WHERE job_id = :job_id AND number = :number""",
+            {"job_id": job_id, "number": number},
+        )
+        return AttemptRow(**rows[0]) if rows else None
+
+    def ranks(self, job_id: int, number: int) -> list[Rank]:
+        """Return the ranks of any attempt, by number."""
+        rows = self._db.rows(
+            """SELECT rank, role, host, node, pid, executor_id, gpus, state, exit_code, rows FROM ranks
+               WHERE job_id = :job_id AND attempt = :number ORDER BY rank""",
+            {"job_id": job_id, "number": number},
+        )
+        return [rank_of(row) for row in rows]
+
+    def since(self) -> float | None:
+        """Return when the oldest attempt that is kept began."""
+        return self._db.rows("SELECT min(started_at) AS at FROM attempts", {})[0]["at"]
+
+    def _of_pods(self, where: str, name: str, namespace: str | None) -> list[Found]:
+        return self._found(
+            f"""SELECT p.job_id, p.attempt, (SELECT r.rank FROM ranks r WHERE r.job_id = p.job_id
+                  AND r.attempt = p.attempt AND r.executor_id = p.executor_id AND p.role = 'executor' LIMIT 1) AS rank
+                FROM pods p WHERE {where} ORDER BY p.gone_at IS NOT NULL, p.last_seen DESC LIMIT :most""",
+            {"name": name, "namespace": namespace},
+        )
+
+    def _found(self, sql: str, params: dict[str, Any]) -> list[Found]:
+        rows: Sequence[dict[str, Any]] = self._db.rows(sql, {**params, "most": MOST})
+        return [Found(job_id=row["job_id"], attempt=row["attempt"], rank=row["rank"]) for row in rows]
