@@ -25,6 +25,12 @@ class Outcome:
 Gpuq = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def _own_host(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest's
+    """Let no test leave the daemon that a `--host` of its named to the next one."""
+    monkeypatch.setenv("GPUQ_HOST", "")
+
+
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
     """A daemon whose answers the test scripts."""
