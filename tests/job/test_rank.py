@@ -55,13 +55,20 @@ MainFun(run=run, address=("127.0.0.1", int(sys.argv[2])))(Words(run.args), Ctx()
 
 
 def outcome_of(
-    folder: Path, script: str, *args: str, carried_to: str | None = None, attempt: int = 2
+    folder: Path,
+    script: str,
+    *args: str,
+    carried_to: str | None = None,
+    attempt: int = 2,
+    is_reached: bool = True,
 ) -> dict[str, Any]:
     """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
     from gpuq_job.link import DriverEnd
 
     run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt)
     spec.write(folder / "spec.json", run)
+    if is_reached:
+        run.log(0).parent.mkdir(parents=True, exist_ok=True)  # as gpuqd makes it
     driver = DriverEnd("127.0.0.1", bytes.fromhex(KEY))
     ranks = Ranks(workers=1)
     words = [sys.executable, "-c", RANK, str(folder / "spec.json"), str(driver.address[1])]
@@ -75,7 +82,7 @@ def outcome_of(
                 else:
                     ranks.heard(message)
     driver.close()
-    return {**ranks.outcome, "is_ok": process.returncode == 0, "log": run.log(0).read_text()}
+    return {**ranks.outcome, "is_ok": process.returncode == 0, "log": run.log(0).read_text() if is_reached else ""}
 
 
 def test_the_function_finds_its_surroundings(tmp_path: Path) -> None:
@@ -96,6 +103,13 @@ def test_the_function_finds_its_surroundings(tmp_path: Path) -> None:
         "from a child",
     ]
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_rank_that_does_not_reach_the_jobs_folder_says_so(tmp_path: Path) -> None:
+    ended = outcome_of(tmp_path, "def main_fun(args, ctx): pass\n", is_reached=False)
+
+    assert ended["exit_code"] != 0
+    assert f"cannot write to the job's folder {tmp_path}" in ended["error"]
 
 
 @pytest.mark.parametrize(
