@@ -42,6 +42,7 @@ from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
+from gpuq_daemon.store.tracing import TraceStore
 from gpuq_daemon.vitals import Vitals
 from tests.support.daemon import short_folder, until
 from tests.support.values import MAIN_FUN, a_node, a_spec
@@ -126,6 +127,7 @@ def rig() -> Iterator[Rig]:
             jobs=jobs,
             metrics=metrics,
             pods=PodStore(database),
+            traces=TraceStore(database),
             tokens=TokenStore(database),
             audit=AuditStore(database),
             cluster=lambda: Cluster(name="x", version="0", engine_ok=True),
