@@ -14,6 +14,7 @@ from pathlib import Path
 
 import gpuq_job
 from gpuq.models import Node
+from gpuq_daemon.backends import submit
 from gpuq_daemon.backends.base import Attempt, Command
 from gpuq_daemon.backends.leftovers import signal_marked
 from gpuq_daemon.processes import marked, send_signal
@@ -111,6 +112,7 @@ class PlainEngine:
             env={
                 "GPUQ_ATTEMPT": attempt.token,
                 "PATH": os.environ["PATH"],
+                **submit.libraries(os.environ),
                 "GPUQ_JOB_PATH": str(Path(gpuq_job.__file__).parent.parent),
                 **({} if owner is None else owner.words),
             },
