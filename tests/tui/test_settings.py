@@ -123,3 +123,17 @@ def test_no_palette_but_mono_tells_states_apart_by_red_and_green_alone() -> None
         assert len({styles[tone] for tone in (Tone.GOOD, Tone.BAD, Tone.WARN, Tone.DIM)}) == 4
     assert all(style.color is None for style in STYLES["mono"].values())
     assert {STYLES["blind"][tone].color for tone in Tone}.isdisjoint({STYLES["ansi"][Tone.BAD].color})
+
+
+def test_the_first_time_and_no_other_a_line_says_where_to_begin(tmp_path: Path) -> None:
+    at = tmp_path / "gpuq" / "top.toml"
+    seen: list[bool] = []
+
+    async def use(pilot: Pilot[None]) -> None:
+        seen.append("? says what the keys do here" in screen_text(app))
+
+    for _ in range(2):
+        app = an_app(ScriptedClient(queue=jobs()), settings_at=at)
+        piloted(app, use)
+
+    assert seen == [True, False]

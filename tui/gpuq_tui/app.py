@@ -145,7 +145,10 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         for name, view in self._views.items():
             self.install_screen(view, name)
         await self.push_screen(self._name)
-        self.view.say(self._first_notice or FIRST_HINT)
+        if self._first_notice:
+            self.view.say(self._first_notice)
+        elif self._settings_at is not None and not self._settings_at.exists():
+            self.view.say(settings.save(self._settings_at, Settings()) or FIRST_HINT)  # once
         self.run_worker(self._listen(), name="stream")
         self.run_worker(self._answer_questions(), name="questions")
         self.set_interval(TICK_S, self._tick)
