@@ -11,8 +11,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gpuq_daemon.config import OwnersTable
+if TYPE_CHECKING:  # the preflight comes here before anything is installed that reads a configuration
+    from gpuq_daemon.config import OwnersTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
