@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
+from gpuq_daemon.files.copied import copied
 from gpuq_daemon.files.found import MAX_ENTRIES, FilesError, Found, OneFileError, is_event_file
 
 fs: Any = import_module("pyarrow.fs")  # it has no types
 _WRONG: tuple[type[Exception], ...] = (OSError, import_module("pyarrow").ArrowException)
-_MOST_COPIED = 2**31
-_PIECE = 4 * 2**20
 
 
 class ArrowFile:
@@ -36,12 +34,7 @@ class ArrowFile:
             OneFileError: it is too large for that.
         """
         if self._copy is None:
-            if self.size > _MOST_COPIED:
-                raise OneFileError(f"{self._name}: {self._path} is too large to be looked into.")
-            self._copy = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            at = 0
-            while at < self.size and (piece := self.read(at, min(_PIECE, self.size - at))):
-                at += os.pwrite(self._copy, piece, at)
+            self._copy = copied(self.read, self.size, f"{self._name}: {self._path}")
         return self._copy
 
     def read(self, offset: int, size: int) -> bytes:

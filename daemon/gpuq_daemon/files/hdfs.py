@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from gpuq_daemon.files.found import MAX_DEPTH, MAX_ENTRIES, Found, OneFileError, is_event_file
+from gpuq_daemon.files.copied import copied
+from gpuq_daemon.files.found import MAX_DEPTH, MAX_ENTRIES, Found, is_event_file
 from gpuq_daemon.files.webhdfs import Entry, WebHdfs
 
 LIST_EVERY_S = 2.0
 _LIVE_S = 120.0
 _IDLE_EVERY = 8
-_MOST_COPIED = 2**31
-_PIECE = 4 * 2**20
 
 
 class HdfsFile:
@@ -36,12 +34,7 @@ class HdfsFile:
             OneFileError: it is too large for that.
         """
         if self._copy is None:
-            if self.size > _MOST_COPIED:
-                raise OneFileError(f"{self._hdfs.name}: {self._path} is too large to be looked into.")
-            self._copy = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            at = 0
-            while at < self.size and (piece := self.read(at, min(_PIECE, self.size - at))):
-                at += os.pwrite(self._copy, piece, at)
+            self._copy = copied(self.read, self.size, f"{self._hdfs.name}: {self._path}")
         return self._copy
 
     def read(self, offset: int, size: int) -> bytes:
