@@ -52,13 +52,13 @@ def display_width(text: str) -> int:
 
 
 def fit(text: str, width: int, *, mark: str = "…") -> str:
-    """Return clean `text` cut to at most `width` cells; a cut is shown by `mark` as its last cell."""
+    """Return clean `text` cut to at most `width` cells; a cut is shown by `mark` (one cell, or none) at its end."""
     if display_width(text) <= width:
         return text
     kept, used = "", 0
     for c in text:
         used += display_width(c)
-        if used > width - 1:
+        if used > width - len(mark):
             break
         kept += c
     return kept + mark if width > 0 else ""

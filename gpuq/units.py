@@ -81,6 +81,29 @@ def parse_moment(text: str, *, now: float) -> float:
     return at
 
 
+def parse_past(text: str, *, now: float) -> float:
+    """Return a time that has passed as Unix seconds.
+
+    `now-2days`, `2d` and `1h30m` count back, and a mere time of day is the last such; otherwise as `parse_moment`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    word = text.strip().lower()
+    ago = None if _is_number(word) else _with_units(word)
+    if ago is not None:
+        return now - ago
+    if word.startswith("now-"):
+        return 2 * now - parse_moment(f"now+{word[4:]}", now=now)
+    at = parse_moment("today" if word == "yesterday" else text, now=now)
+    if word == "yesterday" or (at > now and "-" not in word and not word.startswith(("now", "tomorrow"))):
+        import time
+
+        day = time.localtime(at)
+        return time.mktime((*day[:2], day[2] - 1, *day[3:6], 0, 0, -1))
+    return at
+
+
 def _from_now(word: str, now: float) -> float | None:
     rest = word[3:].replace(" ", "")
     if not rest:

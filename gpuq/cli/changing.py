@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from gpuq.cli import terminal
+from gpuq.cli.selecting import chosen, is_wanted
 from gpuq.cli.views.job import change_line
 from gpuq.errors import ForbiddenError, NotFoundError, UsageError
-from gpuq.units import parse_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
-    from gpuq.client import Json
+    from gpuq.client import Client, Json
+
+    Asked = Mapping[str, Any]
 
 
-def change_each(words: Sequence[str], change: Callable[[int, int | None], Json], done: str, *, as_json: bool) -> int:
-    """Change every job (or task) named and say so; return the exit code: the largest of what was refused.
+def change_chosen(
+    client: Client,
+    words: Sequence[str],
+    asked: Asked,
+    *,
+    verb: str,
+    states: frozenset[str],
+    change: Callable[[int, int | None], Json],
+    told: str | Callable[[int, int | None, Json | None, Json], str],
+    as_json: bool,
+) -> int:
+    """Change every job that words and options choose and say so; return the exit code: the largest that came up.
+
+    `verb` is the command's own name, `states` those that it can change, `change` does it to a job (or task) and returns
+    it. `told` is what was done, or makes the line from number, index, the job before (where it is known) and after.
+    `asked` holds `dry_run` and `yes` beside the options of `selects_jobs`.
 
     Raises:
         UsageError: a word names no job; nothing was changed.
+        NotFoundError: no job passes.
     """
-    named = [parse_task(word) for word in words]
+    jobs = chosen(client, words, asked, states=states, verb=verb)
+    if not is_wanted(jobs, verb, dry_run=bool(asked.get("dry_run")), yes=bool(asked.get("yes"))):
+        return 0
     code = 0
-    for job_id, index in named:
+    for (job_id, index), before in jobs:
         try:
             after = change(job_id, index)
         except (NotFoundError, ForbiddenError, UsageError) as error:
@@ -32,5 +52,6 @@ def change_each(words: Sequence[str], change: Callable[[int, int | None], Json],
         if as_json:
             terminal.say_json(after)
         else:
-            terminal.say(change_line(after, index, done))
+            line = change_line(after, index, told) if isinstance(told, str) else told(job_id, index, before, after)
+            terminal.say(line)
     return code

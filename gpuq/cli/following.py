@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from gpuq.cli import terminal
-from gpuq.cli.views.queue import FINAL
 from gpuq.cli.views.why import start_line
 from gpuq.errors import NotFoundError, UnavailableError
+from gpuq.states import FINAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

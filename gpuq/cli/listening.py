@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from gpuq.cli.following import patiently
-from gpuq.cli.views.queue import FINAL
 from gpuq.errors import UnavailableError
+from gpuq.states import FINAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

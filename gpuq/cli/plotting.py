@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
-from gpuq.cli.views.queue import FINAL
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.models import Curve
+from gpuq.states import FINAL
 from gpuq.text import clean, fit
 from gpuq.wire import decode
 

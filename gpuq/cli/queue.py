@@ -5,41 +5,16 @@ from __future__ import annotations
 import time
 
 from gpuq.cli import terminal
-from gpuq.cli.views.queue import open_queue_lines, queue_lines
+from gpuq.cli.views.queue import open_queue_lines
 from gpuq.client import Client
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+
+def print_queue(*, is_mine: bool = False, as_json: bool = False) -> None:
+    """Print all that has not ended, of everybody or of who asks."""
+    print_open(Client(), me() if is_mine else None, is_mine=is_mine, as_json=as_json)
 
 
-def print_queue(
-    *,
-    everything: bool = False,
-    user: str | None = None,
-    states: AbstractSet[str] = frozenset(),
-    is_mine: bool = False,
-    as_json: bool = False,
-) -> None:
-    """Print jobs by id: those not ended, or `everything`; of one user, in some states (none: in any)."""
-    client = Client()
-    whose = me() if is_mine else user
-    if not everything and not states:
-        _print_open(client, whose, is_mine=is_mine, as_json=as_json)
-        return
-    jobs = [job for job in client.jobs(everything=everything, user=whose) if not states or job["state"] in states]
-    if as_json:
-        terminal.say_json(jobs)
-        return
-    mark = "…" if terminal.is_utf8() else "~"
-    cluster = client.cluster()
-    lines = queue_lines(
-        jobs, cluster, time.time(), width=terminal.width(), mark=mark, whose="yours: " if is_mine else ""
-    )
-    terminal.say("\n".join(lines))
-
-
-def _print_open(client: Client, user: str | None, *, is_mine: bool, as_json: bool) -> None:
+def print_open(client: Client, user: str | None, *, is_mine: bool, as_json: bool) -> None:
     """Print all that has not ended, of one user or everybody: the answer may be long, and goes the short way."""
     if as_json:
         terminal.say_ascii(client.jobs_text(user=user))

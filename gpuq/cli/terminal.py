@@ -101,6 +101,11 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 
+def is_conversation() -> bool:
+    """Whether a person can be asked: both ends are a terminal."""
+    return is_terminal() and sys.stdin is not None and sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+
+
 def width() -> int | None:
     """Return the columns of the terminal; None where output is not to be cut: in a pipe or a file."""
     if not is_terminal():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gpuq.cli.group import COMMANDS, LazyGroup, root
-from gpuq.cli.views.queue import FINAL, SHORT_STATES
 from gpuq.models import FINAL_STATES, JobState
+from gpuq.states import FINAL, SHORT_STATES
 from tests.support.fake_daemon import FakeDaemon, a_cluster, a_job, a_log
 
 HEAVY = {"textual", "msgspec", "sqlite3", "pyarrow", "numpy", "tensorflow", "pyspark"}

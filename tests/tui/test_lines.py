@@ -63,7 +63,9 @@ def test_spans_are_short(seconds: float, words: str) -> None:
     ("text", "passes"),
     [
         ("", True), ("RES alice", True), ("resnet bob", False), ("!bob", True), ("!alice", False), ("!", True),
-        ("user=ali", True), ("user=resnet", False), ("state=run", True), ("gpus>1", True), ("gpus>2", False),
+        ("user=ali", False), ("user=ali*", True), ("user~lic", True), ("user=resnet", False), ("user!=bob", True),
+        ("state=run", True), ("state=R", True), ("state=pd", False), ("/RES.*50/", True), ("/50.*res/", False),
+        ("/(/", False), ("gpus>", False), ("gpus>1", True), ("gpus>2", False),
         ("gpus>=2 gpus<=2 gpus=2", True), ("id=12", True), ("id=1", False), ("node=n1", True), ("colour=red", False),
         ("[bold", False), ("!gpus>2", True),
     ],

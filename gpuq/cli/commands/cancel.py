@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import click
 
-from gpuq.cli import terminal
+from gpuq.cli.changing import change_chosen
+from gpuq.cli.selecting import changes_jobs
 from gpuq.cli.views.job import cancel_line, cancel_many_line, is_array
 from gpuq.client import Client
-from gpuq.errors import ForbiddenError, NotFoundError
-from gpuq.units import parse_task
+from gpuq.states import FINAL, SHORT_STATES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
 
 
 @click.command("cancel")
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@changes_jobs
 @click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
-def command(job_ids: tuple[str, ...], as_json: bool) -> int:
+def command(job_ids: tuple[str, ...], as_json: bool, **asked: object) -> int:
     """End jobs, whatever they do: pending ones at once, running ones as soon as all their processes are gone.
 
-    An array's number means all its tasks, 12_3 task 3 of array 12.
+    An array's number means all its tasks, 12_3-7 some of them, 12-15 a range of jobs. Without an ID your own are
+    chosen, by options and words, as in `gpuq cancel -s PD 'gpus>4' 'name=re*'`; a terminal asks first.
     """
-    named = [parse_task(word) for word in job_ids]
-    client, code = Client(), 0
-    for number, index in named:
-        try:
-            before = client.job(number)
-            after = client.cancel(number, index=index)
-        except (NotFoundError, ForbiddenError) as error:  # the others are still to be cancelled
-            terminal.say_error(str(error))
-            code = max(code, error.exit_code)
-            continue
-        if as_json:
-            terminal.say_json(after)
-        else:
-            is_one = index is None and not is_array(after, index)
-            terminal.say(cancel_line(before, after) if is_one else cancel_many_line(after, index))
-    return code
+    client = Client()
+    were: dict[int, Json] = {}
+
+    def cancel(number: int, index: int | None) -> Json:
+        were[number] = client.job(number)
+        return client.cancel(number, index=index)
+
+    def told(number: int, index: int | None, before: Json | None, after: Json) -> str:
+        is_one = index is None and not is_array(after, index)
+        return cancel_line(before or were[number], after) if is_one else cancel_many_line(after, index)
+
+    return change_chosen(
+        client,
+        job_ids,
+        asked,
+        verb="cancel",
+        states=frozenset(SHORT_STATES) - FINAL,
+        change=cancel,
+        told=told,
+        as_json=as_json,
+    )

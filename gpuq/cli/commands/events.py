@@ -10,9 +10,9 @@ from gpuq.cli import terminal
 from gpuq.cli.listening import MOST_JOBS, heard
 from gpuq.cli.naming import number_of
 from gpuq.cli.views.events import event_line, past_lines
-from gpuq.cli.views.queue import FINAL
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.states import FINAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

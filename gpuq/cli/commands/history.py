@@ -7,12 +7,14 @@ import time
 import click
 
 from gpuq.cli import terminal
-from gpuq.cli.commands.queue import parse_states
+from gpuq.cli.commands.queue import formatted
 from gpuq.cli.queue import me
+from gpuq.cli.views.columns import ENDED, parse_columns
 from gpuq.cli.views.history import history_lines
 from gpuq.client import Client
 from gpuq.errors import UsageError
-from gpuq.units import parse_moment, parse_whole
+from gpuq.states import parse_states
+from gpuq.units import parse_past, parse_whole
 
 _MOST = 10_000
 
@@ -29,9 +31,24 @@ _MOST = 10_000
 @click.option("--regex", "-e", help="Only jobs in whose name this regular expression is found.")
 @click.option("--limit", "-l", default="100", help="At most so many, the newest. [100]")
 @click.option("--cursor", help="Go on behind the last answer: its next_cursor.")
+@click.option("--format", "-o", "format", help="Columns, as id,name,ended,charged_gpu_h.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or all of them.")
+@click.option("--no-header", is_flag=True, help="Without the line of names above.")
 @click.option("--json", "as_json", is_flag=True, help="Print columns, rows and next_cursor as one JSON object.")
-def command(mine: bool, state: str | None, limit: str, as_json: bool, **asked: str | None) -> None:
+def command(
+    mine: bool,
+    state: str | None,
+    limit: str,
+    format: str | None,
+    as_csv: bool,
+    no_header: bool,
+    as_json: bool,
+    **asked: str | None,
+) -> None:
     """Show jobs that have ended, the newest first: when, how, and what they were charged."""
+    if as_json and (as_csv or format):
+        raise UsageError("Give --json, or --csv and -o, not both: JSON holds every field.")
+    columns = list(ENDED) if format is None else parse_columns(format, ENDED)
     now = time.time()
     states = sorted(parse_states((state,))) if state else [None]
     if len(states) > 1:
@@ -43,20 +60,18 @@ def command(mine: bool, state: str | None, limit: str, as_json: bool, **asked: s
         raise UsageError("Give --name or --regex, not both.")
     for moment in ("since", "until"):
         word = asked[moment]
-        asked[moment] = None if word is None else repr(_moment(word, now))
-    if mine:
+        asked[moment] = None if word is None else repr(parse_past(word, now=now))
+    if mine or asked["user"] == "me":
         asked["user"] = me()
     found = Client().history(**asked, state=states[0], limit=count)
     if as_json:
         terminal.say_json(found)
         return
+    if as_csv or format:
+        jobs = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        terminal.say("\n".join(formatted(jobs, ",".join(columns), as_csv=as_csv, has_header=not no_header)))
+        if found["next_cursor"] is not None:
+            terminal.say_error(f"There are more: --cursor {found['next_cursor']}, or a larger --limit.")
+        return
     mark = "…" if terminal.is_utf8() else "~"
     terminal.say("\n".join(history_lines(found, width=terminal.width(), mark=mark)))
-
-
-def _moment(word: str, now: float) -> float:
-    """Return a time of the past; `now-2days` counts back."""
-    back = word.strip().lower()
-    if back.startswith("now-"):
-        return 2 * now - parse_moment(f"now+{back.removeprefix('now-')}", now=now)
-    return parse_moment(word, now=now)

@@ -7,10 +7,10 @@ import click
 from gpuq.cli import terminal
 from gpuq.cli.following import growing_log, wait_for_start, whole_log
 from gpuq.cli.naming import number_of
-from gpuq.cli.views.queue import FINAL
 from gpuq.cli.views.why import start_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.states import FINAL
 from gpuq.text import clean_log
 
 TYPE_CHECKING = False

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
-from gpuq.cli.queue import print_queue
-from gpuq.cli.views.queue import FINAL, SHORT_STATES
+from gpuq.cli import terminal
+from gpuq.cli.queue import me, print_open
+from gpuq.cli.selecting import selection, selects_jobs
+from gpuq.cli.views.columns import CSV, column_lines, csv_lines, parse_columns, squeue_lines
+from gpuq.cli.views.queue import queue_lines
+from gpuq.client import Client
 from gpuq.errors import UsageError
-from gpuq.text import clean
+from gpuq.states import FINAL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gpuq.client import Json
 
 
 @click.command("queue")
+@click.argument("words", metavar="[WHICH]...", nargs=-1)
 @click.option("--all", "-a", "everything", is_flag=True, help="Ended jobs too.")
-@click.option("--user", "-u", help="Only this user's jobs.")
 @click.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
-@click.option(
-    "--state", "-s", "words", multiple=True, help="Only these states: R, pd,cf or FAILED; ended ones imply --all."
-)
+@selects_jobs
+@click.option("--format", "-o", "format", help="Columns, as id,name,where; or squeue's, as '%.10i %j %R'.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or the commonest ones.")
+@click.option("--no-header", is_flag=True, help="Without the line of names above.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of jobs.")
-def command(everything: bool, user: str | None, mine: bool, words: tuple[str, ...], as_json: bool) -> None:
+def command(
+    words: tuple[str, ...],
+    everything: bool,
+    mine: bool,
+    format: str | None,
+    as_csv: bool,
+    no_header: bool,
+    as_json: bool,
+    **asked: object,
+) -> None:
     """Show the queue: who has the GPUs, who waits, and why.
+
+    WHICH is numbers (12, 12-15, 120_3-7) and words that must all match: 'gpus>4', name=re*, state!=R, '/bert|gpt/'.
+    Ended states imply --all.
 
     \b
     ST: PD pending, CF configuring, R running, CG completing, CD completed,
@@ -27,23 +52,43 @@ def command(everything: bool, user: str | None, mine: bool, words: tuple[str, ..
     TIME: how long a pending job has waited, and any other has run; - if it never did.
     A running job shows its newest loss, the step, and v (falls) or ^ (rises).
     """
-    states = parse_states(words)
-    print_queue(everything=everything or bool(states & FINAL), user=user, states=states, is_mine=mine, as_json=as_json)
+    if as_json and (as_csv or format):
+        raise UsageError("Give --json, or --csv and -o, not both: JSON holds every field.")
+    if as_csv and format and "%" in format:
+        raise UsageError("--csv takes columns by name: -o id,name,state.")
+    selected = selection(words, asked)
+    if selected.user == "all":
+        selected.user = None
+    if mine:
+        selected.user = me()
+    client = Client()
+    is_table = not (format or as_csv)
+    if is_table and not (everything or selected.has_numbers or selected.filters or selected.states or selected.since):
+        print_open(client, selected.user, is_mine=mine, as_json=as_json)
+        return
+    is_all = everything or selected.has_numbers or bool(selected.states & FINAL)
+    jobs = [job for job in client.jobs(everything=is_all, user=selected.user) if selected.keeps(job)]
+    if as_json:
+        terminal.say_json(jobs)
+    elif is_table:
+        mark = "…" if terminal.is_utf8() else "~"
+        whose = "yours: " if mine else ""
+        lines = queue_lines(jobs, client.cluster(), time.time(), width=terminal.width(), mark=mark, whose=whose)
+        terminal.say("\n".join(lines))
+    else:
+        lines = formatted(jobs, format, as_csv=as_csv, has_header=not no_header)
+        if lines:
+            terminal.say("\n".join(lines))
 
 
-def parse_states(words: tuple[str, ...]) -> frozenset[str]:
-    """Return the states named by words such as `pd,R` or `FAILED`, in any case.
-
-    Raises:
-        UsageError: a word is no state.
-    """
-    names = {short: state for state, short in SHORT_STATES.items()} | {state: state for state in SHORT_STATES}
-    found: set[str] = set()
-    for word in ",".join(words).replace(" ", ",").split(","):
-        if not word:
-            continue
-        if word.upper() not in names:
-            known = ", ".join(f"{short} {state}" for state, short in SHORT_STATES.items())
-            raise UsageError(f"'{clean(word)[:40]}' is not a job state; states are {known}.")
-        found.add(names[word.upper()])
-    return frozenset(found)
+def formatted(jobs: Sequence[Json], format: str | None, *, as_csv: bool, has_header: bool) -> list[str]:
+    """Return jobs as the options `-o`, `--csv` and `--no-header` want them."""
+    now = time.time()
+    if as_csv:
+        lines = csv_lines(jobs, CSV if format is None else parse_columns(format), now)
+        return lines if has_header else lines[1:]
+    if format is not None and "%" in format:
+        return squeue_lines(jobs, format, now, has_header=has_header)
+    mark = "…" if terminal.is_utf8() else "~"
+    names = parse_columns(format or ",".join(CSV))
+    return column_lines(jobs, names, now, has_header=has_header, width=terminal.width(), mark=mark)

@@ -8,11 +8,12 @@ import time
 import click
 
 from gpuq.asking import read
-from gpuq.cli.changing import change_each
+from gpuq.cli.changing import change_chosen
+from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.text import clean, fit
-from gpuq.units import parse_count
+from gpuq.units import parse_count, parse_job_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,20 +69,26 @@ _CLEARED = {
 
 
 @click.command("update")
-@click.argument("job_id", metavar="ID")
-@click.argument("words", metavar="FIELD=VALUE...", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
-def command(job_id: str, words: tuple[str, ...], as_json: bool) -> int:
-    """Change what pending job ID asks for, as in `gpuq update 12 time=2h nice=10 dependency=none`.
+@click.argument("words", metavar="[ID]... FIELD=VALUE...", nargs=-1, required=True)
+@changes_jobs
+@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+def command(words: tuple[str, ...], as_json: bool, **asked: object) -> int:
+    """Change what pending jobs ask for, as in `gpuq update 12 time=2h nice=10 dependency=none`.
 
     Fields are named as the options of `gpuq enqueue`; `none` takes one back. An array's number means all its
-    tasks that wait, 12_3 task 3 of array 12. Besides:
+    tasks that wait, 12_3-7 some of them, 12-15 a range of jobs; options choose them otherwise. Besides:
 
     \b
     throttle=N       how many tasks of the array may run at once
     priority=top     before everybody, priority=normal back again (administrators)
     """
-    changes, top = parse(words, now=time.time())
+    first = next((place for place, word in enumerate(words) if not word[:1].isdigit()), len(words))
+    ids, given = words[:first], words[first:]
+    if not given:
+        raise UsageError(f"Say what to change, as in `gpuq update {fit(clean(ids[0]), 20)} time=2h`.")
+    if not ids and "=" not in given[0]:
+        parse_job_id(given[0])  # says what a job is called
+    changes, top = parse(given, now=time.time())
     client = Client()
 
     def change(number: int, index: int | None) -> Json:
@@ -92,7 +99,16 @@ def command(job_id: str, words: tuple[str, ...], as_json: bool) -> int:
             job = client.move_to_top(number, index=index, on=top)
         return job
 
-    return change_each((job_id,), change, "changed", as_json=as_json)
+    return change_chosen(
+        client,
+        ids,
+        asked,
+        verb="update",
+        states=frozenset({"PENDING"}),
+        change=change,
+        told="changed",
+        as_json=as_json,
+    )
 
 
 def parse(words: Sequence[str], *, now: float) -> tuple[Json, bool | None]:

@@ -6,22 +6,29 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.listening import ends
-from gpuq.cli.naming import number_of
+from gpuq.cli.selecting import chosen, selects_jobs
 from gpuq.cli.views.job import end_line
 from gpuq.client import Client
+from gpuq.states import FINAL, SHORT_STATES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @click.command("wait")
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@selects_jobs
 @click.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
-def command(job_ids: tuple[str, ...], as_json: bool) -> int:
+def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     """Wait until jobs have ended and exit with their exit code, the largest of several.
 
-    Each is said as it ends.
+    Each is said as it ends. Without an ID your own jobs are chosen, of those that there are now, by options and words.
     """
     client, code = Client(), 0
-    numbers = [number_of(client, word) for word in job_ids]
-    for ended in ends(client, [client.job(number) for number in numbers]):  # an unknown job is said before any waiting
+    found = chosen(client, job_ids, asked, states=frozenset(SHORT_STATES) - FINAL, verb="wait")
+    jobs = [job or client.job(number, index=index) for (number, index), job in found]  # an unknown one is said at once
+    for ended in ends(client, jobs):
         if as_json:
             terminal.say_json(ended)
         else:

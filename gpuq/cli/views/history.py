@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from gpuq.cli.views.queue import SHORT_STATES
 from gpuq.cli.views.table import table
+from gpuq.states import SHORT_STATES
 from gpuq.text import clean
 from gpuq.units import duration
 

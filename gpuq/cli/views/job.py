@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gpuq.cli.views.queue import FINAL, progress, silence, wanted
+from gpuq.cli.views.queue import progress, silence, wanted
 from gpuq.cli.views.table import facts, table
 from gpuq.coming_up import coming_up
+from gpuq.states import FINAL
 from gpuq.text import clean
 from gpuq.units import duration, moment, plural, servers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuq.cli.views.table import table
 from gpuq.coming_up import coming_up
+from gpuq.states import SHORT_STATES
 from gpuq.text import clean, fit
 from gpuq.units import duration, number, plural
 
@@ -13,19 +14,6 @@ if TYPE_CHECKING:
 
     from gpuq.client import Json
 
-# By name, since loading the enum costs more than printing the table; a test holds them against it.
-SHORT_STATES = {
-    "PENDING": "PD",
-    "CONFIGURING": "CF",
-    "RUNNING": "R",
-    "COMPLETING": "CG",
-    "COMPLETED": "CD",
-    "FAILED": "F",
-    "CANCELLED": "CA",
-    "TIMEOUT": "TO",
-    "DEADLINE": "DL",
-}
-FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE"})
 _WIDEST_ERROR = 100  # cells, also where nothing else is cut: `gpuq show` has the whole
 _WIDEST_TASKS = 24
 _HEADER = ("JOB", "NAME", "USER", "ST", "GPU", "TIME", "WHY / PROGRESS")

@@ -1,0 +1,108 @@
+"""The options that choose jobs, and the jobs that they choose."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.queue import me
+from gpuq.errors import UsageError
+from gpuq.selection import Selection, none_found, task_of
+from gpuq.states import FINAL
+from gpuq.text import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
+
+    from gpuq.client import Client, Json
+    from gpuq.selection import Named
+
+    F = TypeVar("F", bound=Callable[..., object])
+
+_OPTIONS = (
+    click.option("--user", "-u", help="Only jobs of this user; `me`, or `all`."),
+    click.option("--state", "-s", multiple=True, help="Only these states: R, pd,cf or FAILED."),
+    click.option("--account", "-A", help="Only jobs that this account pays for."),
+    click.option("--partition", "-p", help="Only jobs of this partition."),
+    click.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters."),
+    click.option("--since", "-S", help="Only jobs submitted since: now-2days, 2d, 16:00, 2026-12-01."),
+)
+
+
+def selects_jobs(command: F) -> F:
+    """Give a command the options user, state, account, partition, name and since, as `**asked`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def changes_jobs(command: F) -> F:
+    """Give a command that changes jobs those options, `--dry-run` and `--yes`."""
+    command = click.option("--yes", "-y", is_flag=True, help="Do not ask before several jobs are changed.")(command)
+    command = click.option("--dry-run", is_flag=True, help="Say which jobs it would be, and change nothing.")(command)
+    return selects_jobs(command)
+
+
+def selection(words: Sequence[str], asked: Mapping[str, Any]) -> Selection:
+    """Return what words and the options of `selects_jobs` choose.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    options: dict[str, str | None] = {**asked, "state": ",".join(asked.get("state") or ())}
+    if options.get("user") == "me":
+        options["user"] = me()
+    return Selection(words, options, now=time.time())
+
+
+def chosen(
+    client: Client, words: Sequence[str], asked: Mapping[str, Any], *, states: frozenset[str], verb: str
+) -> list[tuple[Named, Json | None]]:
+    """Return the jobs that a command is to change: those named as they were, else all chosen that are in `states`.
+
+    Where nobody is named, by number or `--user`, only one's own jobs are meant. The job comes with it where it had to
+    be looked up.
+
+    Raises:
+        UsageError: nothing was chosen.
+        NotFoundError: no job passes.
+    """
+    selected = selection(words, asked)
+    if not (selected.has_numbers or selected.narrows):
+        raise UsageError(f"Name the jobs to {verb}, or choose them, as in `gpuq {verb} -u me -s PD 'gpus>4'`.")
+    if selected.is_list:
+        return [(named, None) for named in selected.named]
+    if selected.user == "all":
+        selected.user = None
+    elif selected.user is None and not selected.has_numbers:
+        selected.user = me()
+    everything = bool(states & FINAL)
+    states = selected.states or states
+    jobs = client.jobs(everything=everything or bool(states & FINAL), user=selected.user)
+    found = [job for job in jobs if job["state"] in states and selected.keeps(job)]
+    if not found:
+        raise none_found(selected)
+    return [(task_of(job), job) for job in found]
+
+
+def is_wanted(jobs: Sequence[tuple[Named, Json | None]], verb: str, *, dry_run: bool, yes: bool) -> bool:
+    """Whether to go on: a person at a terminal is asked before several jobs are changed that nobody named singly.
+
+    With `dry_run` what would be changed is printed, a job a line.
+    """
+    if dry_run:
+        for (number, index), job in jobs:
+            shown = number if index is None else f"{number}_{index}"
+            told = "" if job is None else f" ({job['name']}, {job['user']}, {job['state']})"
+            terminal.say(clean(f"Would {verb} job {shown}{told}."))
+        return False
+    is_singly = any(job is None for _, job in jobs) or len(jobs) == 1
+    if yes or is_singly or not terminal.is_conversation():
+        return True
+    names = ", ".join(str(n) if index is None else f"{n}_{index}" for (n, index), _ in jobs[:10])
+    more = f" and {len(jobs) - 10} more" if len(jobs) > 10 else ""
+    return click.confirm(f"{verb.capitalize()} {len(jobs)} jobs ({names}{more})?", default=False)

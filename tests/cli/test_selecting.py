@@ -1,0 +1,149 @@
+"""Commands on jobs that were chosen, not named, and tables by column."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from gpuq.cli.queue import me
+from gpuq.cli.views.columns import COLUMNS, csv_lines
+from gpuq.models import JobState
+from tests.cli.conftest import Gpuq
+from tests.support.fake_daemon import FakeDaemon, Problem, a_cluster, a_job, as_json
+
+
+def answers(daemon: FakeDaemon, *jobs: Any) -> None:
+    """Let these be the jobs there are, each of which can be changed."""
+    daemon.answers |= {"GET /v1/jobs": {"jobs": list(jobs)}, "GET /v1/cluster": a_cluster()}
+    for job in jobs:
+        for verb in ("cancel", "hold", "requeue", "release"):
+            daemon.answers[f"POST /v1/jobs/{job.id}/{verb}"] = job
+        daemon.answers[f"GET /v1/jobs/{job.id}"] = job
+
+
+def posted(daemon: FakeDaemon) -> list[str]:
+    return [path for method, path, _, _ in daemon.asked if method == "POST"]
+
+
+def three(daemon: FakeDaemon) -> None:
+    answers(
+        daemon,
+        a_job(id=3, user=me(), state=JobState.PENDING, gpus=8, name="resnet"),
+        a_job(id=4, user=me(), state=JobState.RUNNING, gpus=2, name="bert"),
+        a_job(id=5, user="bob", state=JobState.PENDING, gpus=8, name="resnet"),
+    )
+
+
+def test_a_filter_changes_only_ones_own_jobs(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    done = gpuq("cancel", "gpus>4")
+
+    assert done.code == 0
+    assert posted(daemon) == ["/v1/jobs/3/cancel"]
+
+
+def test_a_range_means_whoevers_jobs_are_in_it(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    gpuq("hold", "3-5", "-s", "pd")
+
+    assert posted(daemon) == ["/v1/jobs/3/hold", "/v1/jobs/5/hold"]
+
+
+def test_only_jobs_that_a_verb_can_change_are_chosen(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    gpuq("hold", "-u", "all", "name=*")
+    gpuq("requeue", "-u", "me", "name=bert")
+
+    assert posted(daemon) == ["/v1/jobs/3/hold", "/v1/jobs/5/hold", "/v1/jobs/4/requeue"]
+
+
+@pytest.mark.parametrize("verb", ["cancel", "hold", "release", "requeue"])
+def test_a_dry_run_names_the_jobs_and_changes_nothing(daemon: FakeDaemon, gpuq: Gpuq, verb: str) -> None:
+    three(daemon)
+
+    done = gpuq(verb, "3-5", "--dry-run")
+
+    assert f"Would {verb} job" in done.out
+    assert posted(daemon) == []
+
+
+def test_nobody_chosen_changes_nothing_and_says_so(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    assert gpuq("cancel", "name=nothing").code == 3
+    assert gpuq("cancel").code == 2
+    assert gpuq("cancel", "resnet").code == 2
+    assert posted(daemon) == []
+
+
+def test_what_one_job_refuses_does_not_keep_the_others(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+    daemon.answers["POST /v1/jobs/3/hold"] = Problem(403, "Job 3 belongs to zoe.")
+
+    done = gpuq("hold", "3-5", "-s", "PD")
+
+    assert done.code == 4
+    assert "Job 3 belongs to zoe." in done.err
+    assert "Job 5" in done.out
+
+
+def test_chosen_jobs_can_be_updated(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+    daemon.answers["PATCH /v1/jobs/3"] = a_job(id=3)
+
+    done = gpuq("update", "-u", "me", "-s", "PD", "time=2h")
+
+    assert done.code == 0
+    assert daemon.asked[-1][3] == {"time_limit_s": 7200}
+
+
+@pytest.mark.parametrize("words", [("update", "12"), ("update", "time=2h"), ("update", "resnet", "time=2h")])
+def test_an_update_says_whom_and_what(daemon: FakeDaemon, gpuq: Gpuq, words: tuple[str, ...]) -> None:
+    three(daemon)
+
+    done = gpuq(*words)
+
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+
+
+def test_the_queue_is_filtered_by_words(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    shown = gpuq("queue", "name=res*", "user!=bob").out
+
+    assert "resnet" in shown
+    assert "bob" not in shown
+
+
+def test_columns_by_name_and_as_squeue(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    assert gpuq("queue", "-o", "id,name,gpus", "--no-header", "4").out.split() == ["4", "bert", "2"]
+    assert gpuq("queue", "-o", "%.5i|%3j|%t", "3").out.splitlines() == ["   ID|NAM|ST", "    3|res|PD"]
+
+
+@pytest.mark.parametrize("format", ["id,colour", "%Z", "%99999i", ",", "%"])
+def test_a_format_that_means_nothing_is_refused(daemon: FakeDaemon, gpuq: Gpuq, format: str) -> None:
+    three(daemon)
+
+    done = gpuq("queue", "-o", format)
+
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+
+
+def test_csv_reads_back_as_it_was() -> None:
+    job = as_json(a_job(id=7, name='a "b", c\nd\x1b[31m', state=JobState.FAILED, error="x,y"))
+
+    rows = list(csv.reader(io.StringIO("\n".join(csv_lines([job], list(COLUMNS), 2e9)))))
+
+    assert rows[0] == list(COLUMNS)
+    assert dict(zip(*rows, strict=True))["name"] == 'a "b", c\\nd\\x1b[31m'
+    assert all(len(row) == len(COLUMNS) for row in rows)
