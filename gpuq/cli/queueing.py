@@ -69,7 +69,8 @@ def spec(script: str, text: str, args: Sequence[str], asked: Mapping[str, str | 
         UsageError: anything of it cannot become a job.
     """
     refuse_shell_script(text, script)
-    given = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
+    given = sbatch_fields(text, script)
+    given |= {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
     given |= {field: (value, "") for field, value in asked.items() if value is not None}
     for word in (os.path.basename(script), *args):
         _check_utf8(word)
@@ -86,6 +87,19 @@ def spec(script: str, text: str, args: Sequence[str], asked: Mapping[str, str | 
     }
 
 
+def sbatch_fields(text: str, script: str) -> dict[str, tuple[str, str]]:
+    """Return what a script's `#SBATCH` lines ask for, and name on stderr what of them means nothing here."""
+    if "#SBATCH" not in text:
+        return {}
+    from gpuq.sbatch import read_sbatch
+
+    asked = read_sbatch(text, script)
+    if asked.left_out:
+        told = ", ".join(f"{option} (line {line})" for line, option in asked.left_out)
+        terminal.say_error(f"Warning: {script}: of its #SBATCH lines these mean nothing here: {told}.")
+    return asked.fields
+
+
 def _check_utf8(word: str) -> None:
     try:
         word.encode()
@@ -100,9 +114,13 @@ def refuse_shell_script(text: str, path: str) -> None:
         UsageError: it is a shell script.
     """
     if "main_fun" not in text and (path.endswith((".sh", ".bash")) or _runs_in_shell(text.split("\n", 1)[0])):
+        from gpuq.sbatch import same_line
+
+        line = same_line(text, path)
+        hint = "" if line is None else f" What it asks for is `{line}`."
         raise UsageError(
             f"{clean(path)} is a shell script; give a Python script that defines `def main_fun(args, ctx):`, "
-            "which every worker runs."
+            f"which every worker runs.{hint}"
         )
 
 
