@@ -74,7 +74,9 @@ async def histograms(
     series, points = await asyncio.to_thread(desk.metrics.histograms, job_id, tag, rank, run, attempt, at_most)
     return Histograms(
         series=series,
-        points=tuple(Buckets(step=p.step, wall_time=p.wall_time, edges=p.edges, counts=p.counts) for p in points),
+        points=tuple(
+            Buckets(step=p.step, wall_time=p.wall_time, edges=tuple(p.edges), counts=tuple(p.counts)) for p in points
+        ),
     )
 
 

@@ -6,10 +6,11 @@ Source: TensorFlow, tensorflow/core/util/event.proto and tensorflow/core/framewo
 from __future__ import annotations
 
 import struct
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from gpuq_daemon.eventfile import histograms
 from gpuq_daemon.eventfile.protowire import (
@@ -30,10 +31,13 @@ _WALL_TIME_KEY, _STEP_KEY, _SUMMARY_KEY = 0x09, 0x10, 0x2A
 _STEP_AT = 10
 _START = 1
 _MAX_TEMPLATES = 8192
+_WIDEST_SCALAR = _DOUBLE.size
 _PLUGINS = {b"scalars", b"histograms", b""}
 
-_Template: TypeAlias = tuple[int, struct.Struct, dict[bytes, str]]
-"""Where in a summary the value lies, its type, and the tag by the summary's other bytes."""
+_Template: TypeAlias = tuple[int, int, Literal["f", "d"], dict[bytes, str]]
+"""Where in a summary its numbers lie, how many bytes they take, their type, and the tag by the summary's other bytes. One
+is a scalar, threes are a distribution.
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Points:
     """What a run of events holds, by tag, in the order of the file. `malformed` counts refused events."""
 
     scalars: defaultdict[str, ScalarPoints] = field(default_factory=lambda: defaultdict(ScalarPoints))
-    histograms: dict[str, list[HistogramPoint]] = field(default_factory=dict[str, list[HistogramPoint]])
+    histograms: defaultdict[str, list[HistogramPoint]] = field(default_factory=lambda: defaultdict(list))
     malformed: int = 0
 
 
@@ -54,6 +58,22 @@ class Scalar:
     at: int | None = None
     width: int = 0
 
+    @property
+    def code(self) -> Literal["f", "d"]:
+        """What it is stored as, where it is stored as such."""
+        return "f" if self.width == 4 else "d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """A distribution of a summary; `at` and `width` as of a `Scalar`, for all numbers of its rows."""
+
+    tag: str
+    buckets: histograms.Buckets
+    at: int | None = None
+    width: int = 0
+    code: Literal["f", "d"] = "d"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -62,7 +82,7 @@ class Event:
     wall_time: float
     step: int
     scalars: tuple[Scalar, ...] = ()
-    histograms: tuple[tuple[str, histograms.Buckets], ...] = ()
+    histograms: tuple[Buckets, ...] = ()
     is_start: bool = False
 
 
@@ -74,7 +94,7 @@ def read_event(payload: bytes) -> Event:
     """
     wall_time, step, is_start = 0.0, 0, False
     scalars: list[Scalar] = []
-    buckets: list[tuple[str, histograms.Buckets]] = []
+    buckets: list[Buckets] = []
     for number, wire, start, end in fields(payload, 0, len(payload)):
         if number == 1 and wire == FIXED64:
             wall_time = _DOUBLE.unpack_from(payload, start)[0]
@@ -102,7 +122,7 @@ def _read_value(
     start: int,
     end: int,
     scalars: list[Scalar],
-    buckets: list[tuple[str, histograms.Buckets]],
+    buckets: list[Buckets],
 ) -> None:
     """Append what one Summary.Value holds. Another kind of value (text, image) gets its case here."""
     tag, plugin = "", b""
@@ -121,7 +141,7 @@ def _read_value(
         case (2, 5, at, _):  # simple_value; 5 is FIXED32
             scalars.append(Scalar(tag=tag, value=_FLOAT.unpack_from(data, at)[0], at=at, width=4))
         case (5, 2, at, stop):  # histo; 2 is BYTES
-            buckets.append((tag, histograms.from_proto(data, at, stop)))
+            buckets.append(Buckets(tag=tag, buckets=histograms.from_proto(data, at, stop)))
         case (8, 2, at, stop) if plugin in _PLUGINS:
             _read_tensor_value(data, at, stop, tag, scalars, buckets)
         case _:
@@ -134,7 +154,7 @@ def _read_tensor_value(
     end: int,
     tag: str,
     scalars: list[Scalar],
-    buckets: list[tuple[str, histograms.Buckets]],
+    buckets: list[Buckets],
 ) -> None:
     """Append a tensor: one number is a scalar, rows of three are a histogram.
 
@@ -148,7 +168,11 @@ def _read_tensor_value(
         at = tensor.values_at if width else None
         scalars.append(Scalar(tag=tag, value=float(tensor.values[0]), at=at, width=width))
     elif len(tensor.shape) == 2 and tensor.shape[1] == 3 and tensor.dtype in (FLOAT, DOUBLE):
-        buckets.append((tag, histograms.from_rows(tensor.values)))
+        found = histograms.from_rows(array("d", tensor.values))
+        at = tensor.values_at if tensor.values else None
+        is_float = tensor.dtype == FLOAT
+        width = len(tensor.values) * (4 if is_float else 8)
+        buckets.append(Buckets(tag=tag, buckets=found, at=at, width=width, code="f" if is_float else "d"))
 
 
 def _plugin(data: bytes, start: int, end: int) -> bytes:
@@ -197,12 +221,19 @@ class EventDecoder:
     def decode(self, payload: bytes, into: Points) -> None:
         """Add what one event holds to `into`; a malformed event adds only to its count."""
         summary_at, step = _after_step(payload)
-        for at, code, tags in self._templates.get(len(payload) - summary_at, ()):
+        for at, width, code, tags in self._templates.get(len(payload) - summary_at, ()):
             value_at = summary_at + at
-            tag = tags.get(payload[summary_at:value_at] + payload[value_at + code.size :])
+            tag = tags.get(payload[summary_at:value_at] + payload[value_at + width :])
             wall_time = _DOUBLE.unpack_from(payload, 1)[0]
             if tag is not None and isfinite(wall_time):
-                into.scalars[tag].append((step, wall_time, code.unpack_from(payload, value_at)[0]))
+                if width <= _WIDEST_SCALAR:
+                    number = (_FLOAT if code == "f" else _DOUBLE).unpack_from(payload, value_at)[0]
+                    into.scalars[tag].append((step, wall_time, number))
+                else:
+                    edges, counts = histograms.from_bytes(payload[value_at : value_at + width], code)
+                    into.histograms[tag].append(
+                        HistogramPoint(step=step, wall_time=wall_time, edges=edges, counts=counts)
+                    )
                 return
         try:
             event = read_event(payload)
@@ -210,32 +241,34 @@ class EventDecoder:
             into.malformed += 1
             return
         self._add(event, into)
-        if summary_at and len(event.scalars) == 1 and not event.histograms:
-            self._learn(payload, summary_at, event.scalars[0])
+        if summary_at and len(event.scalars) + len(event.histograms) == 1:
+            self._learn(payload, summary_at, event)
 
     def _add(self, event: Event, into: Points) -> None:
         for scalar in event.scalars:
             into.scalars[scalar.tag].append((event.step, event.wall_time, scalar.value))
-        for tag, (edges, counts) in event.histograms:
+        for one in event.histograms:
+            edges, counts = one.buckets
             point = HistogramPoint(step=event.step, wall_time=event.wall_time, edges=edges, counts=counts)
-            into.histograms.setdefault(tag, []).append(point)
+            into.histograms[one.tag].append(point)
 
-    def _learn(self, payload: bytes, summary_at: int, scalar: Scalar) -> None:
-        """Remember an event whose summary, and nothing after it, holds one number of fixed width."""
-        if scalar.at is None or not _ends_with_summary(payload, summary_at):
+    def _learn(self, payload: bytes, summary_at: int, event: Event) -> None:
+        """Remember an event whose summary, and nothing after it, holds one number, or one table, of fixed width."""
+        value = event.scalars[0] if event.scalars else event.histograms[0]
+        if value.at is None or not _ends_with_summary(payload, summary_at):
             return
         if self._count >= _MAX_TEMPLATES:
             self._templates.clear()
             self._count = 0
-        at, code = scalar.at - summary_at, _FLOAT if scalar.width == 4 else _DOUBLE
+        at = value.at - summary_at
         templates = self._templates.setdefault(len(payload) - summary_at, [])
         for template in templates:
-            if template[:2] == (at, code):
+            if template[:3] == (at, value.width, value.code):
                 break
         else:
-            template = (at, code, dict[bytes, str]())
+            template = (at, value.width, value.code, dict[bytes, str]())
             templates.append(template)
-        template[2][payload[summary_at : scalar.at] + payload[scalar.at + scalar.width :]] = scalar.tag
+        template[3][payload[summary_at : value.at] + payload[value.at + value.width :]] = value.tag
         self._count += 1
 
 

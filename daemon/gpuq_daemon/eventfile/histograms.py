@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from math import isfinite
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from gpuq_daemon.eventfile.protowire import FIXED64, MalformedError, fields, numbers
 
-Buckets: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
-"""Edges and counts, one edge more than counts (both empty for no buckets)."""
+Buckets: TypeAlias = "tuple[array[float], array[float]]"
+"""Edges and counts, one edge more than counts (both empty for no buckets). Doubles side by side, since there are many."""
 
 
-def from_rows(values: tuple[float, ...]) -> Buckets:
+def from_bytes(data: bytes, code: Literal["f", "d"]) -> Buckets:
+    """Return the buckets of a tensor of shape [k, 3] whose numbers, little-endian, are `data`."""
+    values = array(code, data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return from_rows(values if code == "d" else array("d", values))
+
+
+def from_rows(values: array[float]) -> Buckets:
     """Return the buckets of a tensor of shape [k, 3]: left edge, right edge, count, row by row.
 
     Where two neighbours do not touch, an empty bucket fills the gap.
@@ -19,18 +29,18 @@ def from_rows(values: tuple[float, ...]) -> Buckets:
     Source: TensorBoard, plugins/histogram/summary_v2.py.
     """
     if not values:
-        return (), ()
+        return array("d"), array("d")
     lefts, rights = values[0::3], values[1::3]
-    if lefts[1:] == rights[:-1]:  # as TensorFlow writes them
-        return (values[0], *rights), values[2::3]
-    edges, counts = [values[0]], list[float]()
+    if lefts[1:].tobytes() == rights[:-1].tobytes():  # as TensorFlow writes them
+        return lefts[:1] + rights, values[2::3]
+    edges, counts = lefts[:1], array("d")
     for left, right, count in zip(lefts, rights, values[2::3], strict=True):
         if left > edges[-1]:
             edges.append(left)
             counts.append(0.0)
         edges.append(right)
         counts.append(count)
-    return tuple(edges), tuple(counts)
+    return edges, counts
 
 
 def from_proto(data: bytes, start: int, end: int) -> Buckets:
@@ -55,8 +65,8 @@ def from_proto(data: bytes, start: int, end: int) -> Buckets:
     if len(limits) != len(counts):
         raise MalformedError(f"a histogram has {len(limits)} limits for {len(counts)} counts")
     if not counts:
-        return (), ()
+        return array("d"), array("d")
     inner = limits[:-1]
     if isfinite(low) and isfinite(high) and low <= high:
-        return (low, *(min(max(limit, low), high) for limit in inner), high), tuple(counts)
-    return (limits[0], *limits), tuple(counts)
+        return array("d", [low, *(min(max(limit, low), high) for limit in inner), high]), array("d", counts)
+    return array("d", [limits[0], *limits]), array("d", counts)

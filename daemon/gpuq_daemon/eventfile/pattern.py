@@ -146,6 +146,9 @@ def find(data: bytes, start: int) -> Pattern | None:
 
     A period is the smallest number of records after which lengths and tags repeat.
     """
+    first = next(_records(data, start), None)
+    if first is None or _form(data, *first) is None:
+        return None  # nothing else is read in bulk, so that the next records need no look
     records = list(_records(data, start))
     sizes = [end - at for at, end in records]
     forms: list[object] = []

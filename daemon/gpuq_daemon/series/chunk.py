@@ -107,7 +107,7 @@ def layout(blob: bytes, count: int) -> Layout:
 def pack_histogram(point: HistogramPoint) -> bytes:
     """Return the blob of a distribution: i64 step, f64 wall time, u32 n, f64 edges[n + 1], f64 counts[n]."""
     n = len(point.counts)
-    numbers = array("d", (*point.edges, *point.counts))
+    numbers = array("d", point.edges) + array("d", point.counts)
     return _HISTOGRAM.pack(point.step, point.wall_time, n) + _bytes(numbers)
 
 

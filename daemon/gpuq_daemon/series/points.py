@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -132,8 +132,8 @@ class HistogramPoint:
 
     step: int
     wall_time: float
-    edges: tuple[float, ...]
-    counts: tuple[float, ...]
+    edges: Sequence[float]
+    counts: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
