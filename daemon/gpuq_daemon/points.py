@@ -12,7 +12,6 @@ from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.files.found import Files
-from gpuq_daemon.files.hdfs import HdfsFiles
 from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.places import Place
 from gpuq_daemon.store.attempts import ActiveAttempt
@@ -91,6 +90,7 @@ class Points:
         if uri is not None:
             await self._drain_elsewhere(key, uri)
             return
+        self._look_again(key)
         while await self.take_in(attempt):
             pass
         behind = self._behind.get(key)
@@ -160,12 +160,15 @@ class Points:
         under_way = self._under_way.pop(key, None)
         if under_way is not None:
             await asyncio.wait((asyncio.wrap_future(under_way),))
-        files = self._files.get(key)
-        if isinstance(files, HdfsFiles):
-            files.look_again()
+        self._look_again(key)
         while await asyncio.wrap_future(self._look(key, uri)):
             pass
         await asyncio.to_thread(self._metrics.note_read, *key)
+
+    def _look_again(self, key: Key) -> None:
+        files = self._files.get(key)
+        if files is not None:
+            files.look_again()
 
     async def _catch_up(self, key: Key, uri: str) -> None:
         try:

@@ -37,8 +37,8 @@ class _Followed:
     @property
     def wants_reading(self) -> bool:
         """Whether there are bytes not consumed that were not looked at, or that may have been rewritten."""
-        is_longer = self.found.size > self.reader.offset or self.found.probe > 0
-        return is_longer and self.exhausted_as != _look(self.found)
+        found = self.found
+        return (found.size > self.events.records.offset or found.probe > 0) and self.exhausted_as != _look(found)
 
     @property
     def reader(self) -> RecordReader:
@@ -81,7 +81,7 @@ class EventFileFollower:
         self._attempt = attempt
         self._files = files
         self._stored = dict(positions)
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[tuple[str, ...], _Followed] = {}
         self._turn = 0
 
     def poll(self, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Batch:
@@ -92,6 +92,8 @@ class EventFileFollower:
         cannot be stored, make a new follower.
         """
         waiting = [file for file in self._refresh() if file.wants_reading]
+        if not waiting:
+            return Batch(job_id=self._job_id, attempt=self._attempt)
         self._turn += 1
         turn = self._turn % len(waiting) if waiting else 0
         queue = deque(waiting[turn:] + waiting[:turn])
@@ -111,17 +113,16 @@ class EventFileFollower:
 
     def _refresh(self) -> list[_Followed]:
         """Return the files that are there now, by path."""
-        there: dict[str, _Followed] = {}
+        there: dict[tuple[str, ...], _Followed] = {}
         for found in self._files.find():
-            rank = _RANK_FOLDER.fullmatch(found.parts[0])
-            if rank is None or len(found.parts) == 1:
-                continue
-            path = _text("/".join(found.parts))
-            file = self._followed.get(path)
+            file = self._followed.get(found.parts)
             if file is None or file.found.identity != found.identity:
-                file = self._begin(found, path, int(rank[1]))
+                rank = _RANK_FOLDER.fullmatch(found.parts[0])
+                if rank is None or len(found.parts) == 1:
+                    continue
+                file = self._begin(found, _text("/".join(found.parts)), int(rank[1]))
             file.found = found
-            there[path] = file
+            there[found.parts] = file
         self._followed = there
         return list(there.values())
 

@@ -105,8 +105,11 @@ class Pattern:
         if ((rows[:MIN_ROWS] ^ self._first) & self._fixed).any():
             return 0
         changes = rows ^ self._first
-        sound = _before_first(((changes & self._fixed) != 0).any(axis=1))
-        changed = np.bitwise_or.reduce(changes[:sound], axis=0) != 0
+        sound, changed = len(rows), np.bitwise_or.reduce(changes, axis=0)
+        if (changed & self._fixed).any():
+            sound = _before_first(((changes & self._fixed) != 0).any(axis=1))
+            changed = np.bitwise_or.reduce(changes[:sound], axis=0)
+        changed = changed != 0
         for record in self._records:
             sound = min(sound, _before_first(self._is_bad(record, rows[:sound], changes[:sound], changed)))
         return sound

@@ -65,6 +65,10 @@ class Files(Protocol):
         """
         ...
 
+    def look_again(self) -> None:
+        """Let the next `find` trust nothing that it knows: nobody writes any more."""
+        ...
+
     def open(self, file: Found) -> AbstractContextManager[OpenFile | None]:
         """Give a found file opened, or None if it is gone or another one has its place."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from gpuq_daemon.files.found import MAX_DEPTH, MAX_ENTRIES, Found, is_event_file
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a pipe that has an event file's name would wait for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WALK_EVERY = 32
+_TELLING_NS = 2_000_000_000
+"""Older changes of a folder than this are told by its time: clocks of file systems are coarse."""
 
 
 class LocalFile:
@@ -39,24 +43,83 @@ class LocalFile:
 
 
 class LocalFiles:
-    """The files below one folder, which need not exist yet, whose names `is_wanted`."""
+    """The files below one folder, which need not exist yet, whose names `is_wanted`; for one thread at a time.
 
-    def __init__(self, root: Path, is_wanted: Callable[[str], bool] = is_event_file) -> None:
+    A folder that has not changed holds the same names: then each is asked for its state alone. All are walked again
+    where one has changed, or has so lately that it may have changed since without its time telling, and at every 32nd
+    look in any case.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        is_wanted: Callable[[str], bool] = is_event_file,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.root = root
         self._is_wanted = is_wanted
+        self._now_ns = now_ns
+        self._looks = 0
+        self._folders: list[tuple[str, int, int]] = []  # path, inode, modification time in ns
+        self._is_settled = False
+        self._found: list[Found] = []
+        self._paths: list[str] = []
 
     def find(self) -> list[Found]:
-        """Return the files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries."""
+        """Return the files by path: at most `MAX_DEPTH` folders down, among `MAX_ENTRIES` entries.
+
+        What has not changed since the last time is the same object.
+        """
+        self._looks += 1
+        if not self._is_settled or self._looks % _WALK_EVERY == 0 or not self._stands():
+            self._walk_all()
+        return self._found
+
+    def look_again(self) -> None:
+        """Let the next `find` walk through all folders."""
+        self._is_settled = False
+
+    def _stands(self) -> bool:
+        """Whether all folders and files are those of the last walk; what is known of the files is made new."""
+        try:
+            for path, inode, changed_at_ns in self._folders:
+                status = os.stat(path, follow_symlinks=False)
+                if status.st_mtime_ns != changed_at_ns or status.st_ino != inode:
+                    return False
+            self._found = [self._now(path, file) for path, file in zip(self._paths, self._found, strict=True)]
+        except OSError:
+            return False
+        return True
+
+    def _now(self, path: str, file: Found) -> Found:
+        """Return what is known of a file now.
+
+        Raises:
+            OSError: it is gone, or another one has its place.
+        """
+        status = os.stat(path, follow_symlinks=False)
+        if status.st_size == file.size and status.st_mtime_ns == file.changed_at_ns:
+            return file
+        if _identity(status) != file.identity:
+            raise FileNotFoundError(path)
+        return _as_found(file.parts, status)
+
+    def _walk_all(self) -> None:
+        self._folders, self._found, self._paths, self._is_settled = [], [], [], False
         try:
             root = self._open_root()
         except OSError:
-            return []
+            return
         found: list[Found] = []
         try:
             self._walk(root, (), found, MAX_ENTRIES)
         finally:
             os.close(root)
-        return sorted(found, key=lambda f: f.parts)
+        self._found = sorted(found, key=lambda f: f.parts)
+        self._paths = [os.path.join(self.root, *file.parts) for file in self._found]
+        newest = max((at for _, _, at in self._folders), default=0)
+        self._is_settled = newest < self._now_ns() - _TELLING_NS
 
     @contextmanager
     def open(self, file: Found) -> Generator[LocalFile | None]:
@@ -71,6 +134,8 @@ class LocalFiles:
     def _walk(self, folder: int, parts: tuple[str, ...], found: list[Found], budget: int) -> int:
         """Add the files in and below `folder`; return how many more entries may be looked at."""
         below: list[str] = []
+        status = os.fstat(folder)  # before its names are read: what comes in between changes its time
+        self._folders.append((os.path.join(self.root, *parts), status.st_ino, status.st_mtime_ns))
         with os.scandir(folder) as entries:
             for entry in entries:
                 budget -= 1
@@ -135,11 +200,13 @@ def _add(folder: int, parts: tuple[str, ...], found: list[Found]) -> None:
         status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return
-    found.append(
-        Found(
-            parts=parts,
-            identity=_identity(status),
-            size=status.st_size,
-            changed_at_ns=status.st_mtime_ns,
-        )
+    found.append(_as_found(parts, status))
+
+
+def _as_found(parts: tuple[str, ...], status: os.stat_result) -> Found:
+    return Found(
+        parts=parts,
+        identity=_identity(status),
+        size=status.st_size,
+        changed_at_ns=status.st_mtime_ns,
     )

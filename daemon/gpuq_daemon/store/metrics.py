@@ -29,6 +29,7 @@ _TREND_POINTS = 10
 _CHUNKS_AT_ONCE = 64
 _MAX_TOLD = 10_000
 _MAX_WATCHES = 10_000
+_PAGE_BYTES = 16 * 1024
 _INCREMENTAL = 2  # Source: sqlite.org/pragma.html#pragma_auto_vacuum
 
 
@@ -352,7 +353,9 @@ def _progress(db: sqlite3.Connection, job_id: int) -> Progress | None:
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")  # of a new file; any other stays as it is
+    # Both of a new file; any other stays as it is. A chunk of points takes five such pages, and the page size comes first.
+    db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
