@@ -300,3 +300,40 @@ def test_every_point_is_stored_once_though_the_reader_is_killed_again_and_again(
     curve = store.curve(1, "loss", columns=2 * count)
     store.close()
     assert curve.steps == curve.last == tuple(float(i) for i in range(count))
+
+
+def test_in_folders_that_are_still_nothing_is_missed(tmp_path: Path) -> None:
+    file = a_log(tmp_path, scalars(1, 1))
+    files = LocalFiles(tmp_path, now_ns=lambda: 2**62)  # all that is there has been there for long
+    follower = EventFileFollower(1, 1, files, {})
+    seen = steps(follower.poll())
+
+    with file.open("ab") as opened:
+        opened.write(scalars(2, 1))
+    seen += steps(follower.poll())
+    a_log(tmp_path, scalars(3, 1), name="events.out.tfevents.2")
+    seen += steps(follower.poll())
+    a_log(tmp_path, scalars(4, 1), "rank-0/deep/er")
+    seen += steps(follower.poll())
+    a_log(tmp_path, scalars(5, 1), name="new").rename(file)
+    seen += steps(follower.poll())
+
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_a_file_that_its_folders_time_does_not_tell_is_found_by_and_by_and_at_the_end(tmp_path: Path) -> None:
+    a_log(tmp_path, scalars(1, 1))
+    files = LocalFiles(tmp_path, now_ns=lambda: 2**62)
+    follower = EventFileFollower(1, 1, files, {})
+    follower.poll()
+    changed_at_ns = (tmp_path / "rank-0").stat().st_mtime_ns
+    a_log(tmp_path, scalars(2, 1), name="events.out.tfevents.2")
+    os.utime(tmp_path / "rank-0", ns=(changed_at_ns, changed_at_ns))
+
+    before = follower.poll()
+    by_and_by = [step for _ in range(32) for step in steps(follower.poll())]
+    a_log(tmp_path, scalars(3, 1), name="events.out.tfevents.3")
+    os.utime(tmp_path / "rank-0", ns=(changed_at_ns, changed_at_ns))
+    files.look_again()
+
+    assert (before.is_empty, by_and_by, steps(follower.poll())) == (True, [2], [3])

@@ -35,8 +35,9 @@ _WIDEST_SCALAR = _DOUBLE.size
 _PLUGINS = {b"scalars", b"histograms", b""}
 
 _Template: TypeAlias = tuple[int, int, Literal["f", "d"], dict[bytes, str]]
-"""Where in a summary its numbers lie, how many bytes they take, their type, and the tag by the summary's other bytes. One
-is a scalar, threes are a distribution.
+"""Where in a summary its numbers lie, in how many bytes, their type, and the tag by the summary's other bytes.
+
+One number is a scalar, threes are a distribution.
 """
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from gpuq_daemon.eventfile.protowire import FIXED64, MalformedError, fields, numbers
 
 Buckets: TypeAlias = "tuple[array[float], array[float]]"
-"""Edges and counts, one edge more than counts (both empty for no buckets). Doubles side by side, since there are many."""
+"""Edges and counts, one edge more than counts (both empty for no buckets)."""
 
 
 def from_bytes(data: bytes, code: Literal["f", "d"]) -> Buckets:

@@ -353,7 +353,7 @@ def _progress(db: sqlite3.Connection, job_id: int) -> Progress | None:
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    # Both of a new file; any other stays as it is. A chunk of points takes five such pages, and the page size comes first.
+    # Both of a new file, in this order; any other stays as it is. A chunk of points takes five such pages.
     db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
     db.execute("PRAGMA journal_mode = WAL")
