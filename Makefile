@@ -14,7 +14,7 @@ demo: preflight $(READY)
 	@$(BIN)/python -m gpuq_daemon demo $(if $(MASTER_PORT),--master-port $(MASTER_PORT))
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what starts real clusters together: where tests run side by side, one process does these, one at a time."""
+    for item in items:
+        if item.get_closest_marker("spark") or item.get_closest_marker("hadoop"):
+            item.add_marker(pytest.mark.xdist_group("real"))

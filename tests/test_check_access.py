@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -105,18 +106,18 @@ def test_a_configuration_that_others_can_change_is_no_configuration(tmp_path: Pa
     assert (found.level, found.fix.split()[-1]) == (Level.FAIL, str(tmp_path))
 
 
-def test_folders_that_users_cannot_pass_are_told_with_what_opens_them(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+def test_folders_that_users_cannot_pass_are_told_with_what_opens_them() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own lie below folders that others cannot pass
+        Path(folder).chmod(0o755)
+        closed = Path(folder) / "closed"
+        closed.mkdir(mode=0o700)
 
-    found = check_reach("socket", [closed / "not" / "there"], "gpuq cannot be used by them")
+        found = check_reach("socket", [closed / "not" / "there"], "gpuq cannot be used by them")
 
-    assert found.level is Level.WARN
-    assert found.fix == f"chmod o+rx {closed}"
-    closed.chmod(0o711)
-    assert check_reach("socket", [closed / "not" / "there"], "").level is Level.OK
+        assert found.level is Level.WARN
+        assert found.fix == f"chmod o+rx {closed}"
+        closed.chmod(0o711)
+        assert check_reach("socket", [closed / "not" / "there"], "").level is Level.OK
 
 
 def test_where_only_its_own_user_is_served_nothing_need_be_open(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpuq_daemon.series.heat import heat
@@ -22,6 +22,7 @@ def a_point(edges: list[float], counts: list[float]) -> HistogramPoint:
 @given(
     st.lists(st.tuples(counts_lists, st.floats(-1e3, 1e3), st.floats(0, 10)), min_size=1, max_size=4), st.integers(1, 9)
 )
+@example([([1.0], 0.0, 2.2e-311), ([1.0], 1.0, 0.0)], 1)
 def test_the_bins_of_a_step_hold_as_many_numbers_as_its_buckets(
     distributions: list[tuple[list[float], float, float]], bins: int
 ) -> None:

@@ -77,7 +77,7 @@ def _shared(
     if wide.any():
         left, right, counts = left[wide], right[wide], counts[wide]
         # of each bucket, the share that lies below each edge
-        below = np.clip((edges[:, None] - left) / (right - left), 0.0, 1.0)
+        below = (np.clip(edges[:, None], left, right) - left) / (right - left)
         below[-1] = 1.0
         shared += np.diff(below @ counts)
     return shared
