@@ -167,13 +167,20 @@ class Client:
         """Return why the job is where it is (`models.Why`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/why")
 
+    def when(self, job_id: int) -> Json:
+        """Return the same, with an estimate of its start (`p50_at`, `p90_at`), which may take seconds to make."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/when")
+
     def priority(self, job_id: int) -> list[Json]:
         """Return every term of a pending job's priority (`models.PriorityTerm`); none if it does not wait."""
         return self._ask("GET", f"/v1/jobs/{job_id}/priority")
 
-    def test(self, spec: Json) -> Json:
-        """Return when a `models.JobSpec` would start, and what stands against it (`models.Why`); queue nothing."""
-        return self._ask("POST", "/v1/jobs/test", body=spec)
+    def test(self, spec: Json, *, estimate: bool = False) -> Json:
+        """Return when a `models.JobSpec` would start, and what stands against it (`models.Why`); queue nothing.
+
+        An `estimate` of the start takes seconds.
+        """
+        return self._ask("POST", "/v1/jobs/test", {"estimate": "true"} if estimate else None, body=spec)
 
     # The number of an array's first task means the whole array, but with `index` that task alone.
 

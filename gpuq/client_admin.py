@@ -141,6 +141,10 @@ class AdminClient(Client):
         """Return how gpuqd itself fares (`diagnosis.Diagnosis`)."""
         return self._ask("GET", "/v1/diag")
 
+    def eta_report(self, since: float) -> Json:
+        """Return `{"since", "until", "rows": [sharing.EtaRow]}`: how promised starts were kept."""
+        return self._ask("GET", "/v1/estimates", {"since": since})
+
     def reset_diag(self) -> Json:
         """Return how gpuqd has fared until now, and let it count anew."""
         return self._ask("DELETE", "/v1/diag")

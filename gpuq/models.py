@@ -223,7 +223,8 @@ class Job:
     sentence; `error_tail` the last lines of the rank that failed first. `gpu_kind` says what a
     slot is ("virtual GPU" where there is none).
     `hold` is "user" or "admin", whoever set it. A task of an array has the array's `array_id` (the id of its first
-    task) and its own `array_index`. `start_at` is the start it is promised, if it is.
+    task) and its own `array_index`. `start_at` is the start it is promised, if it is. It is estimated to start as
+    likely before `p50_at` as after, and in nine of ten cases by `p90_at`; None where nothing can be said (yet).
     `end_reason` is why its last attempt that has ended did, also while it waits or runs again; None where that
     completed. Of its `retries`, `retried` are used up.
     `silent_since`: nothing has come from the running job since then, which is longer than its pace explains.
@@ -299,6 +300,8 @@ class Job:
     retried: int = 0
     end_reason: EndReason | None = None
     silent_since: float | None = None
+    p50_at: float | None = None
+    p90_at: float | None = None
 
     @property
     def rank_count(self) -> int:
@@ -335,6 +338,7 @@ class Why:
     outlives its limit; None without a promise, or if it waits for a job without a time limit.
     `hindrances` are what on gpuqd's machine would make the job fail, each with its fix; told of a tested job only.
     `share_text` says how the account stands, where accounts are used.
+    `p50_at` and `p90_at` are estimates of the start, as a `Job` has them.
     """
 
     job_id: int
@@ -353,6 +357,8 @@ class Why:
     terms: tuple[PriorityTerm, ...] = ()
     share_text: str | None = None
     hindrances: tuple[str, ...] = ()
+    p50_at: float | None = None
+    p90_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

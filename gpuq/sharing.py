@@ -103,3 +103,17 @@ class Drain:
     reason: str
     since: float
     by_user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EtaRow:
+    """How estimates of starts were kept. `p50_kept` and `p90_kept` are parts of `promises`: 0.5 and 0.9 are right.
+
+    `median_error` is that of the middle estimate, as a part of the wait from the promise to the start.
+    """
+
+    which: str
+    promises: int
+    p50_kept: float | None
+    p90_kept: float | None
+    median_error: float | None

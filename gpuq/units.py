@@ -261,6 +261,14 @@ def moment(at: float | None) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+def time_near(at: float, now: float) -> str:
+    """Return a moment in as few letters as tell it: `14:05`, or `27 Nov 14:05` where that is not within a day."""
+    import time
+
+    form = "%H:%M" if 0 <= at - now < 20 * 3600 else "%d %b %H:%M"
+    return time.strftime(form, time.localtime(at))
+
+
 def plural(count: int, one: str) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{count} {one}" if count == 1 else f"{count} {one}s"

@@ -84,7 +84,7 @@ _LIVE = """cluster_name log_uri default_partition kill_wait_s preempt_grace_s co
 max_script_kib max_pending_jobs min_free_mib log_level
 scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget
 scheduler.guard_after_h scheduler.policy scheduler.preemption scheduler.least_run_s scheduler.small_patience_s
-scheduler.patience_s scheduler.most_preemptions
+scheduler.patience_s scheduler.most_preemptions scheduler.estimate_every_s scheduler.record_days scheduler.record_mib
 scheduler.weights.age scheduler.weights.fair_share
 scheduler.weights.job_size
 scheduler.weights.partition scheduler.weights.qos scheduler.weights.max_age_d scheduler.billing.gpu

@@ -47,6 +47,8 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     computed anew every `recalculate_every_s` seconds. With `preemption` running jobs may be stopped for others, after
     `least_run_s` and at most `most_preemptions` times each, for those who have waited for `patience_s` (small jobs:
     `small_patience_s`). `policy` is "tiered" then, and "multifactor" without it, unless it is named: docs/policy.md.
+    Starts are estimated every `estimate_every_s` seconds at most, 0 is never. Passes are on record for `record_days`,
+    in at most `record_mib`; 0 is none.
     See `policy.rules.Rules` for the rest.
     """
 
@@ -62,6 +64,9 @@ class SchedulerTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     most_preemptions: Annotated[int, Meta(ge=0)] | None = None
     small_patience_s: Annotated[float, Meta(ge=0)] = 600.0
     patience_s: Annotated[float, Meta(ge=0)] = 3600.0
+    estimate_every_s: Annotated[float, Meta(ge=0)] = 60.0
+    record_days: Annotated[float, Meta(ge=0, le=3660)] = 7.0
+    record_mib: Annotated[int, Meta(ge=0, le=1_048_576)] = 256
     weights: WeightsTable = WeightsTable()
     billing: BillingTable = BillingTable()
 

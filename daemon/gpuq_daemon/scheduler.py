@@ -13,6 +13,7 @@ from gpuq.models import PriorityTerm, Reason, Why
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clearing import Clearing
 from gpuq_daemon.clock import Clock
+from gpuq_daemon.forecast.packing import Scene, plain
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import Shares
 from gpuq_daemon.policy.lifecycle import Intent
@@ -79,6 +80,7 @@ class Scheduler:
         self._arrived: list[int | PendingJob] = []
         self.touched = set[int]()  # of which something was changed, for whoever keeps what it looked like
         self._held = {job.job_id: job for job in jobs.active()}
+        self.changes = 0  # grows with whatever may change who starts
 
     # --- what has changed
 
@@ -138,6 +140,7 @@ class Scheduler:
 
     def wake(self) -> None:
         """Ask for a pass, soon; until then what the last one decided is out of date."""
+        self.changes += 1
         self._is_planned = False
         self._woken.set()
 
@@ -197,6 +200,10 @@ class Scheduler:
         """Return whether the job waits, as far as was told."""
         return self._engine.is_pending(job_id)
 
+    def has_pending(self) -> bool:
+        """Return whether anybody waits, as far as was told."""
+        return any(True for _ in self._engine.pending_ids())
+
     def test_start(self, job: PendingJob, gpu_kind: str) -> Why:
         """Return what would become of a job if it were queued now; nothing is."""
         there = self.snapshot()
@@ -217,6 +224,10 @@ class Scheduler:
         """Return what the policy would see now."""
         self._refresh()
         return self._engine.snapshot(self._clock.now())
+
+    def scene(self) -> Scene:
+        """Return all that the next pass would be decided by."""
+        return Scene(snapshot=plain(self.snapshot()), reserved=self._engine.reserved())
 
     # --- passes
 

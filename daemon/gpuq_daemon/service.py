@@ -32,6 +32,7 @@ from gpuq_daemon.api.quick import quick
 from gpuq_daemon.api.recording import reload_row
 from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
+from gpuq_daemon.aside import Aside
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
@@ -42,6 +43,7 @@ from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
+from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.notify import Notifier
@@ -59,12 +61,14 @@ from gpuq_daemon.state_folder import held
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.store.retention import RetentionStore
+from gpuq_daemon.store.runs import RunStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.store.tracing import TraceStore
 from gpuq_daemon.vitals import Vitals
@@ -102,11 +106,13 @@ async def serve(
         vitals = Vitals(clock.now())
         database = Database(config.state / "state.db", "state", vitals=vitals)
         metrics = MetricsStore(config.state / "metrics.db", vitals=vitals)
+        flight = Database(config.state / "flight.db", "flight", synchronous="NORMAL", vitals=vitals)
         try:
             engines = make_engines(config)
-            made = Service(config, database, metrics, engines, clock, vitals, file=file, hindrances=hindrances)
+            made = Service(config, database, metrics, flight, engines, clock, vitals, file=file, hindrances=hindrances)
             await made.run(ready)
         finally:
+            flight.close()
             metrics.close()
             database.close()
 
@@ -119,6 +125,7 @@ class Service:
         config: Config,
         database: Database,
         metrics: MetricsStore,
+        flight: Database,
         engines: Mapping[str, Engine],
         clock: Clock,
         vitals: Vitals,
@@ -199,6 +206,16 @@ class Service:
         self._engine_of = engines
         self._pods = PodStore(database)
         self._retention = Retention(config, RetentionStore(database), metrics, clock, self._door)
+        self._forecaster = Forecaster(
+            aside=Aside(),
+            scheduler=self._scheduler,
+            runs=RunStore(database.path),
+            promises=EstimateStore(flight),
+            clock=clock,
+            every_s=lambda: config.scheduler.estimate_every_s,
+            half_life_s=lambda: config.scheduler.half_life_s,
+            seed=lambda: secrets.randbits(62),
+        )
         self._desk = Desk(
             config=config,
             clock=clock,
@@ -237,8 +254,14 @@ class Service:
             rules=self._scheduler.rules,
             outlook=self._scheduler.outlook,
             history=History(database.path),
+            estimate=self._forecaster.estimate,
+            ahead=self._forecaster,
             listing=Listing(
-                jobs, self._scheduler, gpu_kinds=self._engines.gpu_kinds, whole=lambda job: views.whole(self._desk, job)
+                jobs,
+                self._scheduler,
+                gpu_kinds=self._engines.gpu_kinds,
+                whole=lambda job: views.whole(self._desk, job),
+                estimate=self._forecaster.estimate,
             ),
             diagnose=self._diagnose,
             reload=self._reloader.reload,
@@ -272,6 +295,7 @@ class Service:
                     self._retention.run(),
                     *self._pod_links(),
                     self._points.read_later(),
+                    self._forecaster.run(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()

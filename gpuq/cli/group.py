@@ -22,6 +22,7 @@ COMMANDS = {
     "history": "Show jobs that have ended.",
     "show": "Show everything about one job.",
     "why": "Say why a job is where it is.",
+    "when": "Say when a job will start, or a script would.",
     "logs": "Print or follow a job's log.",
     "trace": "Tell whose a pod, process, GPU, application or path is.",
     "stacks": "Print where every rank of a job is in its code.",

@@ -24,23 +24,28 @@ from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.api.server import listen, make_server
 from gpuq_daemon.api.views import Sources
+from gpuq_daemon.aside import Aside
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import WallClock
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
+from gpuq_daemon.forecast.packing import Scene
+from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules
-from gpuq_daemon.policy.snapshot import PendingJob, Start
+from gpuq_daemon.policy.snapshot import PendingJob, Snapshot, Start
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
+from gpuq_daemon.store.runs import RunStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.store.tracing import TraceStore
 from gpuq_daemon.vitals import Vitals
@@ -60,6 +65,21 @@ class EveryPendingJob:
 
     def is_pending(self, job_id: int) -> bool:
         return any(job.job_id == job_id for job in self._jobs.pending())
+
+
+class NothingAhead:
+    """A scheduler of an empty cluster."""
+
+    changes = 0
+
+    def scene(self) -> Scene:
+        return Scene(snapshot=Snapshot(now=0.0, nodes=(), pending=(), active=()), reserved={})
+
+    def has_pending(self) -> bool:
+        return False
+
+    def is_pending(self, job_id: int) -> bool:
+        return False
 
 
 # Newer releases of Litestar want names that older ones, which we allow, do not have.
@@ -100,6 +120,7 @@ def rig() -> Iterator[Rig]:
             state_dir=str(folder), partition={"p": EmbeddedPartition(), "q": EmbeddedPartition()}, max_pending_jobs=50
         )
         database, metrics = Database(folder / "state.db", "state"), MetricsStore(folder / "metrics.db")
+        flight = Database(folder / "flight.db", "flight")
         jobs, accounts = JobStore(database), AccountStore(database)
         loop, told, tested = asyncio.new_event_loop(), list[tuple[str, Any]](), list[PendingJob]()
         path = str(folder / "gpuqd.sock")
@@ -161,6 +182,17 @@ def rig() -> Iterator[Rig]:
             test_start=test_start,
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
             outlook=lambda _: (None, None),
+            estimate=lambda _: None,
+            ahead=Forecaster(
+                aside=Aside(),
+                scheduler=NothingAhead(),
+                runs=RunStore(database.path),
+                promises=EstimateStore(flight),
+                clock=WallClock(),
+                every_s=lambda: 0.0,
+                half_life_s=lambda: _DAY,
+                seed=lambda: 1,
+            ),
             history=History(database.path),
             listing=Listing(jobs, EveryPendingJob(jobs), gpu_kinds=dict, whole=lambda job: job),
             diagnose=lambda: pytest.fail("nobody asks how gpuqd fares here"),
@@ -178,6 +210,7 @@ def rig() -> Iterator[Rig]:
             thread.join()
             socket.close()
             loop.close()
+            flight.close()
             metrics.close()
             database.close()
 

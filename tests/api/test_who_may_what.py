@@ -55,6 +55,8 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/jobs/test"): Rule(Role.USER, body=_SPEC),
     ("GET", "/v1/jobs/{job_id}"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/why"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/when"): ANYBODY,
+    ("GET", "/v1/estimates"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/priority"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/wait"): Rule(Role.USER, query="timeout_s=0"),
     ("GET", "/v1/jobs/{job_id}/logs"): ANYBODY,

@@ -15,6 +15,7 @@ from gpuq.errors import GpuqError
 from gpuq.text import clean, fit
 from gpuq_daemon.api import (
     accounts,
+    ahead,
     audit,
     changes,
     charts,
@@ -46,6 +47,7 @@ _LARGEST_BODY = 4 * 1024 * 1024
 _LONGEST_ASKED = 200
 _ROUTES = (
     cluster.show_cluster,
+    ahead.eta_report,
     diag.show_diag,
     diag.reset_diag,
     diag.reload_config,
@@ -57,6 +59,7 @@ _ROUTES = (
     enqueue.test,
     jobs.show,
     jobs.explain,
+    jobs.when,
     jobs.priority,
     jobs.wait,
     changes.cancel,

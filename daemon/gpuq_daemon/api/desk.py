@@ -13,6 +13,8 @@ from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
+from gpuq_daemon.forecast.estimate import Estimate
+from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
@@ -42,7 +44,8 @@ class Desk:
     `rates` are the billing units that running jobs hold now, by (account, user).
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
-    `outlook` is a job's priority and promised start,
+    `outlook` is a job's priority and promised start, `estimate` when it will start, as far as is known,
+    `ahead` answers questions about what is to come,
     `waiting` all pending jobs with their reason and promised start;
     `refused_owner` says why a user's jobs are not run in a partition, or None, and `shortage` why the disk takes none;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
@@ -86,6 +89,8 @@ class Desk:
     test_start: Callable[[PendingJob, str], Why]
     rules: Callable[[], Rules]
     outlook: Callable[[int], tuple[int | None, float | None]]
+    estimate: Callable[[int], Estimate | None]
+    ahead: Forecaster
     listing: Listing
     history: History
     diagnose: Callable[[], Diagnosis]

@@ -83,7 +83,12 @@ def _told(ids: range) -> str:
 
 
 @post("/v1/jobs/test", status_code=200)
-async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Why:
+async def test(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    data: JobSpec,
+    estimate: Annotated[bool, Parameter(description="Estimate its start too, which takes seconds.")] = False,  # noqa: PT028 - a route
+) -> Why:
     """Return when the job would start, of an array its first task, and what would make it fail; nothing is queued."""
     _refuse_unknown(await request.body())
     data = with_tasks(desk, data)
@@ -110,6 +115,8 @@ async def test(request: Request[Any, Any, Any], desk: Desk, data: JobSpec) -> Wh
         throttle=None if asked.array is None else asked.array.throttle,
     )
     why = desk.test_start(job, desk.gpu_kind(asked.partition))
+    if estimate and why.reason is not None:
+        why = views.estimated(why, await desk.ahead.estimate_with(job))
     found = await asyncio.to_thread(desk.hindrances, asked.partition)
     return seen_why(caller(request), replace(why, hindrances=found))
 

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Cluster, Job, PriorityTerm, Reason, Why
+from gpuq.models import Cluster, Job, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
@@ -68,6 +68,8 @@ class Pending(Struct):
     array_id: list[int | None]
     array_index: list[int | None]
     throttle: list[int | None]
+    p50_at: list[float | None]
+    p90_at: list[float | None]
 
 
 class Queue(Struct):
@@ -158,6 +160,16 @@ async def show(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index
 async def explain(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Why:
     """Return why the job is where it is."""
     return seen_why(caller(request), views.why(desk, visible_job(request, desk, job_id)))
+
+
+@get("/v1/jobs/{job_id:int}/when")
+async def when(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Why:
+    """Return when the job will start, as `why` does; where nothing is known of that, it is estimated first."""
+    job = visible_job(request, desk, job_id)
+    if job.state is JobState.PENDING and desk.estimate(job_id) is None:
+        await desk.ahead.now()
+        job = desk.jobs.job(job_id)
+    return seen_why(caller(request), views.why(desk, job))
 
 
 @get("/v1/jobs/{job_id:int}/priority")

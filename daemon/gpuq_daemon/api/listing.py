@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from gpuq.models import Job, JobState, Reason
+from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.policy.snapshot import PendingJob
 from gpuq_daemon.store.jobs import JobStore
 
 _MOST = 10_000
 _AT_ONCE = 500  # jobs read from the store: their rows take ten times the memory of their JSON
-_TABLE = ("id", "name", "user", "partition", "gpus", "submitted_at", "reason", "array_id", "array_index", "throttle")
+_TABLE = (
+    *("id", "name", "user", "partition", "gpus", "submitted_at", "reason", "array_id", "array_index", "throttle"),
+    *("p50_at", "p90_at"),
+)
 
 
 Sees = Callable[[str], bool]  # whether a user's jobs are shown to who asks
@@ -53,7 +57,9 @@ class Listing:
         *,
         gpu_kinds: Callable[[], Mapping[str, str]],
         whole: Callable[[Job], Job],
+        estimate: Callable[[int], Estimate | None] = lambda _: None,
     ) -> None:
+        self._estimate = estimate
         self._jobs = jobs
         self._queue = queue
         self._gpu_kinds = gpu_kinds
@@ -68,7 +74,11 @@ class Listing:
         """
         made: dict[int, bytes] = {}
         waiting = [
-            (job, b',"reason":"%b","priority":%d,"start_at":%b}' % (reason.encode(), priority, _number(at)))
+            (
+                job,
+                b',"reason":"%b","priority":%d,"start_at":%b%b}'
+                % (reason.encode(), priority, _number(at), _starts(self._estimate(job.job_id))),
+            )
             for job, reason, priority, at in self._queue.outlooks()
             if (user is None or job.user == user) and (sees is None or sees(job.user))
         ]
@@ -86,6 +96,7 @@ class Listing:
             (
                 *(job.job_id, job.name, job.user, job.partition, job.gpus, job.submitted_at, reason),
                 *(job.array_id, job.array_index, job.throttle),
+                *_both(self._estimate(job.job_id)),
             )
             for job, reason, _, _ in self._queue.outlooks()
             if (user is None or job.user == user) and (sees is None or sees(job.user))
@@ -124,7 +135,16 @@ def _beginning(job: Job) -> bytes:
     """
     text = msgspec.json.encode(job)
     text = text.replace(b'"reason":null,', b"", 1).replace(b'"priority":null,', b"", 1)
+    text = text.replace(b',"p50_at":null,"p90_at":null', b"", 1)
     return text.replace(b',"start_at":null', b"", 1).removesuffix(b"}")
+
+
+def _both(estimate: Estimate | None) -> tuple[float | None, float | None]:
+    return (None, None) if estimate is None else (estimate.p50_at, estimate.p90_at)
+
+
+def _starts(estimate: Estimate | None) -> bytes:
+    return b',"p50_at":%b,"p90_at":%b' % tuple(map(_number, _both(estimate)))
 
 
 def _number(value: float | None) -> bytes:

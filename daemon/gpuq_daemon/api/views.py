@@ -8,6 +8,7 @@ from dataclasses import replace
 from gpuq.coming_up import coming_up
 from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.policy.reasons import clock
 
 _PODS_SHOWN = 3
@@ -21,6 +22,7 @@ def whole(desk: Desk, job: Job) -> Job:
     place = desk.place(job.id, job.attempt) if job.attempt else None
     priority, start_at = desk.outlook(job.id) if job.state is JobState.PENDING else (None, None)
     told = desk.metrics.told(job.id) if job.attempt else None
+    estimate = desk.estimate(job.id) if job.state is JobState.PENDING else None
     return replace(
         job,
         priority=priority,
@@ -35,6 +37,8 @@ def whole(desk: Desk, job: Job) -> Job:
         progress=told.progress if told else None,
         signals=told.signals if told else (),
         damaged_events=told.damaged if told else 0,
+        p50_at=None if estimate is None else estimate.p50_at,
+        p90_at=None if estimate is None else estimate.p90_at,
     )
 
 
@@ -76,7 +80,7 @@ def why(desk: Desk, job: Job) -> Why:
     """Return why the job is where it is; for one that does not wait, what became of it."""
     if job.state is JobState.PENDING:
         try:
-            return desk.explain(job.id, desk.gpu_kind(job.partition))
+            return estimated(desk.explain(job.id, desk.gpu_kind(job.partition)), desk.estimate(job.id))
         except KeyError:
             job = desk.jobs.job(job.id)
     nodes = [node for node in desk.cluster().nodes if node.partition == job.partition]
@@ -89,6 +93,11 @@ def why(desk: Desk, job: Job) -> Why:
         free_gpus=sum(node.free_gpus for node in nodes),
         total_gpus=sum(node.gpus for node in nodes),
     )
+
+
+def estimated(why: Why, estimate: Estimate | None) -> Why:
+    """Return why a job waits with an estimate of its start."""
+    return why if estimate is None else replace(why, p50_at=estimate.p50_at, p90_at=estimate.p90_at)
 
 
 def _waiting_pods(desk: Desk, job: Job) -> str:

@@ -85,6 +85,10 @@ class Engine:
             promises=dict(self._promises),
         )
 
+    def reserved(self) -> Mapping[int, ActiveJob]:
+        """Return what is kept for pending jobs that others were stopped for, by job."""
+        return {}
+
     # --- jobs
 
     def submit(self, job: PendingJob) -> None:

@@ -66,13 +66,18 @@ class Walk:
         self._unpromised: dict[Shape, float] = {}
         self._over: set[Shape] = set()
         self.first_blocked: dict[str, int] = {}
+        self._slipped: list[tuple[Key, frozenset[int]]] = []
 
     # --- promises of the pass before
 
     def keep(self, job: PendingJob, key: Key, promise: Promise) -> bool:
-        """Put a job's promise of the pass before where it was, if it still stands; return whether it does."""
+        """Put a job's promise of the pass before where it was, if it still stands; return whether it does.
+
+        It does not where one that goes before it, and starts earlier on the same nodes, has lost its own: a start
+        that slips by seconds would otherwise put a job behind those that were to follow it.
+        """
         spot = self._spot_of(job, promise)
-        if spot is None:
+        if spot is None or any(before < key and not nodes.isdisjoint(spot.workers) for before, nodes in self._slipped):
             return False
         # A start that is due now is kept as well: nobody may slip in between. If a job outlives its limit, the
         # promise holds for the moment it is gone.
@@ -82,6 +87,7 @@ class Walk:
             if self.room.still_stands(slot, job.reservation):
                 self._put(job, key, slot)
                 return True
+        self._slipped.append((key, frozenset(spot.workers)))
         return False
 
     def _spot_of(self, job: PendingJob, promise: Promise) -> Spot | None:

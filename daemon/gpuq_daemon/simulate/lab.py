@@ -37,7 +37,7 @@ class Lab:
         told: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> Summary:
         """Return what a policy makes of a trace. Jobs that no node could hold are left out and counted."""
-        gangs = _Gangs(self.nodes)
+        gangs = Gangs(self.nodes)
         possible = [job for job in jobs if gangs.is_possible(job)]
         policy = POLICIES[name]
         setting = Setting(
@@ -94,7 +94,7 @@ def limited(jobs: Iterable[TraceJob], factor: float | None) -> list[TraceJob]:
     ]
 
 
-class _Gangs:
+class Gangs:
     """Gangs by what jobs ask for, and whether the nodes could hold them."""
 
     def __init__(self, nodes: tuple[NodeView, ...]) -> None:

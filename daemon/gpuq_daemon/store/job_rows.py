@@ -17,7 +17,7 @@ from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import NO_PAST, ActiveJob, Hold, Past, PendingJob
 
 HOLDING = "('CONFIGURING', 'RUNNING', 'COMPLETING')"
-_PENDING = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
+QUEUED_ASKS = """id, user, partition, submitted_at, account, qos, name, time_limit_s, nice, is_top, hold,
   begin_at, deadline, waits_for, reservation, array_id, array_index, throttle,
   workers, gpus_per_worker, gpu_type, cpus_per_worker, memory_mib_per_worker, nodes_wanted, exclusive, layout,
   ps, evaluator, cpus_per_ps, memory_mib_per_ps"""
@@ -26,7 +26,7 @@ PAST = """(SELECT json_array(coalesce(sum(t.ended_at - t.started_at), 0), coales
     coalesce(sum(t.end_reason = 'Preempted'), 0), max(t.ended_at))
   FROM attempts t WHERE t.job_id = {job}.id AND t.ended_at IS NOT NULL)"""
 QUEUED_COLUMNS = f"""CASE WHEN attempt > 0 THEN {PAST.format(job="jobs")} END, signal_s IS NOT NULL AND retries > 0,
-  {_PENDING}"""
+  {QUEUED_ASKS}"""
 ACTIVE_COLUMNS = f"""CASE WHEN j.attempt > 1 THEN {PAST.format(job="j")} END AS past, j.submitted_at, j.reservation,
   j.state != 'COMPLETING' AND a.intent IS NULL AND j.signal_s IS NOT NULL AND j.retries > 0 AS is_preemptible,
   j.workers, j.gpu_type, j.nodes_wanted, j.layout, j.ps, j.evaluator, j.id, j.user, j.partition, j.account, j.qos,

@@ -9,7 +9,7 @@ from gpuq.cli.commands.logs import default_rank, print_log
 from gpuq.cli.commands.wait import exit_code
 from gpuq.cli.following import wait_for_end
 from gpuq.cli.queueing import checked_spec, queue
-from gpuq.cli.scripts import ScriptCommand
+from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.job import end_line, error_lines
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
@@ -21,38 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("enqueue", cls=ScriptCommand)
-@click.option("--name", "-J", help="The job's name; without it the script's.")
-@click.option("--workers", "-w", help="TFoS nodes, the chief among them. [1]")
-@click.option("--gpus-per-worker", "-g", help="GPUs for each of them. [1]")
-@click.option("--ps", help="Parameter servers, on top of the workers; they get no GPU. [0]")
-@click.option("--evaluator", flag_value="yes", default=None, help="One more node that evaluates; it gets no GPU.")
-@click.option("--epochs", help="Feed the rows of the script's feed(sc, args) to its workers so often.")
-@click.option("--independent", flag_value="yes", default=None, help="Workers that know nothing of each other.")
-@click.option(
-    "--driver", flag_value="yes", default=None, help="The script starts Spark and calls TFCluster.run itself."
-)
-@click.option("--time", "-t", help="Time limit: 90 (minutes), 30m, 2h, HH:MM:SS, D-HH:MM:SS. [none]")
-@click.option("--partition", "-p", help="Where to run. [the default one]")
-@click.option("--account", "-A", help="Who pays. [your default account]")
-@click.option("--qos", "-q", help="Quality of service. [normal]")
-@click.option("--gpu-type", help="GPU model: a100, or 'a100|v100' for either. [any, all of one]")
-@click.option("--nodes", "-N", help="Exactly so many nodes. [as they fit]")
-@click.option("--exclusive", flag_value="yes", default=None, help="Whole nodes, shared with nobody.")
-@click.option("--layout", help="pack on few nodes, or spread over many. [pack]")
-@click.option("--cpus-per-worker", "-c", "cpus", help="CPUs for each worker. [not counted]")
-@click.option("--memory-per-worker", "-m", "memory", help="Memory for each: 4096 (MiB), 16G. [not counted]")
-@click.option("--cpus-per-ps", help="CPUs for each parameter server, and the evaluator. [1]")
-@click.option("--memory-per-ps", help="Memory for each of them. [not counted]")
-@click.option("--nice", help="Taken off the priority. [0]")
-@click.option("--hold", "-H", flag_value="yes", default=None, help="Queue it held, until `gpuq release`.")
-@click.option("--begin", "-b", help="Not before: now+1hour, 16:00, 2026-12-01T10:00.")
-@click.option("--deadline", help="Drop it if it cannot end by then, end it then.")
-@click.option("--dependency", "-d", help="After others: afterok:12:13,singleton; after*, see below.")
-@click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10.")
-@click.option("--reservation", help="Run in this reservation.")
-@click.option("--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded.")
-@click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m.")
-@click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]")
+@asking
 @click.option(
     "--test-only", "--dry-run", is_flag=True, help="Say when it would start and what it lacks; queue nothing."
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuq.cli.views.queue import progress, silence, wanted
 from gpuq.cli.views.table import facts, table
+from gpuq.cli.views.why import estimate_text
 from gpuq.coming_up import coming_up
 from gpuq.states import FINAL
 from gpuq.text import clean
@@ -57,6 +58,7 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Script", script),
         ("SHA-256", job["script_sha256"]),
         ("Submitted", moment(job["submitted_at"])),
+        ("Starts", estimate_text(job) if job["state"] == "PENDING" else None),
         ("Started", _after(job["started_at"], job["submitted_at"], "waited")),
         ("Training", _after(job["running_at"], job["started_at"], "set up in")),
         ("Ended", _after(job["ended_at"], job["started_at"], "ran")),

@@ -6,7 +6,7 @@ from gpuq.cli.views.table import table
 from gpuq.coming_up import coming_up
 from gpuq.states import SHORT_STATES
 from gpuq.text import clean, fit
-from gpuq.units import duration, number, plural
+from gpuq.units import duration, number, plural, time_near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, .
         shown.get(int(now - at)) or shown.setdefault(int(now - at), duration(now - at))
         for at in pending["submitted_at"]
     ]
+    estimates = zip(pending.get("p50_at") or (), pending.get("p90_at") or (), strict=True)
+    waits = [_starting(*both, now) + wait for both, wait in zip(estimates, waits, strict=True)] or waits
     columns = (pending["id"], pending["name"], pending["user"], pending["gpus"], times, waits)
     return [
         (str(i), name, user, short, str(gpus), time, why)
@@ -150,6 +152,14 @@ def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
     )
 
 
+def _starting(p50_at: float | None, p90_at: float | None, now: float) -> str:
+    """Return when a job is estimated to start, in front of why it waits: `~14:05 by 16:30 | `."""
+    if p50_at is None:
+        return ""
+    late = "" if p90_at is None or p90_at < now else f" by {time_near(p90_at, now)}"
+    return f"~{time_near(max(p50_at, now), now)}{late} | "
+
+
 def elapsed_s(job: Json, now: float) -> float | None:
     """Return seconds since a job's start, up to its end; its wait before; None where it ended without a start."""
     if job["started_at"] is None:
@@ -174,7 +184,7 @@ def comment(job: Json, cluster: Json, *, now: float = 0.0, mark: str = "…") ->
     error = fit(clean(job["error"] or ""), _WIDEST_ERROR, mark=mark)
     match job["state"]:
         case "PENDING":
-            return _waiting(job, cluster)
+            return _starting(job.get("p50_at"), job.get("p90_at"), now) + _waiting(job, cluster)
         case "CONFIGURING":
             return coming_up(wanted(job), job["nodes"], [rank["node"] for rank in job["ranks"]])
         case "COMPLETING":

@@ -18,7 +18,23 @@ def why_lines(why: Json) -> list[str]:
     return [
         clean(f"Job {why['job_id']} is {why['state']}{reason}: {why['text']}"),
         *(clean(_holder(holder)) for holder in why["held_by"] if len(why["held_by"]) > _NAMED),
+        *estimate_lines(why),
     ]
+
+
+def estimate_lines(why: Json) -> list[str]:
+    """Return when a job that waits is estimated to start; nothing where that is not known."""
+    line = estimate_text(why)
+    return [f"It starts {line}."] if line and why["state"] == "PENDING" else []
+
+
+def estimate_text(one: Json) -> str | None:
+    """Return a job's estimated start, as `about 14:05, by 16:30 in 9 of 10 cases`; None where it is not known."""
+    p50, p90 = one.get("p50_at"), one.get("p90_at")
+    if p50 is None:
+        return None
+    late = "in 9 of 10 cases later than can be told" if p90 is None else f"by {moment(p90)} in 9 of 10 cases"
+    return f"about {moment(p50)}, {late}"
 
 
 def test_lines(why: Json) -> list[str]:
@@ -28,11 +44,29 @@ def test_lines(why: Json) -> list[str]:
         return [*fails, "The job would start now. Nothing was queued."]
     at = why["start_at"]
     when = "It is not known when it would start" if at is None else f"It would start by {moment(at)}"
+    likely = estimate_text(why)
     return [
         *fails,
         clean(f"The job would wait ({why['reason']}): {why['text']}"),
-        f"{when}. Nothing was queued.",
+        f"{when if likely is None else f'It would start {likely}'}. Nothing was queued.",
     ]
+
+
+def when_line(why: Json) -> str:
+    """Return when a job starts, in one line."""
+    job = f"Job {why['job_id']}"
+    if why["state"] != "PENDING":
+        return clean(f"{job} does not wait: it is {why['state']}.")
+    likely, promised = estimate_text(why), why["start_at"]
+    sure = "" if promised is None else f"; {moment(promised)} at the latest, unless a node is lost"
+    if likely is None:
+        known = (
+            f"nothing can be said of its start ({why['reason']}: {why['text'].rstrip('.')})"
+            if why["reason"]
+            else "it starts now"
+        )
+        return clean(f"{job}: {known}{sure}.")
+    return clean(f"{job} starts {likely}{sure}.")
 
 
 def start_line(why: Json) -> str | None:

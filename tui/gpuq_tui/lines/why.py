@@ -39,6 +39,9 @@ def whole_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look
         return lines
     if why.start_at is not None:
         lines += _entry("Start", f"promised by {moment(why.start_at)}, in {short(why.start_at - now)} at most", width)
+    if why.p50_at is not None:
+        late = "" if why.p90_at is None else f", by {moment(why.p90_at)} in 9 of 10 cases"
+        lines += _entry("About", f"{moment(why.p50_at)}{late}", width)
     if why.gpu_h_ahead:
         lines += _entry("Ahead", f"at most {why.gpu_h_ahead:.1f} GPU-hours by the time limits of who is ahead", width)
     if why.share_text is not None:

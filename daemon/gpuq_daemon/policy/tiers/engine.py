@@ -6,7 +6,7 @@ of whoever is furthest below its weighted max-min share, what it is owed include
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -50,6 +50,10 @@ class TieredEngine(Engine):
     def snapshot(self, now: float) -> Snapshot:
         """Return what the engine knows as a value."""
         return replace(super().snapshot(now), tiers=self._state)
+
+    def reserved(self) -> Mapping[int, ActiveJob]:
+        """Return what is kept for pending jobs that others were stopped for, by job."""
+        return dict(self._reserved)
 
     def reserve(self, job: ActiveJob) -> None:
         """Keep for a pending job what it will hold once those have gone who were stopped for it; it is out of line.

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import click
 
-from gpuq.cli.commands.admin import account, audit, diag, limit, node, qos, reservation, share, simulate, token, user
+from gpuq.cli.commands.admin import (
+    account,
+    audit,
+    diag,
+    eta_report,
+    limit,
+    node,
+    qos,
+    reservation,
+    share,
+    simulate,
+    token,
+    user,
+)
 from gpuq.cli.group import Verbs
 
 
@@ -17,5 +30,5 @@ def command() -> None:
     """
 
 
-for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit, simulate):
+for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit, simulate, eta_report):
     command.add_command(_one.command)

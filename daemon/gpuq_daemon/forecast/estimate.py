@@ -1,0 +1,80 @@
+"""When pending jobs will start: the middle and the late of many replays of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, inf, isfinite
+from random import Random
+
+from gpuq_daemon.forecast.arrivals import arrivals
+from gpuq_daemon.forecast.lengths import Lengths
+from gpuq_daemon.forecast.packing import Run
+from gpuq_daemon.forecast.replay import Course, Replay, is_startable
+from gpuq_daemon.policy.snapshot import Snapshot
+
+REPLAYS = 20
+_LATE = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """When a job starts: as likely before `p50_at` as after, and in nine of ten cases by `p90_at`.
+
+    None: not within the time that was looked at, or of that job nothing can be said.
+    """
+
+    job_id: int
+    p50_at: float | None
+    p90_at: float | None
+
+
+def estimates(
+    snapshot: Snapshot,
+    runs: Sequence[Run],
+    rng: Random,
+    *,
+    course: Course | None = None,
+    replays: int = REPLAYS,
+    enough: Callable[[], bool] = lambda: False,
+) -> tuple[Estimate, ...]:
+    """Return an estimate for every pending job that nobody holds, from `runs` of the past by submit.
+
+    `enough` ends it early: a replay that is broken off counts for nothing, and without a single whole one nothing is
+    estimated.
+    """
+    lengths = Lengths(sorted(runs, key=lambda run: run.job.submitted_at + run.ran_s))
+    asked = [job.job_id for job in snapshot.pending if is_startable(job)]
+    found: list[dict[int, float]] = []
+    for _ in range(replays if asked else 0):
+        came = _came(snapshot, runs, lengths, rng)
+        first = 1 + max((job.job_id for job in (*(run.job for run in came), *snapshot.active)), default=0)
+        replay = Replay(snapshot, lengths, arrivals(came, snapshot.now, first, rng), rng, course)
+        if not replay.run(enough):
+            break
+        found.append(replay.starts)
+    if not found:
+        return ()
+    return tuple(_estimate(job_id, sorted(starts.get(job_id, inf) for starts in found)) for job_id in asked)
+
+
+def _came(snapshot: Snapshot, runs: Sequence[Run], lengths: Lengths, rng: Random) -> list[Run]:
+    """Return all who came lately, by submit; of those that have not ended a run time is drawn."""
+    open_ = [Run(job=job, ran_s=lengths.of(job, rng)) for job in snapshot.pending]
+    return sorted((*runs, *open_), key=lambda run: run.job.submitted_at)
+
+
+def _estimate(job_id: int, starts: list[float]) -> Estimate:
+    return Estimate(job_id=job_id, p50_at=_known(_quantile(starts, 0.5)), p90_at=_known(_quantile(starts, _LATE)))
+
+
+def _quantile(ordered: Sequence[float], part: float) -> float:
+    """Return the value that the next one of the same kind is below with this chance, if there are enough of them.
+
+    Source: the order statistic of rank ceil(p (n + 1)), as in conformal prediction.
+    """
+    return ordered[min(len(ordered), ceil(part * (len(ordered) + 1))) - 1]
+
+
+def _known(at: float) -> float | None:
+    return at if isfinite(at) else None

@@ -1,0 +1,45 @@
+"""`gpuq admin eta-report`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.views.table import table
+from gpuq.client_admin import AdminClient
+from gpuq.units import parse_moment
+
+
+@click.command("eta-report")
+@click.option(
+    "--since", default="now-7days", show_default=True, help="Estimates made since then: now-2days, 2026-12-01."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def command(since: str, as_json: bool) -> None:
+    """Show how often estimated starts were kept, by quantile.
+
+    \b
+    P50, P90: how many jobs started by the middle and by the late estimate;
+        50 % and 90 % are right.
+    ERROR: of the middle one, the median, as a part of the wait from then on.
+    """
+    report = AdminClient().eta_report(parse_moment(since, now=time.time()))
+    if as_json:
+        terminal.say_json(report)
+        return
+    rows = [
+        (row["which"], str(row["promises"]), *(_part(row[name]) for name in ("p50_kept", "p90_kept", "median_error")))
+        for row in report["rows"]
+    ]
+    if not report["rows"][0]["promises"]:
+        terminal.say("No estimate of that time can be judged yet.")
+        return
+    right = frozenset({"ESTIMATES", "P50 KEPT", "P90 KEPT", "ERROR"})
+    header = ("WHICH", "ESTIMATES", "P50 KEPT", "P90 KEPT", "ERROR")
+    terminal.say("\n".join(table(header, rows, right=right, width=terminal.width())))
+
+
+def _part(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

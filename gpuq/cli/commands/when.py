@@ -1,0 +1,34 @@
+"""`gpuq when`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.naming import number_of
+from gpuq.cli.queueing import checked_spec
+from gpuq.cli.scripts import ScriptCommand, asking
+from gpuq.cli.views.why import test_lines, when_line
+from gpuq.client import Client
+
+
+@click.command("when", cls=ScriptCommand)
+@asking
+@click.option("--json", "as_json", is_flag=True, help="Print the estimate as one JSON object.")
+@click.argument("what", metavar="ID|SCRIPT.PY")
+@click.argument("args", metavar="[-- ARGS]...", nargs=-1)
+def command(what: str, args: tuple[str, ...], as_json: bool, **asked: str | None) -> None:
+    """Say when job ID will start, or when SCRIPT.PY would with the same options as for `gpuq enqueue`; queue nothing.
+
+    The queue is played forward many times, with run times as the users' earlier jobs had them, and with others coming
+    as they came on the days before.
+    """
+    client = Client()
+    is_job = what.replace("_", "").isdecimal()
+    why = (
+        client.when(number_of(client, what)) if is_job else client.test(checked_spec(what, args, asked), estimate=True)
+    )
+    if as_json:
+        terminal.say_json(why)
+    else:
+        terminal.say(when_line(why) if is_job else "\n".join(test_lines(why)))

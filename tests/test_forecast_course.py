@@ -1,0 +1,64 @@
+"""What is to come, asked of a real daemon; only Spark is left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gpuq.client_admin import AdminClient
+from gpuq_daemon.store.database import Database
+from gpuq_daemon.store.estimates import EstimateStore
+from tests.support.daemon import Gpuqd, plain_gpuqd
+
+LONG = "import time\ndef main_fun(args, ctx):\n    time.sleep(600)\n"
+
+
+@pytest.fixture(scope="module")
+def gpuqd() -> Iterator[Gpuqd]:
+    with plain_gpuqd() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def jobs(gpuqd: Gpuqd) -> tuple[int, int]:
+    """Return a job that runs for an hour at most on all there is, and one that waits for it."""
+    first = gpuqd.enqueue(LONG, workers=2, time_limit_s=3600)
+    gpuqd.reaches(first, "RUNNING")
+    return first, gpuqd.enqueue(LONG, workers=2, time_limit_s=1800)
+
+
+def test_a_waiting_job_is_told_when_it_will_start_wherever_it_is_shown(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    _, waiting = jobs
+    client, now = gpuqd.client, time.time()
+
+    when = client.when(waiting)
+
+    assert now < when["p50_at"] <= when["p90_at"] <= now + 3700
+    shown = (client.job(waiting), client.why(waiting), client.jobs()[-1])
+    assert [(one["p50_at"], one["p90_at"]) for one in shown] == [(when["p50_at"], when["p90_at"])] * 3
+    assert client.queue()["pending"]["p50_at"] == [when["p50_at"]]
+
+
+def test_a_script_that_is_not_queued_is_told_when_it_would_start(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    spec = {"script_name": "job.py", "script": LONG, "workers": 2, "time_limit_s": 60}
+
+    would = gpuqd.client.test(spec, estimate=True)
+
+    assert would["p50_at"] is not None
+    assert "p50_at" not in gpuqd.client.job(jobs[0]) or gpuqd.client.job(jobs[0])["p50_at"] is None
+    assert len(gpuqd.client.jobs()) == 2
+
+
+def test_what_was_promised_is_on_record_and_judged(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    gpuqd.client.when(jobs[1])
+
+    report = AdminClient(gpuqd.client.path).eta_report(0.0)
+
+    assert [row["which"] for row in report["rows"]][:2] == ["all", "first of each job"]
+    database = Database(gpuqd.folder / "flight.db", "flight")
+    try:
+        assert set(EstimateStore(database).last) == {jobs[1]}
+    finally:
+        database.close()
