@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,37 @@ def test_the_queue_shows_gpu_use_reasons_and_progress(daemon: FakeDaemon, gpuq: 
     assert "2 of 2 virtual GPUs busy | 2 jobs: 1 PD, 1 R" in done.out
     assert "loss 0.412 @ 240 v  node-1" in done.out
     assert "Resources: needs 2 GPUs, 0 free" in done.out
+
+
+def test_when_a_job_will_start_stands_before_why_it_waits(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    soon = time.time() + 600
+    job = a_job(id=12, reason=Reason.RESOURCES, p50_at=soon, p90_at=soon + 60)
+    daemon.answers |= {"GET /v1/cluster": a_cluster(), "GET /v1/jobs": {"jobs": [job]}}
+
+    shown = gpuq("queue", "-s", "pd").out
+
+    at, late = (time.strftime("%H:%M", time.localtime(one)) for one in (soon, soon + 60))
+    assert f"~{at} by {late} | Resources: needs 2 GPUs" in shown
+
+
+def test_when_says_the_middle_and_the_late_start(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    why = Why(
+        job_id=12,
+        state=JobState.PENDING,
+        reason=Reason.RESOURCES,
+        text="x.",
+        needs_gpus=1,
+        free_gpus=0,
+        total_gpus=1,
+        p50_at=1e9,
+        p90_at=1e9 + 60,
+    )
+    daemon.answers["GET /v1/jobs/12/when"] = why
+
+    done = gpuq("when", "12")
+
+    assert "Job 12 starts about 2001-09-" in done.out
+    assert "in 9 of 10 cases." in done.out
 
 
 def test_tasks_of_an_array_that_wait_alike_are_one_line(daemon: FakeDaemon, gpuq: Gpuq) -> None:

@@ -87,8 +87,9 @@ def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, .
         shown.get(int(now - at)) or shown.setdefault(int(now - at), duration(now - at))
         for at in pending["submitted_at"]
     ]
-    estimates = zip(pending.get("p50_at") or (), pending.get("p90_at") or (), strict=True)
-    waits = [_starting(*both, now) + wait for both, wait in zip(estimates, waits, strict=True)] or waits
+    if "p50_at" in pending:
+        estimates = zip(pending["p50_at"], pending["p90_at"], strict=True)
+        waits = [_starting(*both, now) + wait for both, wait in zip(estimates, waits, strict=True)]
     columns = (pending["id"], pending["name"], pending["user"], pending["gpus"], times, waits)
     return [
         (str(i), name, user, short, str(gpus), time, why)
