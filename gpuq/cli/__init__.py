@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gpuq.errors import GpuqError
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     words = list(sys.argv[1:] if argv is None else argv)
     terminal.prepare()
+    if not words and os.environ.get("_GPUQ_COMPLETE"):  # the tab key, not a person
+        from gpuq.cli.completing import complete
+
+        return complete()
     try:
         code = _run(words)
         terminal.flush()
@@ -55,8 +60,6 @@ def _run(words: list[str]) -> int:
     """Answer the exact shapes that are typed most without click, which costs more to load than they take."""
     match words:
         case ["--host", host, *rest]:
-            import os
-
             os.environ["GPUQ_HOST"] = host
             return _run(rest)
         case ["--version"] | ["-V"]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import click
 
 from gpuq.cli.group import root
+from gpuq.states import SHORT_STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import Protocol
 
-    Known = Mapping[str, Sequence[str]]
+    class Known(Protocol):
+        """Names by kind, as a mapping gives them."""
+
+        def get(self, kind: str, default: Sequence[str], /) -> Sequence[str]:
+            """Return the names of a kind."""
+            ...
+
 
 # Which of the known names a parameter takes, by the parameter's own name.
 _KINDS = {
@@ -19,14 +27,17 @@ _KINDS = {
     **dict.fromkeys(("account", "accounts", "parent"), "accounts"),
     **dict.fromkeys(("node", "nodes"), "nodes"),
     "partition": "partitions",
-    "tag": "tags",
+    "qos": "qos",
+    "state": "states",
+    **dict.fromkeys(("tag", "tags"), "tags"),
 }
+_FIXED = {"states": tuple(SHORT_STATES.values())}
 
 
 def candidates(words: Sequence[str], part: str, known: Known) -> list[str]:
     """Return what the word `part`, which comes after `words`, may become, in the order of the help or of the names.
 
-    `known` holds names by kind: jobs, users, accounts, nodes, partitions, tags. A kind that is missing completes to
+    `known` holds names by kind: jobs, users, accounts, nodes, partitions, qos, tags; a kind that it lacks completes to
     nothing.
     """
     command, context, rest = _command(words)
@@ -65,7 +76,8 @@ def _waiting(options: Sequence[click.Option], rest: Sequence[str]) -> click.Opti
 def _values(param: click.Parameter, known: Known) -> Iterable[str]:
     if isinstance(param.type, click.Choice):
         return [str(choice) for choice in param.type.choices]
-    return known.get(_KINDS.get(param.name or "", ""), ())
+    kind = _KINDS.get(param.name or "", "")
+    return _FIXED.get(kind) or known.get(kind, ())
 
 
 def _beginning(part: str, names: Iterable[str]) -> list[str]:

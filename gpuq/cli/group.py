@@ -44,6 +44,7 @@ COMMANDS = {
     "prio": "Show every term of a job's priority.",
     "share": "Show who has used how much of what is due.",
     "nodes": "Show the nodes and what is free on them.",
+    "completions": "Print the script that completes gpuq in bash, zsh or fish.",
     "dial": "Join stdin and stdout to gpuqd, for ssh://.",
     "admin": "Decide about accounts, shares, QOS, limits, reservations and nodes.",
     "top": "Watch everything in a full-screen terminal.",
