@@ -257,6 +257,18 @@ class Client:
         """Return a tag's distributions as they were written (`models.Histograms`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/histograms", {"tag": tag, **how})
 
+    def texts(self, job_id: int, **which: Any) -> list[Json]:
+        """Return the newest texts of a job (`models.Text`); `tag`, `rank`, `run`, `attempt`, `at_most`."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/texts", which)["texts"]
+
+    def pictures(self, job_id: int, **which: Any) -> list[Json]:
+        """Return where the newest pictures of a job are (`models.Picture`); `which` as for `texts`."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/pictures", which)["pictures"]
+
+    def one_picture(self, job_id: int, picture_id: int) -> bytes:
+        """Return a picture as its script wrote it."""
+        return self._bytes(f"/v1/jobs/{job_id}/pictures/{picture_id}", {})
+
     def compare(self, ids: Sequence[int], tags: Sequence[str], **which: Any) -> Json:
         """Return `{"tags": [models.Compared], "left_out"}` of several jobs; `rank`, `run`."""
         return self._ask("GET", "/v1/compare", {"job": list(ids), "tag": list(tags), **which})

@@ -215,6 +215,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hparam:
+    """A hyperparameter, as a script told TensorBoard's plugin of that name; both are foreign text."""
+
+    name: str
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as everybody sees it.
 
@@ -230,6 +238,8 @@ class Job:
     `silent_since`: nothing has come from the running job since then, which is longer than its pace explains.
     `log_uri` is the folder of the attempt's logs and event files, `checkpoint_uri` the job's over all attempts.
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
+    Of a job asked for by its number, `hparams` are the hyperparameters that its script told TensorBoard, and
+    `carried_uri` is the folder elsewhere that its files are carried to.
     `signals` are what its newest attempt's points say of how it goes; `damaged_events` counts records of its event
     files that are lost to damage.
     """
@@ -267,6 +277,8 @@ class Job:
     progress: Progress | None = None
     signals: tuple[Signal, ...] = ()
     damaged_events: int = 0
+    hparams: tuple[Hparam, ...] = ()
+    carried_uri: str | None = None
     account: str = "root"
     qos: str = "normal"
     gpu_type: str | None = None
@@ -410,6 +422,43 @@ class Series:
     last_step: int
     last_wall_time: float
     last_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a script wrote of a tag at a step; foreign text: clean it before a terminal sees it.
+
+    `is_cut` where it was longer than is kept.
+    """
+
+    attempt: int
+    rank: int
+    run: str
+    tag: str
+    step: int
+    wall_time: float
+    text: str
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that a script wrote: where it stands, and its size; the picture itself stays in its event file.
+
+    `number` tells apart those that a tag has at one step; width and height are pixels, 0 where they are not known.
+    """
+
+    id: int
+    attempt: int
+    rank: int
+    run: str
+    tag: str
+    step: int
+    wall_time: float
+    number: int
+    width: int
+    height: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -15,7 +16,15 @@ from xml.etree import ElementTree
 import pytest
 
 from gpuq.cli import main
-from tests.eventfile.event_bytes import a_file, a_histogram, a_scalar, a_simple_value, an_event
+from tests.eventfile.event_bytes import (
+    a_file,
+    a_histogram,
+    a_message,
+    a_scalar,
+    a_simple_value,
+    a_tensor_value,
+    an_event,
+)
 from tests.support.asking import got
 from tests.support.daemon import Gpuqd, plain_gpuqd
 
@@ -26,6 +35,8 @@ def main_fun(args, ctx):
     with open(os.path.join(os.environ["GPUQ_LOG_DIR"], {name!r}), "wb") as file:
         file.write({data!r})
 """
+_KEPT = Path(__file__).parent / "data" / "events"
+_NOTES = next((_KEPT / "notes" / "2").iterdir())
 _EVIL = "</title><script>alert(1)</script>\x1b[31m"
 
 
@@ -44,12 +55,15 @@ def a_training(rate: float) -> bytes:
 
 @pytest.fixture(scope="module")
 def gpuqd() -> Iterator[Gpuqd]:
-    """A gpuqd with two jobs that trained, and one that wrote nothing."""
+    """A gpuqd with two jobs that trained, one that wrote nothing, and one with texts, pictures and hyperparameters."""
     with plain_gpuqd() as daemon:
         for rate in (0.05, 0.02):
             script = _WRITES.format(name="events.out.tfevents.1", data=a_training(rate))
             assert daemon.ended(daemon.enqueue(script, args=["<b>&"]))["state"] == "COMPLETED"
         daemon.ended(daemon.enqueue("def main_fun(args, ctx): pass\n"))
+        evil = an_event(1.7e9, 7, a_tensor_value("evil", 7, a_message(8, _EVIL.encode()), plugin="text"))
+        script = _WRITES.format(name="events.out.tfevents.1", data=_NOTES.read_bytes() + a_file(evil))
+        daemon.ended(daemon.enqueue(script))
         yield daemon
 
 
@@ -211,3 +225,60 @@ def test_all_points_leave_as_parquet_arrow_csv_and_json(ask: Ask, gpuqd: Gpuqd, 
     assert len(ask("plot", "1", "2", "loss", "--csv")[1].splitlines()) == 1 + 2 * 170
     assert ask("export", "3")[0] == 3
     assert got(gpuqd, "/v1/jobs/1/points?tag=nothing")[0] == 404
+
+
+def test_hyperparameters_are_shown_and_held_against_each_other(ask: Ask, gpuqd: Gpuqd) -> None:
+    _, shown = ask("show", "4")
+    _, compared = ask("compare", "1", "4", "loss", "--no-chart")
+    _, as_json = ask("compare", "1", "4", "loss", "--json")
+
+    assert "is_big = yes, layers = 3, optimizer = adam, rate = 0.125" in shown
+    row = next(line.split() for line in compared.splitlines() if line.startswith("rate"))
+    assert row == ["rate", "-", "0.125"]
+    assert {"name": "layers", "value": 3.0} in json.loads(as_json.splitlines()[-1])["hparams"]["4"]
+    assert {"name": "optimizer", "value": "adam"} in gpuqd.client.job(4)["hparams"]
+    assert gpuqd.client.job(1)["hparams"] == []
+
+
+def test_texts_are_shown_with_nothing_that_a_terminal_obeys(ask: Ask) -> None:
+    code, out = ask("show", "4", "--text")
+    _, table = ask("show", "4", "--text", "--tag", "table")
+    _, none = ask("show", "1", "--text")
+
+    assert code == 0
+    assert "note @ 2:\n  **step** 2" in out
+    assert "evil @ 7:" in out
+    assert "\x1b" not in out
+    assert table == "table @ 1:\n  a | b | c\n  1 | 2 | 3\n"
+    assert none == "Job 1 has written no text: `tf.summary.text` does.\n"
+
+
+def test_pictures_leave_as_their_writer_made_them(ask: Ask, gpuqd: Gpuqd, tmp_path: Path) -> None:
+    expected = json.loads((_KEPT / "expected.json").read_text())[str(_NOTES.relative_to(_KEPT))]["notes"]
+    sums = [content[2] for tag, _, _, content in expected if tag == "digits"]
+    folder = tmp_path / "pictures"
+
+    _, listed = ask("show", "4", "--pictures")
+    said = ask("export", "4", "digits", "--pictures", "-o", str(folder))
+
+    assert said == (0, f"Wrote 6 pictures into {folder}.\n")
+    files = sorted(folder.iterdir(), key=lambda file: int(file.stem.rpartition("-")[2]))
+    assert [hashlib.sha256(file.read_bytes()).hexdigest() for file in files] == sums
+    assert (len(listed.splitlines()), "7x5" in listed) == (7, True)
+    status, _, kind = got(gpuqd, f"/v1/jobs/4/pictures/{gpuqd.client.pictures(4)[0]['id']}")
+    assert (status, kind) == (200, "image/png")
+
+
+def test_a_picture_whose_file_is_another_one_now_is_not_made_up(ask: Ask, gpuqd: Gpuqd, tmp_path: Path) -> None:
+    (number,) = [one["id"] for one in gpuqd.client.pictures(4)][-1:]
+    (file,) = (gpuqd.folder / "jobs" / "4").rglob("events.out.tfevents.*")
+    data = file.read_bytes()
+    file.rename(tmp_path / "aside")
+    file.write_bytes(bytes(len(data)))
+
+    status, said, _ = got(gpuqd, f"/v1/jobs/4/pictures/{number}")
+    (tmp_path / "aside").rename(file)
+
+    assert (status, "is no longer there" in said) == (404, True)
+    assert got(gpuqd, "/v1/jobs/1/pictures/1")[0] == 404
+    assert ask("export", "1", "--pictures")[0] != 0

@@ -66,6 +66,9 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/heatmap"): Rule(Role.USER, query="tag=w"),
     ("GET", "/v1/jobs/{job_id}/heatmap/picture"): Rule(Role.USER, query="tag=w"),
     ("GET", "/v1/jobs/{job_id}/points"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/texts"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/pictures"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/pictures/{picture_id}"): ANYBODY,
     ("GET", "/v1/compare"): Rule(Role.USER, query="job=1"),
     ("GET", "/v1/trace"): Rule(Role.USER, query="handle=1"),
     ("GET", "/v1/chart"): Rule(Role.USER, query="job=1"),
@@ -171,7 +174,7 @@ def routes() -> set[tuple[str, str]]:
 
 
 def filled(path: str, job_id: int) -> str:
-    for name, value in {**_KINDS, "{job_id}": str(job_id), "{token_id}": "999"}.items():
+    for name, value in {**_KINDS, "{job_id}": str(job_id), "{token_id}": "999", "{picture_id}": "1"}.items():
         path = path.replace(name, value)
     return path
 

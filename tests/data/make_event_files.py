@@ -2,11 +2,14 @@
 
 Run as `python make_event_files.py FOLDER`. Makes one folder a kind of writer and `expected.json`:
 `{file: {"scalars": {tag: [[step, wall_time, value]]},
-         "histograms": {tag: [[step, wall_time, edges, counts]]}}}`.
+         "histograms": {tag: [[step, wall_time, edges, counts]]},
+         "notes": [[tag, step, wall_time, content]]}}`,
+content a text, `{name: hyperparameter}`, or `[width, height, SHA-256]` of a picture.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -87,6 +90,56 @@ def write_version_1(folder: Path) -> None:
         writer.close()
 
 
+def write_notes(folder: Path) -> None:
+    """Texts, pictures and hyperparameters, of both TensorFlows."""
+    hparams: Any = import_module("tensorboard.plugins.hparams.api")
+    writer = tf.summary.create_file_writer(str(folder / "2"))
+    with writer.as_default():
+        hparams.hparams({"rate": 0.125, "layers": 3, "optimizer": "adam", "is_big": True, "größe": "1\u00d72"})
+        for step in range(3):
+            tf.summary.text("note", f"**step** {step}", step=step)
+            tf.summary.image("digits", tf.random.stateless_uniform((2, 5, 7, 1), (1, step)), step=step, max_outputs=2)
+        tf.summary.text("lines", ["one", "two"], step=1)
+        tf.summary.text("table", [["a", "b", "c"], ["1", "2", "3"]], step=1)
+        tf.summary.scalar("loss", 0.5, step=1)
+    writer.close()
+    v1: Any = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        writer = v1.summary.FileWriter(str(folder / "1"))
+        said = v1.placeholder(tf.string, ())
+        merged = v1.summary.merge(
+            [v1.summary.text("said", said), v1.summary.image("drawn", tf.zeros((2, 3, 4, 3)), max_outputs=2)]
+        )
+        for step in range(2):  # the second event names no plugin
+            writer.add_summary(session.run(merged, {said: f"at {step}"}), step)
+        writer.close()
+
+
+def picture_of(data: bytes, width: int, height: int) -> list[Any]:
+    """Return what is expected of a picture."""
+    return [width, height, hashlib.sha256(data).hexdigest()]
+
+
+def strings_of(value: Any, plugin: str) -> list[Any]:
+    """Return what a tensor of strings holds, as notes."""
+    array = tf.make_ndarray(value.tensor)
+    if plugin == "images":
+        width, height, *files = array.tolist()
+        return [picture_of(data, int(width), int(height)) for data in files]
+    lines = [" | ".join(word.decode() for word in np.atleast_1d(row).tolist()) for row in np.atleast_1d(array)]
+    return ["\n".join(lines)]
+
+
+def hparams_of(value: Any) -> list[Any]:
+    """Return the hyperparameters that a session begins with; nothing for another kind of message."""
+    proto: Any = import_module("tensorboard.plugins.hparams.plugin_data_pb2")
+    data = proto.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    if data.WhichOneof("data") != "session_start_info":
+        return []
+    given = data.session_start_info.hparams
+    return [{name: getattr(given[name], given[name].WhichOneof("kind")) for name in sorted(given)}]
+
+
 def histogram_of(proto: Any) -> tuple[list[float], list[float]]:
     """Return edges and counts of a HistogramProto; no edge lies outside the data, as TensorBoard draws it."""
     inner = [min(max(limit, proto.min), proto.max) for limit in proto.bucket_limit[:-1]]
@@ -97,12 +150,23 @@ def expected(file: Path) -> dict[str, Any]:
     """Return every number in an event file as TensorFlow's protobuf classes decode it."""
     scalars: dict[str, list[Any]] = {}
     histograms: dict[str, list[Any]] = {}
+    notes: list[Any] = []
+    plugins: dict[str, str] = {}
     for record in tf.data.TFRecordDataset([str(file)]):
         event = tf.compat.v1.Event.FromString(record.numpy())
         for value in event.summary.value:
             at = [event.step, event.wall_time]
             kind = value.WhichOneof("value")
-            if kind == "simple_value":
+            plugin = value.metadata.plugin_data.plugin_name or plugins.get(value.tag, "")
+            plugins[value.tag] = plugin
+            if plugin == "hparams":
+                notes += [[value.tag, *at, one] for one in hparams_of(value)]
+            elif kind == "image":
+                image = value.image
+                notes.append([value.tag, *at, picture_of(image.encoded_image_string, image.width, image.height)])
+            elif kind == "tensor" and value.tensor.dtype == tf.string.as_datatype_enum:
+                notes += [[value.tag, *at, one] for one in strings_of(value, plugin)]
+            elif kind == "simple_value":
                 scalars.setdefault(value.tag, []).append([*at, value.simple_value])
             elif kind == "histo":
                 histograms.setdefault(value.tag, []).append([*at, *histogram_of(value.histo)])
@@ -113,7 +177,7 @@ def expected(file: Path) -> dict[str, Any]:
                 elif array.ndim == 2 and array.shape[1] == 3:
                     edges = [*array[:1, 0].tolist(), *array[:, 1].tolist()]
                     histograms.setdefault(value.tag, []).append([*at, edges, array[:, 2].tolist()])
-    return {"scalars": scalars, "histograms": histograms}
+    return {"scalars": scalars, "histograms": histograms, "notes": notes}
 
 
 def main(folder: Path) -> None:
@@ -122,6 +186,7 @@ def main(folder: Path) -> None:
     write_histograms(folder / "histograms")
     write_keras(folder / "keras")
     write_version_1(folder / "version_1")
+    write_notes(folder / "notes")
     files = sorted(folder.rglob("events.out.tfevents.*"))
     golden = {str(file.relative_to(folder)): expected(file) for file in files}
     (folder / "expected.json").write_text(json.dumps(golden, indent=None) + "\n")

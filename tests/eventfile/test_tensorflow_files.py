@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from gpuq_daemon.eventfile.events import EventDecoder, Points
 from gpuq_daemon.eventfile.tfrecord import RecordReader
+from gpuq_daemon.series.notes import Hparams, Picture, Text
 
 DATA = Path(__file__).parent.parent / "data"
 KEPT = DATA / "events"
@@ -21,8 +23,10 @@ KEPT = DATA / "events"
 def read(file: Path) -> dict[str, Any]:
     """Return a file's points in the form of `expected.json`."""
     reader, decoder, points = RecordReader(), EventDecoder(), Points()
-    for payload in reader.feed(file.read_bytes()):
-        decoder.decode(payload, points)
+    data = file.read_bytes()
+    payloads = reader.feed(data)
+    for payload, place in zip(payloads, reader.places, strict=True):
+        decoder.decode(payload, points, place)
     assert (reader.skipped, reader.is_held, points.malformed) == (0, False, 0)
     return {
         "scalars": {tag: [list(p) for p in found] for tag, found in points.scalars.items()},
@@ -30,7 +34,20 @@ def read(file: Path) -> dict[str, Any]:
             tag: [[p.step, p.wall_time, list(p.edges), list(p.counts)] for p in found]
             for tag, found in points.histograms.items()
         },
+        "notes": [[note.tag, note.step, note.wall_time, noted(note.content, data)] for note in points.notes],
     }
+
+
+def noted(content: Text | Hparams | Picture, data: bytes) -> Any:
+    """Return a note as it is expected, a picture by its bytes in the file."""
+    match content:
+        case Text():
+            return content.text
+        case Hparams():
+            return content.values
+        case Picture():
+            picture = data[content.at : content.at + content.bytes]
+            return [content.width, content.height, hashlib.sha256(picture).hexdigest()]
 
 
 def expected(folder: Path) -> dict[str, Any]:
@@ -51,5 +68,5 @@ def test_files_of_the_installed_tensorflow_are_read_as_it_reads_them(tmp_path: P
 
     golden = expected(tmp_path)
 
-    assert len(golden) == 5
+    assert len(golden) == 7
     assert json.dumps({file: read(tmp_path / file) for file in golden}) == json.dumps(golden)

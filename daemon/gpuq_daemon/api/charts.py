@@ -29,7 +29,7 @@ _MOST_CURVES = 64
 _BINS = 60
 _TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 # A picture runs nothing, also where a browser opens it by itself.
-_HEADERS = {
+PICTURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",
 }
@@ -112,7 +112,7 @@ def written(figure: Figure, picture: str) -> bytes:
 
 
 def _answer(content: bytes, picture: str) -> Response[bytes]:
-    return Response(content, media_type=_TYPES[picture], headers=_HEADERS)
+    return Response(content, media_type=_TYPES[picture], headers=PICTURE_HEADERS)
 
 
 def _curves(

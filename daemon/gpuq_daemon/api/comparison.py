@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Compared, SeriesKind
+from gpuq.models import Compared, Hparam, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
@@ -26,10 +26,12 @@ class Comparison(Struct):
     """Tags of jobs, each with where the jobs stand, in the order in which they were asked for.
 
     Without tags in the question, those that all jobs have, by name; `left_out` counts those beyond the first 100.
+    `hparams` are the hyperparameters of each job, in the same order.
     """
 
     tags: list[Compared]
     left_out: int = 0
+    hparams: list[tuple[Hparam, ...]] = []
 
 
 @get("/v1/compare")
@@ -52,7 +54,8 @@ def _comparison(
 ) -> Comparison:
     wanted = list(dict.fromkeys(tags)) if tags else _common(metrics, jobs, rank, run)
     found = [_compared(metrics, jobs, one, rank, run) for one in wanted[:_MOST_TAGS]]
-    return Comparison(tags=found, left_out=max(0, len(wanted) - _MOST_TAGS))
+    hparams = [metrics.hparams(job) for job in jobs]
+    return Comparison(tags=found, left_out=max(0, len(wanted) - _MOST_TAGS), hparams=hparams)
 
 
 def _common(metrics: MetricsStore, jobs: list[int], rank: int | None, run: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -153,7 +154,8 @@ async def table(
 @get("/v1/jobs/{job_id:int}")
 async def show(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> Job:
     """Return one job, or one task of an array."""
-    return views.whole(desk, visible_job(request, desk, task_of(desk, job_id, index)))
+    job = views.whole(desk, visible_job(request, desk, task_of(desk, job_id, index)))
+    return await asyncio.to_thread(views.in_full, desk, job)
 
 
 @get("/v1/jobs/{job_id:int}/why")

@@ -42,6 +42,14 @@ def whole(desk: Desk, job: Job) -> Job:
     )
 
 
+def in_full(desk: Desk, job: Job) -> Job:
+    """Return a job with what is only told of one that is asked for by itself. Reads files."""
+    if not job.attempt:
+        return job
+    uri = desk.place(job.id, job.attempt).carried_to()
+    return replace(job, hparams=desk.metrics.hparams(job.id), carried_uri=uri)
+
+
 def _reason(desk: Desk, job: Job) -> Reason | None:
     match job.state:
         case JobState.PENDING:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gpuq.models import SeriesKind
 from gpuq_daemon.eventfile.events import Points
 from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader
 from gpuq_daemon.files.found import Files, Found
+from gpuq_daemon.series.notes import Note, Picture
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoints, SeriesKey
 
 READ_BYTES = 1024 * 1024
@@ -154,6 +155,7 @@ class EventFileFollower:
         """Return what was read of `files` and make their positions the ones that are stored."""
         scalars: dict[SeriesKey, ScalarPoints] = {}
         histograms: dict[SeriesKey, list[HistogramPoint]] = {}
+        notes: dict[tuple[int, str], list[Note]] = {}
         before: dict[str, FilePosition] = {}
         positions: list[FilePosition] = []
         for file in files:
@@ -168,6 +170,8 @@ class EventFileFollower:
             for tag, distributions in points.histograms.items():
                 key = SeriesKey(rank=file.rank, run=file.run, tag=tag, kind=SeriesKind.HISTOGRAM)
                 histograms.setdefault(key, []).extend(distributions)
+            if points.notes:
+                notes.setdefault((file.rank, file.run), []).extend(_placed(points.notes, file))
             if stored is not None:
                 before[file.path] = stored
             self._stored[file.path] = position
@@ -177,9 +181,20 @@ class EventFileFollower:
             attempt=self._attempt,
             scalars=scalars,
             histograms=histograms,
+            notes=notes,
             before=before,
             positions=tuple(positions),
         )
+
+
+def _placed(notes: list[Note], file: _Followed) -> Iterator[Note]:
+    """Yield notes of a file, of pictures with the file that they lie in."""
+    for note in notes:
+        if isinstance(note.content, Picture):
+            picture = replace(note.content, path=file.path, identity=file.found.identity)
+            yield replace(note, content=picture)
+        else:
+            yield note
 
 
 def _look(found: Found) -> tuple[int, int, int]:

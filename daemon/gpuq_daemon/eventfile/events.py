@@ -8,11 +8,12 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from gpuq_daemon.eventfile import histograms
+from gpuq_daemon.eventfile import histograms, notes
 from gpuq_daemon.eventfile.protowire import (
     BYTES,
     FIXED64,
@@ -23,6 +24,7 @@ from gpuq_daemon.eventfile.protowire import (
     signed,
 )
 from gpuq_daemon.eventfile.tensors import DOUBLE, FLOAT, read_tensor
+from gpuq_daemon.series.notes import Hparams, Note, Picture, Text
 from gpuq_daemon.series.points import HistogramPoint, ScalarPoints
 
 MAX_TAG_BYTES = 1024
@@ -33,6 +35,10 @@ _START = 1
 _MAX_TEMPLATES = 8192
 _WIDEST_SCALAR = _DOUBLE.size
 _PLUGINS = {b"scalars", b"histograms", b""}
+_MOST_PLUGINS = 4096
+_PLUGIN_OF = {Text: notes.TEXT, Picture: notes.IMAGES, Hparams: notes.HPARAMS}
+
+Content: TypeAlias = Text | Hparams | Picture
 
 _Template: TypeAlias = tuple[int, int, Literal["f", "d"], dict[bytes, str]]
 """Where in a summary its numbers lie, in how many bytes, their type, and the tag by the summary's other bytes.
@@ -41,12 +47,22 @@ One number is a scalar, threes are a distribution.
 """
 
 
+class _Value(NamedTuple):
+    """A Summary.Value that holds no number: its tag, its plugin and what that has to say, and what it holds."""
+
+    tag: str
+    plugin: bytes
+    more: bytes
+    content: Field | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Points:
     """What a run of events holds, by tag, in the order of the file. `malformed` counts refused events."""
 
     scalars: defaultdict[str, ScalarPoints] = field(default_factory=lambda: defaultdict(ScalarPoints))
     histograms: defaultdict[str, list[HistogramPoint]] = field(default_factory=lambda: defaultdict(list))
+    notes: list[Note] = field(default_factory=list[Note])
     malformed: int = 0
 
 
@@ -84,11 +100,14 @@ class Event:
     step: int
     scalars: tuple[Scalar, ...] = ()
     histograms: tuple[Buckets, ...] = ()
+    notes: tuple[tuple[str, Content], ...] = ()
     is_start: bool = False
 
 
-def read_event(payload: bytes) -> Event:
-    """Return what an Event message says; text, images, graphs and other plugins' data are left out.
+def read_event(payload: bytes, plugins: Mapping[str, bytes] | None = None) -> Event:
+    """Return what an Event message says; graphs, sounds and other plugins' data are left out.
+
+    `plugins` are those of tags whose events may name none.
 
     Raises:
         MalformedError: the bytes are no Event, or its wall time is no time.
@@ -96,6 +115,7 @@ def read_event(payload: bytes) -> Event:
     wall_time, step, is_start = 0.0, 0, False
     scalars: list[Scalar] = []
     buckets: list[Buckets] = []
+    others: list[tuple[str, Content]] = []
     for number, wire, start, end in fields(payload, 0, len(payload)):
         if number == 1 and wire == FIXED64:
             wall_time = _DOUBLE.unpack_from(payload, start)[0]
@@ -104,7 +124,9 @@ def read_event(payload: bytes) -> Event:
         elif number == 5 and wire == BYTES:
             for inner, inner_wire, value_start, value_end in fields(payload, start, end):
                 if inner == 1 and inner_wire == BYTES:
-                    _read_value(payload, value_start, value_end, scalars, buckets)
+                    value = _read_value(payload, value_start, value_end, scalars, buckets)
+                    if value is not None:
+                        others += _notes(payload, value, plugins or {})
         elif number == 7 and wire == BYTES:
             is_start = any(f[:3] == (1, VARINT, _START) for f in fields(payload, start, end))
     if not isfinite(wall_time):
@@ -114,6 +136,7 @@ def read_event(payload: bytes) -> Event:
         step=step,
         scalars=tuple(scalars),
         histograms=tuple(buckets),
+        notes=tuple(others),
         is_start=is_start,
     )
 
@@ -124,9 +147,9 @@ def _read_value(
     end: int,
     scalars: list[Scalar],
     buckets: list[Buckets],
-) -> None:
-    """Append what one Summary.Value holds. Another kind of value (text, image) gets its case here."""
-    tag, plugin = "", b""
+) -> _Value | None:
+    """Append the numbers that one Summary.Value holds; return it if it may hold something else."""
+    tag, plugin, more = "", b"", b""
     content: Field | None = None
     for found in fields(data, start, end):
         number, wire, at, stop = found
@@ -134,17 +157,38 @@ def _read_value(
             if stop - at > MAX_TAG_BYTES:
                 raise MalformedError("a tag is too long")
             tag = data[at:stop].decode("utf-8", "replace")
-        elif number in (2, 5, 8):
+        elif number in (2, 4, 5, 8):
             content = found
         elif number == 9 and wire == BYTES:
-            plugin = _plugin(data, at, stop)
+            plugin, more = _plugin(data, at, stop)
     match content:
         case (2, 5, at, _):  # simple_value; 5 is FIXED32
             scalars.append(Scalar(tag=tag, value=_FLOAT.unpack_from(data, at)[0], at=at, width=4))
         case (5, 2, at, stop):  # histo; 2 is BYTES
             buckets.append(Buckets(tag=tag, buckets=histograms.from_proto(data, at, stop)))
         case (8, 2, at, stop) if plugin in _PLUGINS:
-            _read_tensor_value(data, at, stop, tag, scalars, buckets)
+            if not _read_tensor_value(data, at, stop, tag, scalars, buckets):
+                return _Value(tag, plugin, more, content)
+        case _:
+            return _Value(tag, plugin, more, content)
+    return None
+
+
+def _notes(data: bytes, value: _Value, plugins: Mapping[str, bytes]) -> Iterator[tuple[str, Content]]:
+    """Yield what is no number in a Summary.Value."""
+    plugin = value.plugin or plugins.get(value.tag, b"")
+    if plugin == notes.HPARAMS:
+        found = notes.read_hparams(value.more)
+        if found is not None:
+            yield value.tag, found
+        return
+    match value.content:
+        case (4, 2, at, stop):
+            yield value.tag, notes.read_image(data, at, stop)
+        case (8, 2, at, stop) if plugin in notes.PLUGINS or not plugin:
+            found = notes.read_tensor(data, at, stop, plugin)
+            for one in found if isinstance(found, tuple) else () if found is None else (found,):
+                yield value.tag, one
         case _:
             return
 
@@ -156,14 +200,14 @@ def _read_tensor_value(
     tag: str,
     scalars: list[Scalar],
     buckets: list[Buckets],
-) -> None:
-    """Append a tensor: one number is a scalar, rows of three are a histogram.
+) -> bool:
+    """Append a tensor: one number is a scalar, rows of three are a histogram. False if it holds no numbers.
 
     The shape decides, since writers may leave the plugin's name out of all but a tag's first event.
     """
     tensor = read_tensor(data, start, end)
     if tensor is None:
-        return
+        return False
     if len(tensor.values) == 1:
         width = {FLOAT: 4, DOUBLE: 8}.get(tensor.dtype, 0)
         at = tensor.values_at if width else None
@@ -174,16 +218,20 @@ def _read_tensor_value(
         is_float = tensor.dtype == FLOAT
         width = len(tensor.values) * (4 if is_float else 8)
         buckets.append(Buckets(tag=tag, buckets=found, at=at, width=width, code="f" if is_float else "d"))
+    return True
 
 
-def _plugin(data: bytes, start: int, end: int) -> bytes:
-    """Return the plugin's name in a SummaryMetadata."""
+def _plugin(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """Return the plugin's name in a SummaryMetadata, and what it has to say."""
+    name = more = b""
     for number, wire, at, stop in fields(data, start, end):
         if number == 1 and wire == BYTES:
-            for inner, inner_wire, name_start, name_end in fields(data, at, stop):
+            for inner, inner_wire, inner_start, inner_end in fields(data, at, stop):
                 if inner == 1 and inner_wire == BYTES:
-                    return data[name_start:name_end]
-    return b""
+                    name = data[inner_start:inner_end]
+                elif inner == 2 and inner_wire == BYTES:
+                    more = data[inner_start:inner_end]
+    return name, more
 
 
 def scalar_layout(payload: bytes) -> tuple[int, tuple[tuple[str, int, int], ...]] | None:
@@ -199,7 +247,7 @@ def scalar_layout(payload: bytes) -> tuple[int, tuple[tuple[str, int, int], ...]
         event = read_event(payload)
     except MalformedError:
         return None
-    if not event.scalars or event.histograms or any(s.at is None for s in event.scalars):
+    if not event.scalars or event.histograms or event.notes or any(s.at is None for s in event.scalars):
         return None
     step_bytes = summary_at - _STEP_AT if summary_at > _STEP_AT else 0
     return step_bytes, tuple((s.tag, s.at or 0, s.width) for s in event.scalars)
@@ -212,15 +260,19 @@ class EventDecoder:
     those three is looked up; only a form not met before is parsed field by field.
     """
 
-    __slots__ = ("_count", "_templates")
+    __slots__ = ("_count", "_plugins", "_templates")
 
     def __init__(self) -> None:
         # By the length of the summary, since in a file few lengths have more than one template.
         self._templates: dict[int, list[_Template]] = {}
         self._count = 0
+        self._plugins: dict[str, bytes] = {}
 
-    def decode(self, payload: bytes, into: Points) -> None:
-        """Add what one event holds to `into`; a malformed event adds only to its count."""
+    def decode(self, payload: bytes, into: Points, place: int = 0) -> None:
+        """Add what one event holds to `into`; a malformed event adds only to its count.
+
+        `place` is where in its file the payload begins.
+        """
         summary_at, step = _after_step(payload)
         for at, width, code, tags in self._templates.get(len(payload) - summary_at, ()):
             value_at = summary_at + at
@@ -237,21 +289,27 @@ class EventDecoder:
                     )
                 return
         try:
-            event = read_event(payload)
+            event = read_event(payload, self._plugins)
         except MalformedError:
             into.malformed += 1
             return
-        self._add(event, into)
-        if summary_at and len(event.scalars) + len(event.histograms) == 1:
+        self._add(event, into, place)
+        if summary_at and len(event.scalars) + len(event.histograms) == 1 and not event.notes:
             self._learn(payload, summary_at, event)
 
-    def _add(self, event: Event, into: Points) -> None:
+    def _add(self, event: Event, into: Points, place: int) -> None:
         for scalar in event.scalars:
             into.scalars[scalar.tag].append((event.step, event.wall_time, scalar.value))
         for one in event.histograms:
             edges, counts = one.buckets
             point = HistogramPoint(step=event.step, wall_time=event.wall_time, edges=edges, counts=counts)
             into.histograms[one.tag].append(point)
+        for tag, content in event.notes:
+            if isinstance(content, Picture):
+                content = replace(content, at=place + content.at)
+            if len(self._plugins) < _MOST_PLUGINS:
+                self._plugins[tag] = _PLUGIN_OF[type(content)]
+            into.notes.append(Note(tag=tag, step=event.step, wall_time=event.wall_time, content=content))
 
     def _learn(self, payload: bytes, summary_at: int, event: Event) -> None:
         """Remember an event whose summary, and nothing after it, holds one number, or one table, of fixed width."""

@@ -52,8 +52,9 @@ class EventReader:
                 at = self.records.offset - base
 
     def _one_by_one(self, data: bytes, into: Points) -> None:
-        for payload in self.records.feed(data):
-            self._decoder.decode(payload, into)
+        payloads = self.records.feed(data)
+        for payload, place in zip(payloads, self.records.places, strict=True):
+            self._decoder.decode(payload, into, place)
 
     def _in_bulk(self, data: bytes, at: int, into: Points) -> int:
         """Read the stretch at `at` if it repeats itself; return how many bytes it has."""

@@ -40,7 +40,7 @@ class RecordReader:
     A held reader without a tail asks for the bytes from `offset` again, in case they are rewritten.
     """
 
-    __slots__ = ("_known_headers", "_needed", "_tail", "is_held", "offset", "oversized", "skipped")
+    __slots__ = ("_known_headers", "_needed", "_tail", "is_held", "offset", "oversized", "places", "skipped")
 
     def __init__(self, offset: int = 0, skipped: int = 0, oversized: int = 0) -> None:
         self.offset = offset
@@ -48,6 +48,8 @@ class RecordReader:
         self.skipped = skipped
         self.oversized = oversized
         self.is_held = False
+        self.places: list[int] = []
+        """Where in the file each payload of the last `feed` begins."""
         self._tail: bytearray = bytearray()
         self._needed = 0
         self._known_headers: dict[bytes, int] = {}
@@ -68,6 +70,7 @@ class RecordReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the bytes at `next_offset`; return the payloads that are complete now, in order."""
+        self.places = []
         self._tail += data
         if len(self._tail) < self._needed:
             return []
@@ -101,6 +104,7 @@ class RecordReader:
             payload = data[start + HEADER_BYTES : payload_end]
             if _FOOTER.unpack_from(data, payload_end)[0] == masked_crc(payload):
                 payloads.append(payload)
+                self.places.append(self.offset + start + HEADER_BYTES)
             elif not self._may_give_up(data, start, end):
                 return start
             start = end

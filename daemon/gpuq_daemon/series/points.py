@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from gpuq.models import SeriesKind
+from gpuq_daemon.series.notes import Note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,13 +168,15 @@ class FilePosition:
 class Batch:
     """New points of one attempt, and the file positions before and after them.
 
-    Points are in the order read. `before` has the position of each file of `positions` that had one.
+    Points are in the order read, notes by rank and run too. `before` has the position of each file of `positions` that
+    had one.
     """
 
     job_id: int
     attempt: int
     scalars: Mapping[SeriesKey, ScalarPoints] = field(default_factory=dict[SeriesKey, ScalarPoints])
     histograms: Mapping[SeriesKey, list[HistogramPoint]] = field(default_factory=dict[SeriesKey, list[HistogramPoint]])
+    notes: Mapping[tuple[int, str], list[Note]] = field(default_factory=dict[tuple[int, str], list[Note]])
     before: Mapping[str, FilePosition] = field(default_factory=dict[str, FilePosition])
     positions: tuple[FilePosition, ...] = ()
 

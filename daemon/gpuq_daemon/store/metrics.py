@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from threading import Lock
 
-from gpuq.models import Curve, Progress, Restart, Series, SeriesKind, Signal
+from gpuq.models import Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
 from gpuq_daemon.series.chunk import unpack_histogram
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.restarts import Course, course
 from gpuq_daemon.series.signals import Signals
 from gpuq_daemon.series.standing import standing_for
 from gpuq_daemon.series.thin import Axis, Columns, thin, unpacked
+from gpuq_daemon.store import metrics_notes as noted
 from gpuq_daemon.store import metrics_rows as rows
 from gpuq_daemon.store.copies import prepare
+from gpuq_daemon.store.metrics_notes import Lies
 from gpuq_daemon.store.opening import readable, told
 from gpuq_daemon.vitals import Vitals
 
@@ -88,6 +90,8 @@ class MetricsStore:
             for key, histograms in batch.histograms.items():
                 if histograms:
                     rows.append_histograms(db, batch, key, histograms)
+            if batch.notes:
+                noted.append_notes(db, batch)
             for position in batch.positions:
                 rows.put_position(db, batch, position)
             for signal in signals:
@@ -222,6 +226,30 @@ class MetricsStore:
             points = rows.histograms(db, ids, max(at_most, 1))
         return series, tuple(unpack_histogram(point) for point in points)
 
+    def texts(self, job_id: int, *, at_most: int = 100, **which: str | int | None) -> list[Text]:
+        """Return the newest texts of a job in the order written; `which` are `tag`, `rank`, `run` and `attempt`."""
+        with self._snapshot() as db:
+            return noted.texts(db, _asked(job_id, which), at_most)
+
+    def pictures(self, job_id: int, *, at_most: int = 100, **which: str | int | None) -> list[Picture]:
+        """Return the newest pictures of a job in the order written; `which` as for `texts`."""
+        with self._snapshot() as db:
+            return noted.pictures(db, _asked(job_id, which), at_most)
+
+    def where_picture_lies(self, job_id: int, number: int) -> Lies:
+        """Return where a picture of a job lies.
+
+        Raises:
+            NotFoundError: the job has no such picture.
+        """
+        with self._snapshot() as db:
+            return noted.where_picture_lies(db, job_id, number)
+
+    def hparams(self, job_id: int) -> tuple[Hparam, ...]:
+        """Return the job's hyperparameters as its script told TensorBoard; none where it did not."""
+        with self._snapshot() as db:
+            return noted.hparams(db, job_id)
+
     def written(self, series: Series) -> Iterator[Columns]:
         """Yield all points of a scalar as they were written, hundreds of thousands at a time.
 
@@ -333,6 +361,10 @@ class MetricsStore:
                 yield self._reader
             finally:
                 self._reader.execute("ROLLBACK")
+
+
+def _asked(job_id: int, which: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
+    return {"job_id": job_id, "tag": None, "rank": None, "run": None, "attempt": None, **which}
 
 
 def _progress(db: sqlite3.Connection, job_id: int) -> Progress | None:

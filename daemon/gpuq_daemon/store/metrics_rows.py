@@ -337,7 +337,7 @@ def forget(db: sqlite3.Connection, job_id: int, most: int) -> bool:
     """
     found = db.execute("SELECT id FROM series WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}).fetchone()
     if found is None:
-        for table in ("event_file", "signal"):
+        for table in ("event_file", "signal", "note"):
             db.execute(f"DELETE FROM {table} WHERE job_id = :job_id", {"job_id": job_id})
         return True
     gone = 0

@@ -9,6 +9,7 @@ from gpuq.cli import terminal
 from gpuq.cli.commands.plot import split_words
 from gpuq.cli.plotting import Plot
 from gpuq.cli.views.compare import compared_lines, verdict_line
+from gpuq.cli.views.notes import hparams_lines
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.scale import X_AXES
@@ -28,7 +29,7 @@ _PIPE_SIZE = (80, 24)
 @click.option("--chart/--no-chart", "has_chart", default=True, help="Draw the first tag. [yes]")
 @click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
 @click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
-@click.option("--json", "as_json", is_flag=True, help="Print each tag as a line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print each tag as a line of JSON, then hyperparameters.")
 def command(
     words: tuple[str, ...],
     rank: int | None,
@@ -52,6 +53,8 @@ def command(
     if as_json:
         for one in found["tags"]:
             terminal.say_json(one)
+        if any(found["hparams"]):
+            terminal.say_json({"hparams": dict(zip(ids, found["hparams"], strict=True))})
         return
     is_ascii = is_ascii or not terminal.is_utf8()
     if has_chart:
@@ -67,6 +70,9 @@ def command(
     for one in found["tags"]:
         lines = compared_lines(one, width=width or terminal.width(), mark="~" if is_ascii else "…")
         terminal.say("\n".join(["", *lines, *filter(None, [verdict_line(one)])]))
+    settings = hparams_lines(ids, found["hparams"], width=width or terminal.width(), mark="~" if is_ascii else "…")
+    if settings:
+        terminal.say("\n".join(["", *settings]))
     if found["left_out"]:
         terminal.say(f"\n{found['left_out']} more tags: name those that matter.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.notes import hparams_line
 from gpuq.cli.views.queue import progress, silence, wanted
 from gpuq.cli.views.table import facts, table
 from gpuq.cli.views.why import estimate_text
@@ -68,8 +69,10 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Nodes", ", ".join(job["nodes"]) or None),
         ("Files", job["log_uri"]),
         ("Checkpoints", job.get("checkpoint_uri")),
+        ("Carried to", job.get("carried_uri")),
         ("Starting", _starting(job)),
         ("Progress", progress(job) or None),
+        ("Hparams", hparams_line(job.get("hparams") or ())),
         ("Signals", "; ".join(signal["text"] for signal in job.get("signals") or ()) or None),
         ("Damage", _damage(job)),
         ("Silent", _silent(job, now)),
