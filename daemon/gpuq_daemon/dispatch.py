@@ -95,7 +95,7 @@ class Dispatcher:
         except msgspec.DecodeError:
             logger.warning("exit.json says nothing of use", extra={"job_id": attempt.job_id})
             end = DriverEnd()
-        return end if why is None else replace(end, error=why)
+        return end if why is None else replace(end, error=why.text, reason=why.reason)
 
     def place(self, attempt: ActiveAttempt) -> Place:
         """Return where the attempt's files are."""

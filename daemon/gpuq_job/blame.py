@@ -27,6 +27,13 @@ _NO_MEMORY = re.compile(
     r"|java\.lang\.OutOfMemoryError|exited with code 52\b",  # SparkExitCode.OOM
     re.IGNORECASE,
 )
+# An executor's container that was ended for its memory. Exit code 137 alone may be anybody's SIGKILL.
+# Source: Spark's YarnAllocator and ExecutorPodsLifecycleManager, YARN's ContainersMonitorImpl and ContainerExitStatus.
+_CONTAINER_WAS_FULL = re.compile(
+    r"exceeding (\w+ )?memory limits|running beyond \w+ memory limits|OOMKilled"
+    r"|exit(ed with)? (code|status):? -10[34]\b",
+    re.IGNORECASE,
+)
 _EXECUTOR_IS_GONE = re.compile(
     r"ExecutorLostFailure|executor \S+ (exited|lost)|worker lost|Container (killed|released)|node .{0,40}lost",
     re.IGNORECASE,
@@ -63,11 +70,16 @@ def of_silence(tail: Sequence[str], *, was_killed_for_memory: bool) -> str:
 
 def of_spark(text: str) -> str:
     """Return why Spark failed where no rank has said anything."""
-    if _NO_MEMORY.search(text):
+    if is_for_memory(text):
         return OUT_OF_MEMORY
     if "timed out waiting for reservations" in text:
         return RESERVATION_TIMEOUT
     return NODE_LOST if _EXECUTOR_IS_GONE.search(text) else ENGINE_FAILED
+
+
+def is_for_memory(text: str) -> bool:
+    """Whether Spark's words on the end of an executor say that it was for lack of memory."""
+    return _NO_MEMORY.search(text) is not None or _CONTAINER_WAS_FULL.search(text) is not None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

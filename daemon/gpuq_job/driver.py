@@ -19,13 +19,13 @@ from typing import Any
 
 from pyspark import SparkContext
 
-from gpuq_job import blame, feeding, independent, orders, spec, tfos
+from gpuq_job import blame, feeding, independent, orders, pod_orders, spec, tfos
+from gpuq_job.hearing import Hearing, removal
 from gpuq_job.link import DriverEnd
-from gpuq_job.memory_kills import MemoryKills
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.own_driver import OwnDriver
 from gpuq_job.rank import MainFun, Words
-from gpuq_job.rank_log import shortened, tail
+from gpuq_job.rank_log import shortened
 from gpuq_job.reports import Reports
 
 _POLL_S = 0.1
@@ -45,7 +45,7 @@ class Driver:
         self.tfos_error: str | None = None
         self.tfos_reason: str | None = None
         self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
-        self.memory_kills = MemoryKills(run.host)
+        self.hearing = Hearing(run, self.end, self.ranks, removal)
         self.module: Any = None
         self.cluster: Any = None
         self.is_fed = threading.Event()
@@ -53,6 +53,7 @@ class Driver:
     def main(self) -> int:
         """Run the attempt; return its exit code."""
         orders.listen(self.orders.put)
+        pod_orders.listen(self.orders.put)
         importing = threading.Thread(target=self._import, name="import", daemon=True)
         importing.start()
         try:
@@ -130,7 +131,7 @@ class Driver:
     def _follow(self) -> int:
         while self.ranks.outcome is None:
             for message in self.end.messages(_POLL_S):
-                self._hear(message)
+                self._report(self.hearing.reports(message))
             while not self.orders.empty():
                 self.end.say(self.orders.get().word)
             if self.is_fed.is_set():
@@ -146,20 +147,12 @@ class Driver:
                     self._report(self.ranks.broke(error, self.tfos_reason or blame.of_spark(error)))
         return int(self.ranks.outcome["exit_code"])
 
-    def _hear(self, message: Report) -> None:
-        if message["state"] is None:
-            rank: int = message["rank"]
-            was_killed = self.memory_kills.is_likely(self.ranks.host_of(rank))
-            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank)), was_killed_for_memory=was_killed))
-        else:
-            self._report(self.ranks.heard(message))
-
     def _last_words(self) -> None:
         """Take in what ranks said, or that they are gone: Spark may notice a failure a moment before they tell it."""
         deadline = time.monotonic() + _LAST_WORDS_S
         while self.ranks.outcome is None and time.monotonic() < deadline:
             for message in self.end.messages(_POLL_S):
-                self._hear(message)
+                self._report(self.hearing.reports(message))
 
     def _spark_error(self) -> str | None:
         """Return what TFoS's Spark job failed with, in one line."""
@@ -179,7 +172,7 @@ class Driver:
         ending.start()
         while ending.is_alive():
             for message in self.end.messages(_POLL_S):
-                self._hear(message)
+                self._report(self.hearing.reports(message))
         context.stop()
 
     def _shut_down(self) -> None:

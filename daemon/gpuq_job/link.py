@@ -35,6 +35,11 @@ def answer(key: bytes, nonce: bytes) -> bytes:
     return hmac.digest(key, nonce, "sha256").hex().encode()
 
 
+def witness_of(rank: int) -> int:
+    """Return the number, below 0, that a rank's witness speaks under."""
+    return -1 - rank
+
+
 class RankEnd:
     """A rank's end. Without a driver to talk to it stays silent.
 

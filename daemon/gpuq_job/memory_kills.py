@@ -5,22 +5,8 @@ Source: cgroup v2 `memory.events` and v1 `memory.oom_control` (`oom_kill`); proc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-
-
-class MemoryKills:
-    """Whether the kernel has ended any process on this machine for lack of memory since this was made."""
-
-    def __init__(self, host: str) -> None:
-        """`host` is how the ranks of this machine call it."""
-        self._hosts = (host, os.environ.get("GPUQ_HOST"))
-        self._before = count()
-
-    def is_likely(self, host: str | None) -> bool:
-        """Return whether a process that vanished on `host` may have been one of them; of other hosts none is known."""
-        return host in self._hosts and count() > self._before
 
 
 def count(root: Path = Path("/")) -> int:

@@ -47,12 +47,17 @@ class Ranks:
         self.known[message["rank"]] = now
         return [{"kind": "rank", **now}, *self._decided(now)]
 
+    def may_be_lost(self, rank: int) -> bool:
+        """Whether it would be a loss if the rank's connection ended now."""
+        is_served = self.outcome is not None or (self.are_driven and rank >= self.workers)
+        return not is_served and self.known.get(rank, _BLANK)["state"] not in _ENDED
+
     def hung_up(self, rank: int, tail: list[str], *, was_killed_for_memory: bool = False) -> list[Report]:
         """Take in that a rank's connection ended; without a word before, the rank is lost.
 
         What the end of the training has ended is not lost.
         """
-        if self.outcome is not None or (self.are_driven and rank >= self.workers):
+        if not self.may_be_lost(rank):
             return self.heard({"rank": rank, "state": "KILLED"})
         reason = blame.of_silence(tail, was_killed_for_memory=was_killed_for_memory)
         return self.heard(
@@ -93,9 +98,9 @@ class Ranks:
     def _have_all_ended(self) -> bool:
         return all(self.known.get(rank, _BLANK)["state"] in _ENDED for rank in range(self.workers))
 
-    def host_of(self, rank: int) -> str | None:
-        """Return where a rank runs, None if it has not told."""
-        return self.known.get(rank, _BLANK)["host"]
+    def executor_of(self, rank: int) -> str | None:
+        """Return the executor that a rank runs in, None if it has not told."""
+        return self.known.get(rank, _BLANK)["executor_id"]
 
     def _stopped(self) -> str | None:
         """Return why ranks have stopped before their training's end, None if none has."""
@@ -133,7 +138,7 @@ class Ranks:
 
 _LOST = {
     blame.NODE_LOST: "The rank's process ended without a word: it or its node was killed from outside.",
-    blame.OUT_OF_MEMORY: "The rank's process was killed: the kernel had no memory left for it.",
+    blame.OUT_OF_MEMORY: "The rank's process was killed for its memory: its machine, or its container, had none left.",
     blame.GPU_LOST: "The rank's process ended after its GPU had failed.",
     blame.USER_ERROR: "The rank's process crashed; its log ends with where.",
 }

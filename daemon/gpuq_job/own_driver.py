@@ -19,12 +19,11 @@ from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import orders, spec, tfos
+from gpuq_job import orders, pod_orders, spec, tfos
+from gpuq_job.hearing import Hearing, removal
 from gpuq_job.link import DriverEnd
-from gpuq_job.memory_kills import MemoryKills
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank import MainFun, Words, exit_code, one_line, surround
-from gpuq_job.rank_log import tail
 from gpuq_job.reports import Reports
 
 _POLL_S = 0.1
@@ -41,7 +40,7 @@ class OwnDriver:
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
-        self.memory_kills = MemoryKills(run.host)
+        self.hearing = Hearing(run, self.end, self.ranks, removal)
         self.module: Any = None
         self.is_fed = threading.Event()
         self.is_over = threading.Event()
@@ -50,6 +49,7 @@ class OwnDriver:
     def main(self) -> int:
         """Run the script to its end; return the attempt's exit code."""
         orders.listen(self.orders.put)
+        pod_orders.listen(self.orders.put)
         surround(self.run)
         self.module = tfos.import_cluster()
         tfos.watch_reservations(self.run.host, self.reserved.put)
@@ -79,7 +79,7 @@ class OwnDriver:
         """Tell what the ranks do; the first one to fail ends the driver, which may wait for it for long."""
         while not self.has_ended.is_set() and self.ranks.outcome is None:
             for message in self.end.messages(_POLL_S):
-                self._hear(message)
+                self._report(self.hearing.reports(message))
             while not self.orders.empty():
                 self.end.say(self.orders.get().word)
             if self.is_fed.is_set():
@@ -94,14 +94,6 @@ class OwnDriver:
         if self.ranks.outcome is not None:
             sys.stdout.flush()
             os._exit(int(self.ranks.outcome["exit_code"]))
-
-    def _hear(self, message: Report) -> None:
-        rank: int = message["rank"]
-        if message["state"] is None:
-            was_killed = self.memory_kills.is_likely(self.ranks.host_of(rank))
-            self._report(self.ranks.hung_up(rank, tail(self.run.log(rank)), was_killed_for_memory=was_killed))
-        else:
-            self._report(self.ranks.heard(message))
 
     def _give_settings(self) -> None:
         """Make every SparkContext of this process take the job's settings over its own, and tell of it."""

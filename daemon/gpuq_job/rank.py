@@ -23,6 +23,7 @@ from gpuq_job.orders import STOP, Order
 from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
+from gpuq_job.witness import Witness
 
 
 class Words(list[str]):
@@ -56,6 +57,7 @@ class MainFun:
             os.environ["GPUQ_NODE"], gpus = self.run.seats[rank]
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         end = RankEnd(self.address, bytes.fromhex(self.run.key), rank, on_word=obey)
+        witness = Witness(self.address, self.run.key, rank)
         try:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             self._check_reach(end)
@@ -67,6 +69,7 @@ class MainFun:
                 if fed is not None and error is None and self.run.epochs:
                     fed.wait_for_end()
         finally:
+            witness.dismiss()
             end.close()
         if error is not None:
             raise RuntimeError(f"rank {rank}: {error}")

@@ -192,3 +192,16 @@ def test_without_a_resource_manager_nothing_is_proven(tmp_path: Path) -> None:
 
         assert engine.reclaim("tok", None) == 1
         assert "No active ResourceManager answers" in (engine.health() or "")
+
+
+def test_a_resource_manager_that_wants_kerberos_is_refused_with_what_to_set(tmp_path: Path) -> None:
+    with scripted_web() as web:
+        web.scheme = "Negotiate"
+        engine = on_yarn(web, tmp_path)
+
+        assert engine.health() == (
+            f"The ResourceManager at http://{web.address} answers nobody without a Kerberos ticket; gpuqd has none: "
+            "let its REST be read without one (hadoop.http.authentication.type = simple)."
+        )
+        web.scheme = "Basic"
+        assert "No active ResourceManager answers" in (engine.health() or "")

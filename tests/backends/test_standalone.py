@@ -85,8 +85,8 @@ def test_gpus_and_nodes_are_those_that_the_master_tells(gpuqd: Gpuqd) -> None:
 
 @pytest.mark.spark
 @pytest.mark.timeout(600)
-def test_a_training_with_a_parameter_server_completes_and_nothing_is_left(gpuqd: Gpuqd) -> None:
-    run_cell(gpuqd, MODES["parameter servers"])
+def test_a_training_outlives_gpuqd_and_completes_and_nothing_is_left(gpuqd: Gpuqd) -> None:
+    run_cell(gpuqd, MODES["parameter servers"], is_interrupted=True)
 
 
 @pytest.mark.spark

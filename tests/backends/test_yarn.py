@@ -72,10 +72,10 @@ def gpuqd(cluster: YarnCluster) -> Generator[Gpuqd]:
 
 @pytest.mark.spark
 @pytest.mark.timeout(900)
-def test_a_training_completes_on_two_nodes_and_nothing_is_left(gpuqd: Gpuqd) -> None:
+def test_a_training_outlives_gpuqd_and_completes_on_two_nodes_and_nothing_is_left(gpuqd: Gpuqd) -> None:
     assert [node["gpus"] for node in gpuqd.client.cluster()["nodes"]] == [1, 1]
 
-    job = run_cell(gpuqd, MODES["sync"])
+    job = run_cell(gpuqd, MODES["sync"], is_interrupted=True)
 
     assert job["application_id"].startswith("application_")
     assert {tuple(rank["gpus"]) for rank in job["ranks"]} == {("0",)}

@@ -84,3 +84,25 @@ def test_kills_for_lack_of_memory_are_counted_where_the_kernel_tells(tmp_path: P
 
 def test_where_nobody_counts_nobody_was_killed(tmp_path: Path) -> None:
     assert memory_kills.count(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "is_for_memory"),
+    [
+        ("Container killed by YARN for exceeding physical memory limits. 2.1 GB of 2 GB physical memory used.", True),
+        ("Container ... is running beyond physical memory limits. Current usage: 2.1 GB", True),
+        ("Container from a bad node: container_1 on host: a. Exit status: -104.", True),
+        ("exited with exit code 137(SIGKILL, possible container OOM).\n termination reason: OOMKilled", True),
+        ("Command exited with code 52", True),
+        ("exited with exit code 137(SIGKILL, possible container OOM).\n termination reason: Error", False),
+        ("Command exited with code 137", False),
+        ("Remote RPC client disassociated. Likely due to containers exceeding thresholds, or network issues.", False),
+        ("Container marked as failed: container_1 on host: a. Exit status: -100.", False),
+        ("worker lost: Not receiving heartbeat for 60 seconds", False),
+    ],
+)
+def test_an_executor_that_was_ended_for_its_memory_is_told_from_one_that_was_lost(
+    said: str, is_for_memory: bool
+) -> None:
+    assert blame.is_for_memory(said) == is_for_memory
+    assert (blame.of_spark(f"ExecutorLostFailure (executor 1 exited) Reason: {said}") == "OutOfMemory") == is_for_memory

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gpuq_daemon.backends.base import EngineError
+from gpuq.models import EndReason
+from gpuq_daemon.backends.base import EngineError, Explanation
 from gpuq_daemon.backends.kubernetes import KubernetesEngine
 from gpuq_daemon.kubernetes.fate import waits_for
 from gpuq_daemon.kubernetes.labels import OURS, TOKEN
@@ -137,8 +138,9 @@ def test_what_kubernetes_knows_of_an_end_is_told(server: KubeServer, folder: Pat
         until(lambda: phase(server, name, NAMESPACE) == "Failed")
         until(lambda: engine.reclaim(names[0], None) == 0)
 
-    assert engine.explained(names[0]) == (
-        f"executor 2's pod {name} on {on} ran out of the memory that it may use (OOMKilled)"
+    assert engine.explained(names[0]) == Explanation(
+        text=f"executor 2's pod {name} on {on} ran out of the memory that it may use (OOMKilled)",
+        reason=EndReason.OUT_OF_MEMORY,
     )
     assert engine.explained(names[1]) is None
 

@@ -11,6 +11,8 @@ import pytest
 from gpuq_daemon.backends.kubernetes import KubernetesEngine
 from gpuq_daemon.backends.kubernetes_submit import selector
 from gpuq_daemon.kubernetes.objects import pods
+from gpuq_job.orders import Order
+from gpuq_job.rank import STACKS_END
 from tests.support.engine import SAMPLES, Running, an_attempt, short_folder
 from tests.support.kube_engine import CLAIM, an_engine
 from tests.support.kube_nodes import Nodes, some_nodes
@@ -19,6 +21,17 @@ from tests.support.kube_server import NAMESPACE, KubeServer
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]  # the first may have to build the API server
 JOB_IDS = itertools.count(1)
 NAMES = "train-a", "train-b"
+# The sample, which begins when it is asked to stop, and takes no notice of it otherwise.
+WAITING = """
+import time
+from gpuq_job import stopping
+train = main_fun
+
+def main_fun(args, ctx):
+    while stopping.requested() != "preempted":
+        time.sleep(0.05)
+    train(args, ctx)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +63,19 @@ def left(server: KubeServer, running: Running) -> list[str]:
     return [pod.metadata.name for pod in found]
 
 
-def test_a_training_completes_on_two_workers(server: KubeServer, engine: KubernetesEngine, folder: Path) -> None:
+def test_a_training_hears_orders_and_completes_on_two_workers(
+    server: KubeServer, engine: KubernetesEngine, folder: Path
+) -> None:
     given = {"gpus_by_node": dict.fromkeys(NAMES, 1)}
-    running = run(engine, folder, SAMPLES / "digits_sync.py", "--epochs", "20", workers=2, **given)
+    script = folder / "digits_sync.py"
+    script.write_text((SAMPLES / script.name).read_text() + WAITING)
+    running = run(engine, folder, script, "--epochs", "20", workers=2, **given)
+    assert not engine.order("t-of-nobody", 1, Order.STACKS)
+    running.until_running()
+
+    assert engine.order(running.attempt.token, 1, Order.STACKS)
+    running.until(lambda: all(STACKS_END in running.text(f"logs/rank-{rank}.log") for rank in (0, 1)), timeout_s=60)
+    assert engine.order(running.attempt.token, 1, Order.PREEMPTED)
     outcome = running.until(lambda: running.reports("outcome"), timeout_s=600)[0]
     ended = running.end()
     running.until_reclaimed()
@@ -67,6 +90,11 @@ def test_a_training_completes_on_two_workers(server: KubeServer, engine: Kuberne
     assert running.reports("application")[0]["application_id"].startswith("spark-")
     accuracy = running.text("logs/rank-0.log").partition("test accuracy ")[2].split()[0]
     assert float(accuracy) >= 0.9
+    for rank in (0, 1):
+        said = running.text(f"logs/rank-{rank}.log")
+        assert said.count(STACKS_END) == 1
+        assert "in main_fun" in said.partition(STACKS_END)[0]
+        assert "gpuq: asked to stop soon (preempted)" in said
     assert list((running.attempt.folder / "events" / "rank-0").glob("events.out.tfevents.*"))
     assert (running.attempt.checkpoints / "digits-1.index").exists()
     assert left(server, running) == []

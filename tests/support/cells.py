@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gpuq.client import Json
 from gpuq_daemon import processes
-from tests.support.daemon import Gpuqd
+from tests.support.daemon import Gpuqd, until
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_jobs"
 _SERVE = ("ps", "evaluator")
@@ -51,10 +51,15 @@ _TESTS: Mapping[tuple[str, str], str] = {
     ("independent", "embedded"): f"{_MODES}independent_workers_have_gpus_of_their_own_and_survive_each_other",
     ("driver script", "embedded"): f"{_MODES}a_driver_script_of_tfos_runs_as_it_is",
     ("parameter servers", "standalone"): (
-        "tests/backends/test_standalone.py::test_a_training_with_a_parameter_server_completes_and_nothing_is_left"
+        "tests/backends/test_standalone.py::test_a_training_outlives_gpuqd_and_completes_and_nothing_is_left"
     ),
-    ("sync", "yarn"): "tests/backends/test_yarn.py::test_a_training_completes_on_two_nodes_and_nothing_is_left",
-    ("sync", "kubernetes"): "tests/kubernetes/test_trainings.py::test_a_training_completes_on_two_workers",
+    ("sync", "yarn"): (
+        "tests/backends/test_yarn.py::test_a_training_outlives_gpuqd_and_completes_on_two_nodes_and_nothing_is_left"
+    ),
+    (
+        "sync",
+        "kubernetes",
+    ): "tests/kubernetes/test_trainings.py::test_a_training_hears_orders_and_completes_on_two_workers",
 }
 CELLS: Mapping[tuple[str, str], str] = {
     (mode, engine): _TESTS.get((mode, engine), "on request" if engine in ON_REQUEST else NOT_YET)
@@ -63,13 +68,21 @@ CELLS: Mapping[tuple[str, str], str] = {
 }
 
 
-def run_cell(gpuqd: Gpuqd, mode: Mode) -> Json:
-    """Run a way to train to its end; it completes, no two ranks share a GPU, and nothing of it is left."""
+def run_cell(gpuqd: Gpuqd, mode: Mode, *, is_interrupted: bool = False) -> Json:
+    """Run a way to train to its end; it completes, no two ranks share a GPU, and nothing of it is left.
+
+    `is_interrupted`: gpuqd is killed once the job's driver is there; the next one has to find it again.
+    """
     text = (SAMPLES / mode.sample).read_text()
     job_id = gpuqd.client.enqueue({"script_name": mode.sample, "script": text, "args": list(mode.args), **mode.asks})[
         "id"
     ]
+    if is_interrupted:
+        until(lambda: gpuqd.client.job(job_id)["driver_pid"] is not None, timeout_s=180, what="a driver")
+        gpuqd.kill()
+        gpuqd.start()
     job = gpuqd.ended(job_id, timeout_s=400)
+    assert job["attempt"] == 1, (job, said(gpuqd, job_id))
     assert job["state"] == "COMPLETED", (job, said(gpuqd, job_id))
     check_ranks(job)
     assert what_is_left(gpuqd, job_id) == {}

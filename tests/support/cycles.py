@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -50,10 +51,18 @@ def cycle(gpuqd: Gpuqd, cluster: StandaloneCluster, victim: str, chance: random.
     """Launch a job, kill the victim at a random moment, and check that the job ends as it should and leaves nothing."""
     script = (SAMPLES / "sleeper.py").read_text()
     job_id = gpuqd.client.enqueue({"script_name": "sleeper.py", "script": script, "workers": workers})["id"]
+    try:
+        return _killed(gpuqd, cluster, victim, chance, job_id)
+    finally:
+        gpuqd.client.cancel(job_id)  # for a cycle that failed; what has ended stays as it is
+
+
+def _killed(gpuqd: Gpuqd, cluster: StandaloneCluster, victim: str, chance: random.Random, job_id: int) -> Cycle:
     gpuqd.reaches(job_id, "CONFIGURING", timeout_s=60)
     until(lambda: bool(_pids(gpuqd, job_id, victim)), timeout_s=180, what=f"the {victim} of job {job_id}")
     delay_s = chance.uniform(0, 15)
     time.sleep(delay_s)  # a moment like any other
+    ports = _listened_on(gpuqd, job_id)
     killed_at = time.monotonic()
     pid = chance.choice(_pids(gpuqd, job_id, victim))
     if victim == "whole group":
@@ -64,9 +73,11 @@ def cycle(gpuqd: Gpuqd, cluster: StandaloneCluster, victim: str, chance: random.
     found = Cycle(victim=victim, delay_s=delay_s, job=job, ended_s=time.monotonic() - killed_at)
     if job["state"] != "CANCELLED":
         assert job["state"] == "FAILED", (found, said(gpuqd, job_id))
+        assert job["end_reason"] == "NodeLost", (found, said(gpuqd, job_id))
         assert re.search(REASONS[victim], job["error"] or ""), (found, said(gpuqd, job_id))
     assert what_is_left(gpuqd, job_id) == {}, found
     assert left_on(cluster) == {}, found
+    assert ports.isdisjoint(_all_listening()), found
     return found
 
 
@@ -80,6 +91,22 @@ def left_on(cluster: StandaloneCluster) -> dict[str, object]:
         "temporary folders": [str(path) for path in cluster.folder.glob("tmp/spark-*/executor-*")],
     }
     return {name: what for name, what in found.items() if what}
+
+
+def _listened_on(gpuqd: Gpuqd, job_id: int) -> frozenset[str]:
+    """Return the sockets that the attempt's processes listen on, by inode: a port that is taken anew has another."""
+    found: set[str] = set()
+    for one in processes.marked(token_of(gpuqd, job_id)):
+        for descriptor in Path(f"/proc/{one.pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
+    return frozenset(found & _all_listening())
+
+
+def _all_listening() -> frozenset[str]:
+    """Return all sockets of this machine that listen, by inode. Source: proc(5) net/tcp, state 0A."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return frozenset(fields[9] for fields in lines if fields[3] == "0A")
 
 
 def _pids(gpuqd: Gpuqd, job_id: int, victim: str) -> list[int]:

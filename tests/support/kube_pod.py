@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyspark
 
@@ -160,6 +161,8 @@ class Container:
             "TMPDIR": str(self._folder / "tmp"),
             "SPARK_HOME": str(SPARK_HOME),
             "SPARK_LOCAL_IP": self.address,
+            "KUBERNETES_SERVICE_HOST": urlsplit(self._server).hostname or "",
+            "KUBERNETES_SERVICE_PORT": str(urlsplit(self._server).port),
             "NVIDIA_VISIBLE_DEVICES": ",".join(self.gpus) or "void",
         }
         for one in self._spec.get("env", ()):

@@ -11,12 +11,16 @@ from typing import Any
 
 
 class ScriptedWeb:
-    """Pages by path, without its query; `put` has what was put, with its path. `put_status` answers those."""
+    """Pages by path, without its query; `put` has what was put, with its path. `put_status` answers those.
+
+    `scheme` is what whoever comes has to prove who he is by; nobody does.
+    """
 
     def __init__(self) -> None:
         self.pages: dict[str, Any] = {}
         self.put: list[tuple[str, Any]] = []
         self.put_status = 202
+        self.scheme: str | None = None
         self.on_put: Mapping[str, Any] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -39,7 +43,7 @@ class ScriptedWeb:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 page = web.pages.get(self.path.partition("?")[0])
-                self._answer(404 if page is None else 200, page)
+                self._answer(401 if web.scheme is not None else 404 if page is None else 200, page)
 
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -54,6 +58,8 @@ class ScriptedWeb:
             def _answer(self, status: int, page: Any) -> None:
                 body = json.dumps(page).encode()
                 self.send_response(status)
+                if web.scheme is not None:
+                    self.send_header("WWW-Authenticate", web.scheme)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

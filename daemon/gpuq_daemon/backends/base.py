@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from gpuq.errors import GpuqError
-from gpuq.models import Node
+from gpuq.models import EndReason, Node
 from gpuq_daemon.owners import UnixUser
 from gpuq_job.orders import Order
 
@@ -148,10 +148,18 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why an attempt ended, in one sentence, and whose fault that was."""
+
+    text: str
+    reason: EndReason
+
+
 @runtime_checkable
 class Explaining(Protocol):
     """An engine that may know why an attempt ended where the attempt itself could not tell any more."""
 
-    def explained(self, attempt_token: str) -> str | None:
-        """Return in one sentence why an attempt that is reclaimed ended, None if it ended by itself."""
+    def explained(self, attempt_token: str) -> Explanation | None:
+        """Return why an attempt that is reclaimed ended, None if it ended by itself."""
         ...

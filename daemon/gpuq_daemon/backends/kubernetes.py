@@ -8,6 +8,7 @@ API knows no pod of the attempt any more: a pod's node tells it that nothing of 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -19,10 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from gpuq.models import Node
+from gpuq.models import EndReason, Node
 from gpuq_daemon.backends import java, job_code, leftovers, python_probe, submit
 from gpuq_daemon.backends import kubernetes_submit as pods_of
-from gpuq_daemon.backends.base import Attempt, Command, EngineError
+from gpuq_daemon.backends.base import Attempt, Command, EngineError, Explanation
 from gpuq_daemon.backends.engine_record import write_private
 from gpuq_daemon.backends.kubernetes_lead import Lead
 from gpuq_daemon.backends.kubernetes_submit import Pods, Whose
@@ -31,12 +32,15 @@ from gpuq_daemon.kubernetes import access
 from gpuq_daemon.kubernetes.access import Access, AccessError
 from gpuq_daemon.kubernetes.api import NOT_FOUND, Api, ApiError
 from gpuq_daemon.kubernetes.capacity import Capacity, capacity
-from gpuq_daemon.kubernetes.fate import end_of
-from gpuq_daemon.kubernetes.labels import EXECUTOR, OURS
+from gpuq_daemon.kubernetes.fate import OOM_KILLED, PodEnd, end_of
+from gpuq_daemon.kubernetes.labels import DRIVER, EXECUTOR, OURS, ROLE
 from gpuq_daemon.kubernetes.objects import Pod, nodes, pods
 from gpuq_daemon.kubernetes.rights import missing
 from gpuq_job import spec
 from gpuq_job.orders import Order
+from gpuq_job.pod_orders import annotation
+
+logger = logging.getLogger(__name__)
 
 _RECLAIM_S = 4.0
 _FOREIGN_EVERY_S = 15.0
@@ -220,13 +224,27 @@ class KubernetesEngine:
         return {rank: node for rank, node in told.items() if node in known}
 
     def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
-        """Return False: signals do not reach into pods."""
-        return False
+        """Write the order to the driver's pod, which watches itself; return whether it runs."""
+        api = self._api
+        if api is None:
+            return False
+        try:
+            running = [pod for pod in self._left(api, attempt_token) if _is_running_driver(pod)]
+            for pod in running:
+                value = {annotation(order): secrets.token_hex(8)}
+                wanted = {"metadata": {"uid": pod.metadata.uid, "annotations": value}}
+                api.ask("PATCH", f"/api/v1/namespaces/{self._pods.namespace}/pods/{pod.metadata.name}", wanted)
+        except ApiError as error:
+            logger.warning("order not given", extra={"order": order.value, "error": str(error)})
+            return False
+        return bool(running)
 
-    def explained(self, attempt_token: str) -> str | None:
+    def explained(self, attempt_token: str) -> Explanation | None:
         """Return what Kubernetes knows of why an attempt ended, once it is reclaimed; None if nothing."""
-        path = self._noted(attempt_token)
-        return path.read_text(errors="replace") or None if path.exists() else None
+        try:
+            return msgspec.json.decode(self._noted(attempt_token).read_bytes(), type=Explanation)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Remove the attempt's pods; return how many the API still knows. How they ended is noted before."""
@@ -268,10 +286,11 @@ class KubernetesEngine:
         path = self._noted(token)
         if path.exists():
             return
-        ended = [(pod, end) for pod in left if (end := end_of(pod)) is not None and end.reason not in _PLAIN]
-        said = [f"{_who(pod)} {end.text}" for pod, end in ended if end.is_failure]
-        if said:
-            write_private(path, "; ".join(said).encode())
+        ends = [(pod, end) for pod in left if (end := end_of(pod)) is not None and end.reason not in _PLAIN]
+        failed = [(pod, end) for pod, end in ends if end.is_failure]
+        if failed:
+            text = "; ".join(f"{_who(pod)} {end.text}" for pod, end in failed)
+            write_private(path, msgspec.json.encode(Explanation(text=text, reason=_reason([end for _, end in failed]))))
 
     def _look(self, api: Api) -> None:
         now = self._ticks()
@@ -356,6 +375,17 @@ def _submit_words(
         f"local://{code / 'gpuq_job' / 'driver.py'}",
         str(path),
     )
+
+
+def _reason(failed: list[PodEnd]) -> EndReason:
+    if any(end.reason == OOM_KILLED for end in failed):
+        return EndReason.OUT_OF_MEMORY
+    return EndReason.NODE_LOST if any(end.was_taken for end in failed) else EndReason.NOT_STARTED
+
+
+def _is_running_driver(pod: Pod) -> bool:
+    is_leaving = pod.status.phase != "Running" or pod.metadata.deletion_timestamp is not None
+    return pod.metadata.label(ROLE) == DRIVER and not is_leaving
 
 
 def _who(pod: Pod) -> str:

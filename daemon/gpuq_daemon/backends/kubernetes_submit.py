@@ -15,6 +15,7 @@ from gpuq_daemon.backends import submit
 from gpuq_daemon.backends.base import Attempt
 from gpuq_daemon.backends.java import small_jvm
 from gpuq_daemon.kubernetes.labels import JOB, NUMBER, OURS, TOKEN
+from gpuq_job.pod_orders import ACCOUNT
 from gpuq_job.spec import Executor
 
 _CONTAINER = "spark"
@@ -129,6 +130,7 @@ _OF_DRIVER = {
     "NVIDIA_VISIBLE_DEVICES": "void",
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",
+    ACCOUNT: "/var/run/secrets/kubernetes.io/serviceaccount",
 }
 
 

@@ -13,10 +13,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
-from gpuq_daemon.backends.web import OPENER, TIMEOUT_S, get_json
+from gpuq_daemon.backends.web import OPENER, TIMEOUT_S, asks_for_kerberos, get_json
 
 FINAL = ("FINISHED", "FAILED", "KILLED")
 GPU = "yarn.io/gpu"
+_INFO = "/ws/v1/cluster/info"
 _STRANGE = (KeyError, TypeError, ValueError, AttributeError)
 
 
@@ -60,6 +61,10 @@ class ResourceManager:
     def is_active(self) -> bool:
         """Whether one answers and is at work."""
         return self._active() is not None
+
+    def behind_kerberos(self) -> str | None:
+        """Return the address of one that lets in nobody without a ticket, None if there is none."""
+        return next((one for one in self._addresses if asks_for_kerberos(f"{one}{_INFO}")), None)
 
     def nodes(self) -> tuple[YarnNode, ...] | None:
         """Return all nodes, lost ones too."""
@@ -107,7 +112,7 @@ class ResourceManager:
 
     def _active(self) -> str | None:
         for address in self._addresses:
-            if _is_active(get_json(f"{address}/ws/v1/cluster/info")):
+            if _is_active(get_json(f"{address}{_INFO}")):
                 return address
         return None
 

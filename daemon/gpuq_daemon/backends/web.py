@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 
@@ -21,3 +22,16 @@ def get_json(url: str) -> Any:
             return json.loads(answer.read(_MAX_BYTES))
     except (OSError, HTTPException, urllib.error.URLError, ValueError):
         return None
+
+
+def asks_for_kerberos(url: str) -> bool:
+    """Whether a page is refused to who comes without a Kerberos ticket. Source: RFC 4559 (SPNEGO over HTTP)."""
+    try:
+        with OPENER.open(url, timeout=TIMEOUT_S):
+            return False
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            asked = refusal.headers.get_all("WWW-Authenticate") or ()
+            return refusal.code == HTTPStatus.UNAUTHORIZED and any(one.startswith("Negotiate") for one in asked)
+    except (OSError, HTTPException):
+        return False

@@ -93,6 +93,12 @@ class YarnEngine:
         if self._manager is None:
             return "The engine is not started."
         if not self._look():
+            closed = self._manager.behind_kerberos()
+            if closed is not None:
+                return (
+                    f"The ResourceManager at {closed} answers nobody without a Kerberos ticket; gpuqd has none: let "
+                    "its REST be read without one (hadoop.http.authentication.type = simple)."
+                )
             return f"No active ResourceManager answers at {', '.join(web_addresses(self._settings))}."
         if not any(node.is_up for node in self._known.values()):
             return "YARN has no running node" + (f" with the label {self._label}." if self._label else ".")

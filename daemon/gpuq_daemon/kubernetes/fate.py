@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gpuq_daemon.kubernetes.objects import ContainerStatus, Pod, Terminated
 
+OOM_KILLED = "OOMKilled"
 _KILLED = 128
 _LONGEST = 300
 # A container that waits for one of these does so until somebody puts something right.
@@ -27,11 +28,15 @@ _STUCK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodEnd:
-    """How a pod ended: the exit code of its first container that failed, and Kubernetes' word for it."""
+    """How a pod ended: the exit code of its first container that failed, and Kubernetes' word for it.
+
+    `was_taken`: Kubernetes or the pod's node ended it, whatever its containers did.
+    """
 
     exit_code: int
     reason: str
     text: str
+    was_taken: bool = False
 
     @property
     def is_failure(self) -> bool:
@@ -70,12 +75,14 @@ def end_of(pod: Pod) -> PodEnd | None:
     code = 1 if failed is None else _code(failed)
     if pod.status.reason:  # of the pod: Evicted, NodeLost, Preempting, OutOfnvidia.com/gpu
         words = _one_line(pod.status.message)
-        return PodEnd(exit_code=code, reason=pod.status.reason, text=_with(_pods(pod.status.reason), words))
-    if failed is not None and failed.reason == "OOMKilled":
-        return PodEnd(exit_code=code, reason="OOMKilled", text="ran out of the memory that it may use (OOMKilled)")
+        text = _with(_pods(pod.status.reason), words)
+        return PodEnd(exit_code=code, reason=pod.status.reason, text=text, was_taken=True)
+    if failed is not None and failed.reason == OOM_KILLED:
+        return PodEnd(exit_code=code, reason=OOM_KILLED, text="ran out of the memory that it may use (OOMKilled)")
     lost = next((one for one in pod.status.conditions if one.type == "DisruptionTarget" and one.status == "True"), None)
     if lost is not None:
-        return PodEnd(exit_code=code, reason=lost.reason, text=_with(_pods(lost.reason), _one_line(lost.message)))
+        text = _with(_pods(lost.reason), _one_line(lost.message))
+        return PodEnd(exit_code=code, reason=lost.reason, text=text, was_taken=True)
     reason = failed.reason if failed is not None and failed.reason else "Error"
     words = "" if failed is None else _one_line(failed.message)
     return PodEnd(exit_code=code, reason=reason, text=_with(f"ended with exit code {code}", words))

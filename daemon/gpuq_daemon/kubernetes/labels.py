@@ -12,4 +12,5 @@ NUMBER = "gpuq.io/attempt-number"
 
 APPLICATION = "spark-app-selector"
 ROLE = "spark-role"
+DRIVER = "driver"
 EXECUTOR = "spark-exec-id"

@@ -12,6 +12,7 @@ _NEEDED = (
     ("create", "pods", True),
     ("list", "pods", True),
     ("delete", "pods", True),
+    ("patch", "pods", True),
     ("get", "pods/log", True),
     ("create", "services", True),
     ("create", "configmaps", True),

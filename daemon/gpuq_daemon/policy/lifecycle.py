@@ -155,7 +155,8 @@ class Reported:
 class DriverEnd:
     """How spark-submit ended: `signal` if one killed it. Both None: its shim was killed, nobody knows.
 
-    `error` says why it could not be started at all, or what the engine knows of its end. `ended_at` is by the machine's
+    `error` says why it could not be started at all, or what the engine knows of its end, and then `reason` whose fault
+    that was. `ended_at` is by the machine's
     clock, which may have been set meanwhile; `ran_s` is how long it ran.
     """
 
@@ -163,6 +164,7 @@ class DriverEnd:
     signal: int | None = None
     ended_at: float | None = None
     error: str | None = None
+    reason: EndReason | None = None
     ran_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -235,12 +237,14 @@ def verdict(intent: Intent | None, outcome: Outcome | None, end: DriverEnd, *, w
     if intent is not None:
         return _INTENDED[intent]
     if outcome is not None:
+        # Of a rank that was killed nobody inside knows why.
+        is_known_outside = end.error is not None and outcome.exit_code == _SIGNALLED + 9
+        reason = end.reason if is_known_outside and end.reason is not None else outcome.reason
         return Verdict(
             event=Event.GONE_FAILED,
             exit_code=outcome.exit_code,
-            reason=outcome.reason if outcome.reason is not None else EndReason.USER_ERROR,
-            # Of a rank that was killed nobody inside knows why.
-            error=end.error if end.error is not None and outcome.exit_code == _SIGNALLED + 9 else outcome.error,
+            reason=reason if reason is not None else EndReason.USER_ERROR,
+            error=end.error if is_known_outside else outcome.error,
             failed_rank=outcome.failed_rank,
             tail=outcome.tail,
         )
@@ -276,7 +280,7 @@ def _stopped_for(intent: Intent | None, stopped: str) -> Intent:
 def _unexplained(end: DriverEnd) -> Verdict:
     reason = EndReason.NODE_LOST
     if end.error is not None:
-        code, error, reason = end.exit_code or 1, end.error, EndReason.NOT_STARTED
+        code, error, reason = end.exit_code or 1, end.error, end.reason or EndReason.NOT_STARTED
     elif end.signal is not None:
         code, error = _SIGNALLED + end.signal, f"the driver was killed by signal {end.signal}"
     elif end.exit_code is None:
