@@ -80,9 +80,10 @@ class Driver:
         self.module = tfos.import_cluster()
 
     def _start_independent(self, context: SparkContext) -> None:
-        error = independent.run(context, MainFun(run=self.run, address=self.end.address))
+        main_fun = MainFun(run=self.run, address=self.end.address, is_alone=True)
+        error = independent.run(context, main_fun, Words(self.run.args))
         if error is not None:
-            self.tfos_error = _python_error(error)
+            self.tfos_error = _python_error(str(error))
 
     def _start(self, context: SparkContext) -> None:
         """Start TFoS's cluster; it is complete when this ends without `tfos_error`."""

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import orders, pod_orders, spec, tfos
+from gpuq_job import independent, orders, pod_orders, spec, tfos
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.link import DriverEnd
 from gpuq_job.outcome import Ranks, Report
@@ -56,6 +56,7 @@ class OwnDriver:
         self._give_settings()
         self.module.run = self._counted(self.module.run)
         self.module.TFCluster.shutdown = self._patient(self.module.TFCluster.shutdown)
+        tfos.import_parallel().run = self._run_alone
         follower = threading.Thread(target=self._follow, name="ranks", daemon=True)
         follower.start()
         code, error = self._run_script()
@@ -130,6 +131,20 @@ class OwnDriver:
             return run(*asked.args, **asked.kwargs)
 
         return counted
+
+    def _run_alone(
+        self, sc: Any, map_fn: Callable[[Any, Any], object], tf_args: Any, num_executors: int, use_barrier: bool = True
+    ) -> None:
+        """Do what TFParallel.run does, with the GPUs that each worker was given."""
+        if (num_executors, self.run.servers) != (self.run.workers, 0):
+            raise ValueError(
+                f"TFParallel.run asks for {num_executors} nodes, which are other than those of this job: "
+                f"queue it with --workers {num_executors}"
+            )
+        main_fun = MainFun(run=self.run, address=self.end.address, function=map_fn, is_alone=True)
+        error = independent.run(sc, main_fun, tf_args)
+        if error is not None:
+            raise error
 
     def _check(self, given: dict[str, Any]) -> None:
         """Check that the script wants the nodes that the job has: others would never come."""

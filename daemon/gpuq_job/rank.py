@@ -43,12 +43,13 @@ class Words(list[str]):
 class MainFun:
     """The function that TFoS runs on every node of an attempt; `address` is where the driver listens.
 
-    `function` is the user's, None for the script's `main_fun`.
+    `function` is the user's, None for the script's `main_fun`. `is_alone`: the node is in no cluster of TFoS's.
     """
 
     run: Run
     address: tuple[str, int]
     function: Callable[[Any, Any], object] | None = None
+    is_alone: bool = False
 
     def __call__(self, args: Any, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
         rank: int = ctx.executor_id
@@ -64,7 +65,8 @@ class MainFun:
             with printed_to(self.run.log(rank)):
                 faulthandler.enable(file=2)
                 carrying = Carrying(self.run, rank)
-                fed = Fed(end, ctx.mgr) if (self.run.epochs or self.run.driver) and rank < self.run.workers else None
+                may_be_fed = (self.run.epochs or self.run.driver) and rank < self.run.workers and not self.is_alone
+                fed = Fed(end, ctx.mgr) if may_be_fed else None
                 error = self._follow(end, rank, _unwrapped(args), ctx, fed, carrying)
                 if fed is not None and error is None and self.run.epochs:
                     fed.wait_for_end()
@@ -86,7 +88,7 @@ class MainFun:
 
     def _host(self) -> dict[str, str]:
         """Return this rank's host, where TFoS does not tell the driver."""
-        return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.run.independent else {}
+        return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.is_alone else {}
 
     def _follow(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None, carrying: Carrying) -> str | None:
         """Run the script and report its end; return what went wrong in one line."""

@@ -75,6 +75,11 @@ def import_cluster() -> Any:
     return module
 
 
+def import_parallel() -> Any:
+    """Import TFoS's TFParallel for the driver, once its TFCluster is there."""
+    return importlib.import_module("tensorflowonspark.TFParallel")
+
+
 def reservation_timeout(seconds: float) -> int:
     """Return what to give TFoS as `reservation_timeout`: it counts its looks, which it takes for seconds."""
     return round(seconds / _LONGEST_SLEEP_S)

@@ -14,6 +14,15 @@ from gpuq_daemon.backends.embedded import EmbeddedEngine
 from tests.support.engine import SAMPLES, Running, an_attempt, an_engine, short_folder
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(480)]
+# What a driver script may do besides: TFoS's other way to run a function on every node.
+PARALLEL = """
+    def alone(args, ctx):
+        import os
+        print(f"alone {ctx.executor_id} of {ctx.num_workers}, --epochs {args.epochs}, "
+              f"GPU {os.environ['CUDA_VISIBLE_DEVICES']}")
+    from tensorflowonspark import TFParallel
+    TFParallel.run(sc, alone, args, args.cluster_size)
+"""
 JOB_IDS = itertools.count(1)
 
 
@@ -143,7 +152,9 @@ def test_all_rows_of_a_data_set_are_scored_by_two_workers(engine: EmbeddedEngine
 
 
 def test_a_driver_script_of_tfos_runs_as_it_is(engine: EmbeddedEngine, folder: Path) -> None:
-    running = run(engine, folder, SAMPLES / "tfos_driver.py", "--epochs", "1", workers=2, driver=True)
+    script = folder / "tfos_driver.py"
+    script.write_text((SAMPLES / script.name).read_text().replace("    sc.stop()\n", f"{PARALLEL}    sc.stop()\n"))
+    running = run(engine, folder, script, "--epochs", "1", workers=2, driver=True)
 
     last = ended(running)
 
@@ -153,3 +164,6 @@ def test_a_driver_script_of_tfos_runs_as_it_is(engine: EmbeddedEngine, folder: P
     assert len({*last[0]["gpus"], *last[1]["gpus"]}) == 2
     assert float(said(running, r"weight ([\d.]+)", 1)) > 1
     assert list(running.attempt.checkpoints.glob("model*.index"))
+    assert {said(running, r"alone (\d of 2, --epochs 1, GPU \d)", rank) for rank in (0, 1)} == {
+        f"{rank} of 2, --epochs 1, GPU {last[rank]['gpus'][0]}" for rank in (0, 1)
+    }

@@ -80,3 +80,24 @@ def test_a_training_outlives_gpuqd_and_completes_on_two_nodes_and_nothing_is_lef
     assert job["application_id"].startswith("application_")
     assert {tuple(rank["gpus"]) for rank in job["ranks"]} == {("0",)}
     assert len({rank["node"] for rank in job["ranks"]}) == 2
+
+
+FILLS = """
+import time
+
+def main_fun(args, ctx):
+    held = []
+    while True:
+        if len(held) < 80:
+            held.append(b"x" * 64 * 1024 * 1024)
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.matrix
+@pytest.mark.spark
+@pytest.mark.timeout(600)
+def test_a_rank_that_yarn_ends_for_its_memory_ran_out_of_it(gpuqd: Gpuqd) -> None:
+    job = gpuqd.ended(gpuqd.enqueue(FILLS, retries=3), timeout_s=400)
+
+    assert (job["state"], job["attempt"], job["end_reason"]) == ("FAILED", 1, "OutOfMemory"), job

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gpuq_daemon.backends.kubernetes import KubernetesEngine
 from gpuq_daemon.backends.kubernetes_submit import Pods, Volume
-from tests.support.kube_server import NAMESPACE, KubeServer
+from tests.support.daemon import Gpuqd, gpuqd_with, short_folder
+from tests.support.kube_nodes import some_nodes
+from tests.support.kube_server import NAMESPACE, KubeServer, a_kube_server
 
 CLAIM = "gpuq-jobs"
 IMAGE = "registry.example/spark-tfos:4.3.0"
@@ -37,3 +41,18 @@ def an_engine(server: KubeServer, folder: Path, *, account: str = "gpuqd", **mor
         kubeconfig=server.kubeconfig_of(token, account),
         **more,
     )
+
+
+@contextmanager
+def a_kubernetes_gpuqd(*names: str) -> Generator[Gpuqd]:
+    """Give a running gpuqd whose jobs are pods on a Kubernetes of its own, with nodes of one GPU each."""
+    claims: dict[str, Path] = {}
+    with short_folder() as folder, a_kube_server(folder) as server, some_nodes(server, folder, *names, claims=claims):
+        kubeconfig = server.kubeconfig_of(server.token_of("gpuqd"), "gpuqd")
+        partition = (
+            f'engine = "kubernetes"\nkubeconfig = "{kubeconfig}"\nimage = "{IMAGE}"\npython = "{sys.executable}"\n'
+            f'memory_mib = 4096\ncpus = 0.5\nvolume = {{claim = "{CLAIM}"}}\n'
+        )
+        with gpuqd_with(partition) as daemon:
+            claims[CLAIM] = daemon.folder / "jobs"
+            yield daemon
