@@ -20,8 +20,8 @@ from typing import Any
 from pyspark import SparkContext
 
 from gpuq_job import blame, feeding, independent, orders, pod_orders, spec, tfos
+from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
-from gpuq_job.link import DriverEnd
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.own_driver import OwnDriver
 from gpuq_job.rank import MainFun, Words

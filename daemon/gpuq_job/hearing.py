@@ -12,7 +12,8 @@ from typing import Any
 from pyspark import SparkContext
 
 from gpuq_job import blame
-from gpuq_job.link import DriverEnd, Message, witness_of
+from gpuq_job.driver_end import DriverEnd
+from gpuq_job.link import Message, witness_of
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank_log import tail
 from gpuq_job.spec import Run

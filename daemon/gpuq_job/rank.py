@@ -23,7 +23,7 @@ from gpuq_job.orders import STOP, Order
 from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
-from gpuq_job.witness import Witness
+from gpuq_job.witnessed import Witness
 
 
 class Words(list[str]):

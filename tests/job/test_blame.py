@@ -77,13 +77,13 @@ def test_kills_for_lack_of_memory_are_counted_where_the_kernel_tells(tmp_path: P
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("9:cpu:/x\n4:memory:/jobs/one\n" if version == 1 else "0::/jobs/one\n")
 
-    assert memory_kills.count(tmp_path) == 3
+    assert memory_kills.count(str(tmp_path)) == 3
     (tmp_path / "proc/vmstat").write_text("pgfault 9\noom_kill 5\n")
-    assert memory_kills.count(tmp_path) == 8
+    assert memory_kills.count(str(tmp_path)) == 8
 
 
 def test_where_nobody_counts_nobody_was_killed(tmp_path: Path) -> None:
-    assert memory_kills.count(tmp_path) == 0
+    assert memory_kills.count(str(tmp_path)) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from gpuq_job.driver_end import DriverEnd
 from gpuq_job.fed import Fed
-from gpuq_job.link import DriverEnd, RankEnd
+from gpuq_job.link import RankEnd
 
 KEY = b"key"
 Link = tuple[DriverEnd, RankEnd]

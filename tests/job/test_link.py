@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gpuq_job.link import DriverEnd, RankEnd
+from gpuq_job.driver_end import DriverEnd
+from gpuq_job.link import RankEnd
 
 KEY = b"k" * 32
 

@@ -63,7 +63,7 @@ def outcome_of(
     is_reached: bool = True,
 ) -> dict[str, Any]:
     """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
-    from gpuq_job.link import DriverEnd
+    from gpuq_job.driver_end import DriverEnd
 
     run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt)
     spec.write(folder / "spec.json", run)

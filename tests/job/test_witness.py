@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from gpuq_job import spec
+from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing
-from gpuq_job.link import DriverEnd, RankEnd, witness_of
+from gpuq_job.link import RankEnd, witness_of
 from gpuq_job.outcome import Ranks
 
 KEY = "00" * 32
 RANK = """
 import sys
 from gpuq_job.link import RankEnd
-from gpuq_job.witness import Witness
+from gpuq_job.witnessed import Witness
 address = ("127.0.0.1", int(sys.argv[1]))
 end = RankEnd(address, bytes(32), 0)
 witness = Witness(address, "00" * 32, 0)
