@@ -80,7 +80,7 @@ class Driver:
         self.module = tfos.import_cluster()
 
     def _start_independent(self, context: SparkContext) -> None:
-        main_fun = MainFun(run=self.run, address=self.end.address, is_alone=True)
+        main_fun = MainFun(run=self.run, address=self.end.address, is_alone=True, script_text=self.run.script_text())
         error = independent.run(context, main_fun, Words(self.run.args))
         if error is not None:
             self.tfos_error = _python_error(str(error))
@@ -101,7 +101,7 @@ class Driver:
         try:
             self.cluster = self.module.run(
                 tfos.split_nodes(self.module, context, run) if run.servers else context,
-                MainFun(run=run, address=self.end.address),
+                MainFun(run=run, address=self.end.address, script_text=run.script_text()),
                 words,
                 num_executors=run.ranks,
                 num_ps=run.ps,

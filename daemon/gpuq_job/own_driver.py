@@ -124,7 +124,9 @@ class OwnDriver:
             if isinstance(given["tf_args"], list):
                 given["tf_args"] = Words(cast("list[str]", given["tf_args"]))
                 given["tf_args"].num_gpus = self.run.gpus_per_worker
-            given["map_fun"] = MainFun(run=self.run, address=self.end.address, function=given["map_fun"])
+            given["map_fun"] = MainFun(
+                run=self.run, address=self.end.address, function=given["map_fun"], script_text=self.run.script_text()
+            )
             given["reservation_timeout"] = tfos.reservation_timeout(given["reservation_timeout"])
             if self.run.servers:
                 given["sc"] = tfos.split_nodes(self.module, given["sc"], self.run, chief=given["master_node"])
@@ -141,7 +143,9 @@ class OwnDriver:
                 f"TFParallel.run asks for {num_executors} nodes, which are other than those of this job: "
                 f"queue it with --workers {num_executors}"
             )
-        main_fun = MainFun(run=self.run, address=self.end.address, function=map_fn, is_alone=True)
+        main_fun = MainFun(
+            run=self.run, address=self.end.address, function=map_fn, is_alone=True, script_text=self.run.script_text()
+        )
         error = independent.run(sc, main_fun, tf_args)
         if error is not None:
             raise error

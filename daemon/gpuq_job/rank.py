@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,22 @@ class MainFun:
     """The function that TFoS runs on every node of an attempt; `address` is where the driver listens.
 
     `function` is the user's, None for the script's `main_fun`. `is_alone`: the node is in no cluster of TFoS's.
+    `script_text` is the script where files are carried: then a host need not have the job's folder.
     """
 
     run: Run
     address: tuple[str, int]
     function: Callable[[Any, Any], object] | None = None
     is_alone: bool = False
+    script_text: str | None = None
 
     def __call__(self, args: Any, ctx: Any) -> None:  # ctx: TFoS's TFNodeContext
+        if self.script_text is None or Path(self.run.folder).exists():
+            self._run(args, ctx)
+        else:
+            replace(self, run=_here(self.run, self.script_text))._run(args, ctx)
+
+    def _run(self, args: Any, ctx: Any) -> None:
         rank: int = ctx.executor_id
         if rank < len(self.run.seats):
             # TensorFlow looks at this when it first uses a GPU; until here nobody has.
@@ -81,7 +89,7 @@ class MainFun:
         if not os.access(self.run.log(0).parent, os.R_OK | os.W_OK | os.X_OK):
             error = (
                 f"{socket.gethostname()} cannot write to the job's folder {self.run.folder}: set jobs_dir to a file "
-                "system that all nodes share, and have its jobs run as a user who may write there"
+                "system that all nodes share, and have its jobs run as a user who may write there; or set log_uri"
             )
             end.tell("FAILED", exit_code=1, error=error, tail=[])
             raise RuntimeError(error)
@@ -120,6 +128,16 @@ class MainFun:
             traceback.print_exception(type(caught), caught, _users_part(caught))
             return 1, explained(caught) or one_line(caught), blame.of_error(caught)
         return 0, "", ""
+
+
+def _here(run: Run, script_text: str) -> Run:
+    """Return the attempt with folders on this host only, in its temporary one, which is removed with the executor."""
+    folder = Path(tempfile.mkdtemp(prefix="job-"))
+    script = folder / "script" / Path(run.script).name
+    for one in (folder / "logs", script.parent):
+        one.mkdir()
+    script.write_text(script_text, encoding="utf-8")
+    return replace(run, folder=str(folder), script=str(script), checkpoints=str(folder / "checkpoints"))
 
 
 def note_request(*_: object) -> None:

@@ -71,6 +71,10 @@ class Run:
         """Return where the driver says what happens."""
         return Path(self.folder) / "reports.jsonl"
 
+    def script_text(self) -> str | None:
+        """Return the script for hosts that lack the job's folder; None where files stay there, and all must have it."""
+        return None if self.carried_to is None else Path(self.script).read_text(encoding="utf-8")
+
     def log(self, rank: int) -> Path:
         """Return the file that holds what a rank prints."""
         return Path(self.folder) / "logs" / f"rank-{rank}.log"

@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ from gpuq_job import spec
 from gpuq_job.rank import MainFun, Words
 from tests.job.test_rank import Ctx
 run = spec.read(Path(sys.argv[1]))
-MainFun(run=run, address=("127.0.0.1", int(sys.argv[2])))(Words(run.args), Ctx())
+MainFun(run=run, address=("127.0.0.1", int(sys.argv[2])), script_text=run.script_text())(Words(run.args), Ctx())
 """
 
 
@@ -61,19 +61,22 @@ def outcome_of(
     carried_to: str | None = None,
     attempt: int = 2,
     is_reached: bool = True,
+    has_folder: bool = True,
 ) -> dict[str, Any]:
     """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
     from gpuq_job.driver_end import DriverEnd
 
     run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt)
+    run = run if has_folder else replace(run, folder=str(folder / "gone"), checkpoints=str(folder / "gone/checkpoints"))
     spec.write(folder / "spec.json", run)
-    if is_reached:
+    if is_reached and has_folder:
         run.log(0).parent.mkdir(parents=True, exist_ok=True)  # as gpuqd makes it
     driver = DriverEnd("127.0.0.1", bytes.fromhex(KEY))
     ranks = Ranks(workers=1)
     words = [sys.executable, "-c", RANK, str(folder / "spec.json"), str(driver.address[1])]
     root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(words, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    env = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(words, cwd=root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while ranks.outcome is None:
             for message in driver.messages(5):
                 number = message["rank"]
@@ -82,7 +85,11 @@ def outcome_of(
                 else:
                     ranks.heard(message)
     driver.close()
-    return {**ranks.outcome, "is_ok": process.returncode == 0, "log": run.log(0).read_text() if is_reached else ""}
+    return {
+        **ranks.outcome,
+        "is_ok": process.returncode == 0,
+        "log": run.log(0).read_text() if run.log(0).exists() else "",
+    }
 
 
 def test_the_function_finds_its_surroundings(tmp_path: Path) -> None:
@@ -252,6 +259,19 @@ def test_what_a_rank_wrote_is_carried_before_it_tells_its_end_and_found_on_anoth
     assert "finds ['ckpt-1.index']" in second["log"]
     assert "finds ['ckpt-1.index']" in (there / "3/logs/rank-0.log").read_text()
     assert (end == "ends") or "after the last event" in (there / "3/logs/rank-0.log").read_text()
+
+
+def test_a_host_without_the_jobs_folder_trains_in_one_of_its_own_where_files_are_carried(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    here.mkdir()
+
+    ended = outcome_of(here, CARRIED, "ends", carried_to=there.as_uri(), has_folder=False)
+
+    assert (ended["exit_code"], ended["error"]) == (0, None)
+    assert (there / "2/events/rank-0/events.out.tfevents.1").read_text() == "events"
+    assert (there / "checkpoints/ckpt-1.index").read_text() == "whole"
+    assert "finds []" in (there / "2/logs/rank-0.log").read_text()
+    assert not (here / "gone").exists()
 
 
 def test_a_rank_trains_and_ends_also_where_nothing_can_be_carried(tmp_path: Path) -> None:
