@@ -71,6 +71,7 @@ class Watch:
         self._half_life_s = half_life_s
         self._signals = signals
         self._asked: set[tuple[int, int, Order]] = set()
+        self._unheard: set[tuple[int, int, Order]] = set()
         self._ends_at: dict[tuple[int, int], float] = {}
         self._nudges: dict[int, asyncio.Event] = {}
 
@@ -248,7 +249,7 @@ class Watch:
         key = (attempt.job_id, attempt.number)
         if key not in self._ends_at:
             self._ends_at[key] = self._clock.uptime() + self._grace_s(attempt)
-            await self._ask(attempt, _ORDERS[intent])
+        await self._ask(attempt, _ORDERS[intent])
         return self._clock.uptime() >= self._ends_at[key]
 
     def _grace_s(self, attempt: ActiveAttempt) -> float:
@@ -269,13 +270,17 @@ class Watch:
         return None
 
     async def _ask(self, attempt: ActiveAttempt, order: Order) -> None:
-        """Ask the script to stop, once for a reason."""
+        """Ask the script to stop, until it was heard once for a reason."""
         key = (attempt.job_id, attempt.number, order)
         if key in self._asked or attempt.running_at is None:
             return
-        self._asked.add(key)
         was_heard = await self.order(attempt.job_id, order)
-        logger.info("asked to stop", extra={"job_id": attempt.job_id, "why": order.value, "was_heard": was_heard})
+        if was_heard:
+            self._asked.add(key)
+        if was_heard or key not in self._unheard:
+            logger.info("asked to stop", extra={"job_id": attempt.job_id, "why": order.value, "was_heard": was_heard})
+        if not was_heard:
+            self._unheard.add(key)
 
     def _overdue(self, attempt: ActiveAttempt, shim: ProcessId) -> Intent | None:
         """Return which of its times is over: its limit, that for its nodes to come up, or its deadline."""
@@ -316,7 +321,8 @@ class Watch:
         logger.info("ended", extra={"job_id": attempt.job_id, "end": ending.event.value})
         self._ingest.forget(attempt)
         self._bell.ring(attempt.job_id)
-        self._asked -= {key for key in self._asked if key[0] == attempt.job_id}
+        for told in (self._asked, self._unheard):
+            told -= {key for key in told if key[0] == attempt.job_id}
         self._ends_at.pop((attempt.job_id, attempt.number), None)
         self._silent.pop(attempt.job_id, None)
         self._paced_at.pop(attempt.job_id, None)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from gpuq_job.rank_log import shortened
+
 USER_ERROR = "UserError"
 OUT_OF_MEMORY = "OutOfMemory"
 NODE_LOST = "NodeLost"
@@ -35,7 +37,8 @@ _CONTAINER_WAS_FULL = re.compile(
     re.IGNORECASE,
 )
 _EXECUTOR_IS_GONE = re.compile(
-    r"ExecutorLostFailure|executor \S+ (exited|lost)|worker lost|Container (killed|released)|node .{0,40}lost",
+    r"ExecutorLostFailure|executor \S+ (exited|lost)|worker lost|Container (killed|released)|node .{0,40}lost"
+    r"|Python worker exited unexpectedly",
     re.IGNORECASE,
 )
 _CRASH = re.compile(r"^Fatal Python error: ", re.MULTILINE)  # faulthandler's first line
@@ -54,6 +57,12 @@ def of_error(error: BaseException) -> str:
     if "CUDA_ERROR_OUT_OF_MEMORY" in text or "java.lang.OutOfMemoryError" in text:
         return OUT_OF_MEMORY
     return NODE_LOST if names.intersection(_NO_ONE_THERE) else USER_ERROR
+
+
+def of_driver_script(error: BaseException) -> str:
+    """Return whose fault an exception is that ended a driver script, which also hears of what Spark has lost."""
+    said = of_spark(str(error)) if type(error).__name__ == "Py4JJavaError" else ENGINE_FAILED
+    return said if said != ENGINE_FAILED else of_error(error)
 
 
 def of_silence(tail: Sequence[str], *, was_killed_for_memory: bool) -> str:
@@ -80,6 +89,14 @@ def of_spark(text: str) -> str:
 def is_for_memory(text: str) -> bool:
     """Whether Spark's words on the end of an executor say that it was for lack of memory."""
     return _NO_MEMORY.search(text) is not None or _CONTAINER_WAS_FULL.search(text) is not None
+
+
+def line_of(text: str) -> str:
+    """Return the line of a Spark failure that names the Python error, else Spark's own, else its first."""
+    lines = [line.strip(": ") for line in text.splitlines() if line.strip(": ")]
+    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
+    own = [line for line in named if line.startswith("org.apache.spark.")]
+    return shortened(([line for line in named if "org.apache.spark" not in line] or own or lines or ["unknown"])[0])
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -83,7 +83,7 @@ class Driver:
         main_fun = MainFun(run=self.run, address=self.end.address, is_alone=True, script_text=self.run.script_text())
         error = independent.run(context, main_fun, Words(self.run.args))
         if error is not None:
-            self.tfos_error = _python_error(str(error))
+            self.tfos_error = blame.line_of(str(error))
 
     def _start(self, context: SparkContext) -> None:
         """Start TFoS's cluster; it is complete when this ends without `tfos_error`."""
@@ -145,7 +145,8 @@ class Driver:
             if error is not None:
                 self._last_words()
                 if self.ranks.outcome is None:
-                    self._report(self.ranks.broke(error, self.tfos_reason or blame.of_spark(error)))
+                    whole: str = self.module.tf_status.get("error") or error
+                    self._report(self.ranks.broke(error, self.tfos_reason or blame.of_spark(whole)))
         return int(self.ranks.outcome["exit_code"])
 
     def _last_words(self) -> None:
@@ -158,7 +159,7 @@ class Driver:
     def _spark_error(self) -> str | None:
         """Return what TFoS's Spark job failed with, in one line."""
         text = self.module.tf_status.get("error")
-        return None if text is None else f"The TensorFlowOnSpark cluster failed: {_python_error(text)}"
+        return None if text is None else f"The TensorFlowOnSpark cluster failed: {blame.line_of(text)}"
 
     def _end(self, context: SparkContext) -> None:
         """End TFoS and Spark after a training that is done; a failure here does not undo it.
@@ -189,13 +190,6 @@ class Driver:
 
 def _first_line(error: BaseException) -> str:
     return shortened((str(error).strip().splitlines() or [type(error).__name__])[0])
-
-
-def _python_error(text: str) -> str:
-    """Return the line of a Spark failure that names the Python error, else its first."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
-    return shortened(([line for line in named if "org.apache.spark" not in line] or lines or ["unknown"])[0])
 
 
 def _main() -> None:

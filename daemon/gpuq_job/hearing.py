@@ -84,13 +84,12 @@ class Hearing:
 
 
 def removal(executor_id: str) -> str | None:
-    """Return why Spark has removed an executor, None if it has not."""
+    """Return why Spark has removed an executor, None if it has not, or cannot say any more."""
     context: Any = SparkContext._active_spark_context  # pyright: ignore[reportPrivateUsage]  # a script may have made it
-    if context is None:
+    try:
+        executors = context._jsc.sc().statusStore().executorList(False)
+        found = [executors.apply(number) for number in range(executors.size())]
+        reasons = [one.removeReason() for one in found if one.id() == executor_id]
+        return next((str(reason.get()) for reason in reasons if reason.isDefined()), None)
+    except Exception:  # py4j's kinds of failure share no base, and Spark may be ending
         return None
-    executors = context._jsc.sc().statusStore().executorList(False)
-    for number in range(executors.size()):
-        executor = executors.apply(number)
-        if executor.id() == executor_id and executor.removeReason().isDefined():
-            return str(executor.removeReason().get())
-    return None

@@ -71,9 +71,9 @@ class Ranks:
             }
         )
 
-    def ended(self, code: int, error: str) -> list[Report]:
-        """Take in how the script that drives the ranks has ended."""
-        return self._over(code, error or None, reason=blame.USER_ERROR if code else None, stopped=self._stopped())
+    def ended(self, code: int, error: str, reason: str = blame.USER_ERROR) -> list[Report]:
+        """Take in how the script that drives the ranks has ended; `reason`, a word of `blame`, counts if it failed."""
+        return self._over(code, error or None, reason=reason if code else None, stopped=self._stopped())
 
     def broke(self, error: str, reason: str) -> list[Report]:
         """Take in that TFoS or Spark failed where no rank has said anything; `reason` is a word of `blame`."""

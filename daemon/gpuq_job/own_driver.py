@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import independent, orders, pod_orders, spec, tfos
+from gpuq_job import blame, independent, orders, pod_orders, spec, tfos
 from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
@@ -59,22 +59,23 @@ class OwnDriver:
         tfos.import_parallel().run = self._run_alone
         follower = threading.Thread(target=self._follow, name="ranks", daemon=True)
         follower.start()
-        code, error = self._run_script()
+        code, error, reason = self._run_script()
         time.sleep(0 if code == 0 else _LAST_WORDS_S)  # a rank that failed has more to say than who waited for it
         self.has_ended.set()
         follower.join()
-        self._report(self.ranks.ended(code, error))
+        self._report(self.ranks.ended(code, error, reason))
         return code
 
-    def _run_script(self) -> tuple[int, str]:
+    def _run_script(self) -> tuple[int, str, str]:
+        """Return the exit code, what went wrong in one line, and whose fault it was."""
         try:
             runpy.run_path(self.run.script, run_name="__main__")
         except SystemExit as request:
-            return exit_code(request, "the driver script")
+            return *exit_code(request, "the driver script"), blame.USER_ERROR
         except BaseException as error:  # whatever it is, it ended the script
             traceback.print_exc()
-            return 1, one_line(error)
-        return 0, ""
+            return 1, one_line(error), blame.of_driver_script(error)
+        return 0, "", ""
 
     def _follow(self) -> None:
         """Tell what the ranks do; the first one to fail ends the driver, which may wait for it for long."""

@@ -88,7 +88,7 @@ import time
 def main_fun(args, ctx):
     held = []
     while True:
-        if len(held) < 80:
+        if len(held) < 50:
             held.append(b"x" * 64 * 1024 * 1024)
         time.sleep(0.05)
 """
@@ -97,7 +97,8 @@ def main_fun(args, ctx):
 @pytest.mark.matrix
 @pytest.mark.spark
 @pytest.mark.timeout(600)
-def test_a_rank_that_yarn_ends_for_its_memory_ran_out_of_it(gpuqd: Gpuqd) -> None:
-    job = gpuqd.ended(gpuqd.enqueue(FILLS, retries=3), timeout_s=400)
+def test_a_rank_that_yarn_ends_for_its_memory_ran_out_of_it() -> None:
+    with a_yarn_cluster(1, checks_memory=True) as cluster, gpuqd_with(cluster.partition) as gpuqd:
+        job = gpuqd.ended(gpuqd.enqueue(FILLS, retries=3), timeout_s=400)
 
     assert (job["state"], job["attempt"], job["end_reason"]) == ("FAILED", 1, "OutOfMemory"), job

@@ -45,12 +45,46 @@ def test_an_exception_tells_whose_fault_it_is(error: BaseException, reason: str)
     [
         ("Job aborted: ExecutorLostFailure (executor 1 exited caused by one of the running tasks)", "NodeLost"),
         ("ExecutorLostFailure ... Command exited with code 52", "OutOfMemory"),
+        ("SparkException: Python worker exited unexpectedly (crashed): java.io.EOFException", "NodeLost"),
         ("Exception: timed out waiting for reservations to complete", "ReservationTimeout"),
         ("All masters are unresponsive! Giving up.", "EngineFailed"),
     ],
 )
 def test_spark_tells_whose_fault_it_is(text: str, reason: str) -> None:
     assert blame.of_spark(text) == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            an_error("Py4JJavaError", "z:collect : ExecutorLostFailure (executor 1 exited) Reason: worker lost"),
+            "NodeLost",
+        ),
+        (an_error("Py4JJavaError", "z:collect : Reason: Container killed for exceeding memory limits"), "OutOfMemory"),
+        (an_error("Py4JJavaError", "PythonException: ValueError: mine"), "UserError"),
+        (ValueError("worker lost"), "UserError"),
+    ],
+)
+def test_a_driver_script_is_not_blamed_for_what_spark_has_lost(error: BaseException, reason: str) -> None:
+    assert blame.of_driver_script(error) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.\n"
+            ": org.apache.spark.SparkException: Job aborted: ExecutorLostFailure (executor 0 exited)\n\tat org.x",
+            "org.apache.spark.SparkException: Job aborted: ExecutorLostFailure (executor 0 exited)",
+        ),
+        (": org.apache.spark.SparkException: Job aborted\n  File 'x'\nValueError: mine\n", "ValueError: mine"),
+        ("All masters are unresponsive!\nGiving up.", "All masters are unresponsive!"),
+        ("", "unknown"),
+    ],
+)
+def test_a_spark_failure_is_told_by_the_line_that_says_most(text: str, line: str) -> None:
+    assert blame.line_of(text) == line
 
 
 def test_the_words_are_those_that_everybody_reads() -> None:

@@ -64,13 +64,26 @@ class YarnCluster:
 
 
 @contextlib.contextmanager
-def a_yarn_cluster(*gpus: int | None) -> Generator[YarnCluster]:
-    """Give a YARN with a node for each of these numbers of GPUs; None: it knows of none."""
+def a_yarn_cluster(*gpus: int | None, checks_memory: bool = False) -> Generator[YarnCluster]:
+    """Give a YARN with a node for each of these numbers of GPUs; None: it knows of none.
+
+    `checks_memory`: it ends containers that use more than they were given.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gy", dir="/tmp"))
     words = ["none" if count is None else str(count) for count in gpus]
     found = java.find(os.environ)
     outside = {name: value for name, value in os.environ.items() if not name.startswith("HADOOP_")}
-    start = [str(found), "-Xmx512m", "-XX:+UseSerialGC", "-cp", class_path(), "Yarn", str(folder), *words]
+    start = [
+        str(found),
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        f"-Dchecks-memory={str(checks_memory).lower()}",
+        "-cp",
+        class_path(),
+        "Yarn",
+        str(folder),
+        *words,
+    ]
     try:
         with (
             (folder / "yarn.log").open("w") as log,
