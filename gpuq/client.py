@@ -171,6 +171,10 @@ class Client:
         """Return the same, with an estimate of its start (`p50_at`, `p90_at`), which may take seconds to make."""
         return self._ask("GET", f"/v1/jobs/{job_id}/when")
 
+    def sooner(self, job_id: int) -> list[Json]:
+        """Return how a pending job would start as it is, and what would let it start sooner (`models.Way`)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/sooner")["ways"]
+
     def priority(self, job_id: int) -> list[Json]:
         """Return every term of a pending job's priority (`models.PriorityTerm`); none if it does not wait."""
         return self._ask("GET", f"/v1/jobs/{job_id}/priority")

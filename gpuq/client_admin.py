@@ -141,6 +141,10 @@ class AdminClient(Client):
         """Return how gpuqd itself fares (`diagnosis.Diagnosis`)."""
         return self._ask("GET", "/v1/diag")
 
+    def what_if(self, change: str) -> Json:
+        """Return `{"change", "waiting", "moved": [sharing.Moved], "is_whole"}`; nothing is changed."""
+        return self._ask("GET", "/v1/what-if", {"change": change})
+
     def eta_report(self, since: float) -> Json:
         """Return `{"since", "until", "rows": [sharing.EtaRow]}`: how promised starts were kept."""
         return self._ask("GET", "/v1/estimates", {"since": since})

@@ -374,6 +374,19 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a job would start if it were asked for with `words`, options of `gpuq enqueue`; "" is as it is.
+
+    `is_now`: at once. `start_at` is the middle of several replays, None: not within the time that was looked at.
+    """
+
+    words: str
+    is_now: bool
+    start_at: float | None
+    end_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One machine (or one worker of the embedded engine) and its GPU slots, of the model `gpu_type` if that is told."""
 

@@ -117,3 +117,15 @@ class EtaRow:
     p50_kept: float | None
     p90_kept: float | None
     median_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A job that would start at another time; None is not within the time that was looked at."""
+
+    job_id: int
+    user: str
+    account: str
+    name: str
+    before_at: float | None
+    after_at: float | None

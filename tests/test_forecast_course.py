@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gpuq.client_admin import AdminClient
+from gpuq.errors import UsageError
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.estimates import EstimateStore
 from tests.support.daemon import Gpuqd, plain_gpuqd
@@ -62,3 +63,24 @@ def test_what_was_promised_is_on_record_and_judged(gpuqd: Gpuqd, jobs: tuple[int
         assert set(EstimateStore(database).last) == {jobs[1]}
     finally:
         database.close()
+
+
+def test_what_would_start_sooner_is_named_behind_the_reason(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    as_it_is, *ways = gpuqd.client.sooner(jobs[1])
+
+    assert as_it_is["words"] == ""
+    assert ways == []  # everything is taken: nothing that it could ask for is there
+    assert gpuqd.client.sooner(jobs[0]) == []
+
+
+def test_a_change_is_tried_and_not_made(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    admin = AdminClient(gpuqd.client.path)
+
+    found = admin.what_if("add 2")
+
+    [moved] = found["moved"]
+    assert moved["job_id"] == jobs[1]
+    assert moved["after_at"] < moved["before_at"]
+    assert (found["waiting"], len(gpuqd.client.cluster()["nodes"])) == (1, 2)
+    with pytest.raises(UsageError, match="There is no node 'none'"):
+        admin.what_if("drain none")

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from gpuq.errors import GpuqError
+from gpuq.errors import GpuqError, UsageError
+from gpuq.models import Way
 from gpuq_daemon.aside import Aside
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecast.packing import Run, Scene
-from gpuq_daemon.forecast.questions import Estimated, Estimates
+from gpuq_daemon.forecast.questions import Changed, Estimated, Estimates, Sooner, WhatIf
 from gpuq_daemon.policy.snapshot import PendingJob
 from gpuq_daemon.store.estimates import EstimateStore, Promised
 from gpuq_daemon.store.runs import RunStore
@@ -24,6 +25,7 @@ _FIRST_S = 10.0  # after a job has come that nothing was said of yet
 _UNCHANGED = 10  # times longer until the next estimate where nothing has happened
 _SHARE = 20  # of one core's time at most a twentieth is for this
 _BUDGET_S = 10.0
+_ASKED_BUDGET_S = 15.0  # somebody waits for the answer
 _MOVED = 0.1  # of the time to the start: a promise that moves by less is the same one
 _MOVED_S = 60.0
 _KEEP_S = 90 * 86_400.0
@@ -119,20 +121,42 @@ class Forecaster:
         found = await self._estimated(replace(scene, snapshot=there))
         return next((one for one in found.estimates if one.job_id == job.job_id), None)
 
+    async def sooner(self, job_id: int) -> tuple[Way, ...]:
+        """Return how a pending job would start as it is, and what would let it start sooner.
+
+        Raises:
+            UnavailableError: it cannot be found out.
+        """
+        scene, runs = self._scheduler.scene(), await self._came()
+        asked = Sooner(scene, runs, self._seed(), self._half_life_s(), _ASKED_BUDGET_S, job_id)
+        return await self._aside.ask(asked, tuple[Way, ...])
+
+    async def what_if(self, line: str) -> Changed:
+        """Return who would start at another time if a line came true; nothing is changed.
+
+        Raises:
+            UsageError: the line is not understood.
+            UnavailableError: it cannot be found out.
+        """
+        scene, runs = self._scheduler.scene(), await self._came()
+        asked = WhatIf(scene, runs, self._seed(), self._half_life_s(), _ASKED_BUDGET_S, line)
+        found = await self._aside.ask(asked, Changed)
+        if found.refusal is not None:
+            raise UsageError(found.refusal)
+        return found
+
     def promised_since(self, at: float) -> list[Promised]:
         """Return what was promised since a moment, and what came of it."""
         return self._promises.since(at)
 
     async def _estimated(self, scene: Scene) -> Estimated:
-        came = await asyncio.to_thread(self._runs.latest)
-        asked = Estimates(
-            scene=scene,
-            runs=tuple(Run(job=job, ran_s=ran_s) for job, ran_s in came),
-            seed=self._seed(),
-            half_life_s=self._half_life_s(),
-            budget_s=_BUDGET_S,
-        )
+        asked = Estimates(scene, await self._came(), self._seed(), self._half_life_s(), _BUDGET_S)
         return await self._aside.ask(asked, Estimated)
+
+    async def _came(self) -> tuple[Run, ...]:
+        """Return the jobs of the past, by submit."""
+        came = await asyncio.to_thread(self._runs.latest)
+        return tuple(Run(job=job, ran_s=ran_s) for job, ran_s in came)
 
     def _is_due(self) -> bool:
         """Return whether somebody waits, something has changed, and the last time is long enough ago."""

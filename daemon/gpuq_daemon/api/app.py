@@ -49,6 +49,8 @@ _LONGEST_ASKED = 200
 _ROUTES = (
     cluster.show_cluster,
     ahead.eta_report,
+    ahead.sooner,
+    ahead.what_if,
     diag.show_diag,
     diag.reset_diag,
     diag.reload_config,

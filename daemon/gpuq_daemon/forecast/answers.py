@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import assert_never
 
+from gpuq.errors import UsageError
 from gpuq_daemon.forecast.estimate import estimates
-from gpuq_daemon.forecast.questions import Estimated, Estimates, Question
+from gpuq_daemon.forecast.questions import Changed, Estimated, Estimates, Question, Sooner, WhatIf
 from gpuq_daemon.forecast.replay import Course
+from gpuq_daemon.forecast.sooner import sooner
+from gpuq_daemon.forecast.what_if import moved
 
 
 def answer(question: Question, cpu_s: Callable[[], float]) -> object:
@@ -15,6 +19,40 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
     match question:
         case Estimates():
             return _estimated(question, cpu_s)
+        case Sooner():
+            return sooner(
+                question.scene.snapshot,
+                question.job_id,
+                question.runs,
+                question.seed,
+                course=Course(half_life_s=question.half_life_s),
+                enough=_within(question.budget_s, cpu_s),
+            )
+        case WhatIf():
+            return _changed(question, cpu_s)
+        case _:
+            assert_never(question)
+
+
+def _changed(asked: WhatIf, cpu_s: Callable[[], float]) -> Changed:
+    enough = _within(asked.budget_s, cpu_s)
+    try:
+        found = moved(
+            asked.scene.snapshot,
+            asked.line,
+            asked.runs,
+            asked.seed,
+            course=Course(half_life_s=asked.half_life_s),
+            enough=enough,
+        )
+    except UsageError as error:
+        return Changed(refusal=str(error))
+    return Changed(moved=found, is_whole=not enough())
+
+
+def _within(budget_s: float, cpu_s: Callable[[], float]) -> Callable[[], bool]:
+    began = cpu_s()
+    return lambda: cpu_s() - began > budget_s
 
 
 def _estimated(asked: Estimates, cpu_s: Callable[[], float]) -> Estimated:

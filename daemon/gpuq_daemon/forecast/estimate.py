@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf, isfinite
 from random import Random
@@ -43,13 +43,11 @@ def estimates(
     `enough` ends it early: a replay that is broken off counts for nothing, and without a single whole one nothing is
     estimated.
     """
-    lengths = Lengths(sorted(runs, key=lambda run: run.job.submitted_at + run.ran_s))
+    lengths = lengths_of(runs)
     asked = [job.job_id for job in snapshot.pending if is_startable(job)]
     found: list[dict[int, float]] = []
     for _ in range(replays if asked else 0):
-        came = _came(snapshot, runs, lengths, rng)
-        first = 1 + max((job.job_id for job in (*(run.job for run in came), *snapshot.active)), default=0)
-        replay = Replay(snapshot, lengths, arrivals(came, snapshot.now, first, rng), rng, course)
+        replay = Replay(snapshot, lengths, coming(snapshot, runs, lengths, rng), rng, course)
         if not replay.run(enough):
             break
         found.append(replay.starts)
@@ -58,10 +56,17 @@ def estimates(
     return tuple(_estimate(job_id, sorted(starts.get(job_id, inf) for starts in found)) for job_id in asked)
 
 
-def _came(snapshot: Snapshot, runs: Sequence[Run], lengths: Lengths, rng: Random) -> list[Run]:
-    """Return all who came lately, by submit; of those that have not ended a run time is drawn."""
+def lengths_of(runs: Sequence[Run]) -> Lengths:
+    """Return what runs say of the next ones."""
+    return Lengths(sorted(runs, key=lambda run: run.job.submitted_at + run.ran_s))
+
+
+def coming(snapshot: Snapshot, runs: Sequence[Run], lengths: Lengths, rng: Random) -> Iterator[Run]:
+    """Go through who comes after the snapshot, as came lately; of those that have not ended a run time is drawn."""
     open_ = [Run(job=job, ran_s=lengths.of(job, rng)) for job in snapshot.pending]
-    return sorted((*runs, *open_), key=lambda run: run.job.submitted_at)
+    came = sorted((*runs, *open_), key=lambda run: run.job.submitted_at)
+    first = 1 + max((job.job_id for job in (*(run.job for run in came), *snapshot.active)), default=0)
+    return arrivals(came, snapshot.now, first, Random(rng.getrandbits(62)))
 
 
 def _estimate(job_id: int, starts: list[float]) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import chain
@@ -34,11 +34,24 @@ class Course:
     half_life_s: float = 7 * 86_400.0
 
 
+Change = Callable[[Snapshot], Snapshot]
+
+
 class Replay:
-    """One way that things may go. `starts` is when each job that waits in the snapshot starts first."""
+    """One way that things may go. `starts` is when each job that waits in the snapshot starts first.
+
+    All run times are drawn at once, by job: what is changed of a job or the cluster does not change them. `events` are
+    changes of the world, each at its time.
+    """
 
     def __init__(
-        self, snapshot: Snapshot, lengths: Lengths, come: Iterator[Run], rng: Random, course: Course | None = None
+        self,
+        snapshot: Snapshot,
+        lengths: Lengths,
+        come: Iterator[Run],
+        rng: Random,
+        course: Course | None = None,
+        events: Sequence[tuple[float, Change]] = (),
     ) -> None:
         self._course = course or Course()
         self._began = snapshot.now
@@ -46,11 +59,10 @@ class Replay:
         self._engine = engine_for(replace(snapshot, placing={}))
         self._come = come
         self._next = next(come, None)
-        self._lengths = lengths
-        self._rng = rng
         self._ahead = UsageAhead(snapshot, self._course.half_life_s)
         self._waiting: dict[int, PendingJob] = {job.job_id: job for job in snapshot.pending}
-        self._left: dict[int, float] = {}
+        self._left = {job.job_id: lengths.of(job, rng) for job in snapshot.pending}
+        self._events = sorted(events, key=lambda event: -event[0])
         self._running: dict[int, tuple[ActiveJob, float]] = {}  # with what a restart takes
         self._runs: dict[int, int] = {}
         self._members: dict[int, int] = {}
@@ -74,6 +86,7 @@ class Replay:
         while self._open and self._now - self._began <= self._course.horizon_s and not (until and until()):
             if enough():
                 return False
+            self._happen()
             self._end()
             self._arrive()
             if passes % _RECALCULATE == 0:
@@ -88,6 +101,11 @@ class Replay:
         course = self._course
         step = max(course.least_step_s, course.coarse * (self._now - self._began))
         return self._now + step
+
+    def _happen(self) -> None:
+        while self._events and self._events[-1][0] <= self._now:
+            _, change = self._events.pop()
+            self._engine = engine_for(change(self._engine.snapshot(self._now)), self._engine)
 
     def _arrive(self) -> None:
         while self._next is not None and self._next.job.submitted_at <= self._now:
@@ -145,8 +163,6 @@ class Replay:
         if start.job_id in self._open:
             self._open.discard(start.job_id)
             self.starts[start.job_id] = self._now
-        if start.job_id not in self._left:
-            self._left[start.job_id] = self._lengths.of(job, self._rng)
         overhead = self._course.restart_s if job.past.preempted else 0.0
         active = begun(job, start, self._now)
         self._running[start.job_id] = (active, overhead)
@@ -189,8 +205,3 @@ def _waiting_again(job: ActiveJob, now: float) -> PendingJob:
 def is_startable(job: PendingJob) -> bool:
     """Return whether a start can be spoken of: nobody holds the job."""
     return job.hold not in (Hold.USER, Hold.ADMIN)
-
-
-def medians(values: Mapping[int, list[float]]) -> dict[int, float]:
-    """Return the middle of each job's values."""
-    return {key: sorted(found)[len(found) // 2] for key, found in values.items() if found}

@@ -41,7 +41,7 @@ class UsageAhead:
         if not self._is_asked:
             return
         usage = standing(self._ledger, self._running.values(), at=now, half_life_s=self._half_life_s)
-        engine.recalculate(fair_tree(self._rules.tree, usage, at=now), self._used_gpu_s)
+        engine.recalculate(fair_tree(engine.view().rules.tree, usage, at=now), self._used_gpu_s)
 
     def _rate(self, job: ActiveJob, gpu_type: str) -> float:
         qos = self._rules.qos.get(job.qos)

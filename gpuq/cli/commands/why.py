@@ -9,7 +9,16 @@ from gpuq.cli.why import print_why
 
 @click.command("why")
 @click.argument("job_id", metavar="ID")
+@click.option(
+    "--sooner/--no-sooner",
+    default=None,
+    help="Try what would let it start sooner, which takes seconds. [on a terminal]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the reason as one JSON object.")
-def command(job_id: str, as_json: bool) -> None:
-    """Say why job ID is where it is: what it needs, what is free, and who holds the rest."""
-    print_why(job_id, as_json=as_json)
+def command(job_id: str, sooner: bool | None, as_json: bool) -> None:
+    """Say why job ID is where it is: what it needs, what is free, and who holds the rest.
+
+    What would let it start sooner, fewer GPUs, a shorter time, another GPU model, partition or QOS, was tried by the
+    policy on the queue as it is.
+    """
+    print_why(job_id, as_json=as_json, sooner=sooner)

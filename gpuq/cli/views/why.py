@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gpuq.text import clean
-from gpuq.units import moment, plural
+from gpuq.units import duration, moment, plural, time_near
 
 _NAMED = 3  # holders that fit into the daemon's sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gpuq.client import Json
 
 
@@ -35,6 +37,24 @@ def estimate_text(one: Json) -> str | None:
         return None
     late = "in 9 of 10 cases later than can be told" if p90 is None else f"by {moment(p90)} in 9 of 10 cases"
     return f"about {moment(p50)}, {late}"
+
+
+def sooner_lines(ways: Sequence[Json], now: float) -> list[str]:
+    """Return what lets a job start sooner, each way with its start and its likely end, after how it is now."""
+    if not ways:
+        return []
+    as_it_is, *others = ways
+    start = _way(as_it_is, now)
+    if not others:
+        return [f"As it is {start}; nothing that was tried lets it start sooner."]
+    return [f"As it is {start}. Sooner:", *(clean(f"  {way['words']}: {_way(way, now)}") for way in others)]
+
+
+def _way(way: Json, now: float) -> str:
+    if way["start_at"] is None:
+        return "it is not seen to start"
+    start = "it starts now" if way["is_now"] else f"wait {duration(max(0.0, way['start_at'] - now))}"
+    return f"{start}, ends about {time_near(way['end_at'], now)}"
 
 
 def test_lines(why: Json) -> list[str]:

@@ -17,6 +17,7 @@ from gpuq.cli.commands.admin import (
     simulate,
     token,
     user,
+    what_if,
 )
 from gpuq.cli.group import Verbs
 
@@ -30,5 +31,5 @@ def command() -> None:
     """
 
 
-for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit, simulate, eta_report):
+for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit, simulate, eta_report, what_if):
     command.add_command(_one.command)
