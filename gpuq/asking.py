@@ -109,5 +109,6 @@ READERS: dict[str, tuple[str, Reader]] = {
     "reservation": ("reservation", _called("a reservation")),
     "signal": ("signal_s", _signal),
     "stop_on": ("stop_on", lambda word, _: ",".join(part.strip().lower() for part in word.split(","))),
+    "files": ("files", lambda word, _: [part for part in word.split(",") if part]),
     "retries": ("retries", lambda word, _: parse_whole(word, "a number of retries")),
 }

@@ -163,6 +163,10 @@ class Client:
                 )
             time.sleep(_ASK_AGAIN_PAUSE_S)
 
+    def spec(self, job_id: int, *, index: int | None = None) -> Json:
+        """Return what a job asked for (`models.JobSpec`), its script included; for its owner and operators."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/spec", {"index": index})
+
     def why(self, job_id: int) -> Json:
         """Return why the job is where it is (`models.Why`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/why")

@@ -100,6 +100,25 @@ class RankState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A text that goes with a script: `path` is its place beside it, below its folder."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What goes with a script, frozen with it: files, and the git commit it comes from (`-dirty`: not as committed).
+
+    What was not committed is the file `.gpuq/uncommitted.diff`.
+    """
+
+    commit: str | None = None
+    files: tuple[SourceFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What a user asks for. `script` is the text itself, frozen at submit.
 
@@ -114,7 +133,7 @@ class JobSpec:
     and get no GPU; `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows
     that the script's `feed` gives are fed to its workers; 0: it reads its data itself. `independent` workers know
     nothing of each other; a `driver` script starts Spark and TFoS itself. `stop_on` names the signals
-    (`SignalKind`) that end it, as `nan,exploded`.
+    (`SignalKind`) that end it, as `nan,exploded`. `code` is what lies beside the script.
     """
 
     script_name: str
@@ -150,6 +169,7 @@ class JobSpec:
     driver: bool = False
     stop_on: str | None = None
     retries: int = 0
+    code: Code | None = None
 
     @property
     def gpus(self) -> int:
@@ -310,6 +330,7 @@ class Job:
     stop_on: str | None = None
     retries: int = 0
     retried: int = 0
+    code_sha256: str | None = None
     end_reason: EndReason | None = None
     silent_since: float | None = None
     p50_at: float | None = None

@@ -61,6 +61,8 @@ OPTIONS = {
     "--signal": "signal",
     "--stop-on": "stop_on",
     "--retries": "retries",
+    "--files": "files",
+    "--py-files": "files",
 }
 FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 

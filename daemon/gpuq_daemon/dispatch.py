@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gpuq.errors import GpuqError
+from gpuq.models import Code
 from gpuq_daemon import folders, owners
 from gpuq_daemon.backends.base import Attempt, Command, Engine, Explaining
 from gpuq_daemon.config import Config
@@ -56,8 +57,10 @@ class Dispatcher:
         self._engines = engines
         self._refused = refused
 
-    def ensure_started(self, attempt: ActiveAttempt) -> ProcessId | None:
+    def ensure_started(self, attempt: ActiveAttempt, code: Code | None = None) -> ProcessId | None:
         """Return the attempt's living shim, started now if it never was; None if it has been and is gone.
+
+        `code` is what lies beside the script of one that is to be started.
 
         Raises:
             LaunchError: it cannot be started; nothing of it runs.
@@ -70,7 +73,7 @@ class Dispatcher:
             if attempt.intent is not None and self._forbid(place):
                 return None
             try:
-                self._start(attempt, place)
+                self._start(attempt, place, code)
             except (OSError, GpuqError) as error:
                 if isinstance(error, OSError) and error.errno in _PASSING:
                     raise
@@ -101,12 +104,12 @@ class Dispatcher:
         """Return where the attempt's files are."""
         return place_of(self._config, attempt.job_id, attempt.number, attempt.token)
 
-    def _start(self, attempt: ActiveAttempt, place: Place) -> None:
+    def _start(self, attempt: ActiveAttempt, place: Place, code: Code | None) -> None:
         """Start a shim; prepare the attempt unless an earlier gpuqd has, whose own shim may be about to begin."""
         owner = self._owner(attempt)
         launch = place.control / "launch.json"
         if not _is_whole(launch):
-            self._prepare(attempt, place, owner, launch)
+            self._prepare(attempt, place, owner, launch, code)
         started = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SHIM), str(launch)],
             start_new_session=True,
@@ -118,11 +121,17 @@ class Dispatcher:
         )
         _await_claim(place, started)
 
-    def _prepare(self, attempt: ActiveAttempt, place: Place, owner: UnixUser | None, launch: Path) -> None:
+    def _prepare(
+        self, attempt: ActiveAttempt, place: Place, owner: UnixUser | None, launch: Path, code: Code | None
+    ) -> None:
         """Make what the attempt needs; `launch`, last, says that all of it is there."""
         folders.make(place, is_shared=os.geteuid() == 0)
         script = place.folder / "script" / attempt.script_name
         script.write_text(attempt.script, encoding="utf-8")
+        for file in () if code is None else code.files:
+            beside = script.parent / file.path  # below it: that was looked at when it was let in
+            beside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            beside.write_text(file.text, encoding="utf-8")
         log_uri = self._config.log_uri_of(attempt.partition)
         if log_uri is not None:
             (place.control / "log-uri").write_text(f"{log_uri}/{attempt.job_id}")

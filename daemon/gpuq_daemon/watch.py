@@ -111,7 +111,8 @@ class Watch:
         attempt = self._jobs.active_attempt(job_id)
         is_new = attempt.shim is None
         try:
-            shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt)
+            code = self._jobs.code(attempt.code_sha256) if is_new and attempt.code_sha256 is not None else None
+            shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt, code)
         except LaunchError as error:
             logger.warning("not launched", extra={"job_id": job_id, "error": str(error)})
             failed = Verdict(event=Event.GONE_FAILED, exit_code=1, reason=EndReason.NOT_STARTED, error=str(error))

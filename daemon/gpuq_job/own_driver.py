@@ -15,11 +15,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import blame, independent, orders, pod_orders, spec, tfos
+from gpuq_job import blame, independent, orders, pod_orders, script, spec, tfos
 from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
@@ -69,6 +70,7 @@ class OwnDriver:
     def _run_script(self) -> tuple[int, str, str]:
         """Return the exit code, what went wrong in one line, and whose fault it was."""
         try:
+            script.beside(Path(self.run.script))
             runpy.run_path(self.run.script, run_name="__main__")
         except SystemExit as request:
             return *exit_code(request, "the driver script"), blame.USER_ERROR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ NAME = "gpuq_script"  # its own name may be that of a module the script imports
 
 def load(script: Path) -> ModuleType:
     """Run a script as a module; its `__main__` part does not run."""
+    beside(script)
     spec = importlib.util.spec_from_file_location(NAME, script)
     assert spec is not None
     assert spec.loader is not None
@@ -25,6 +27,13 @@ def load(script: Path) -> ModuleType:
     finally:
         sys.dont_write_bytecode = had
     return module
+
+
+def beside(script: Path) -> None:
+    """Let a script import what was queued with it; alone it would only stand in the way of modules of its name."""
+    folder = str(script.parent)
+    if folder not in sys.path and any(not name.startswith(".") for name in os.listdir(folder) if name != script.name):
+        sys.path.insert(0, folder)
 
 
 def function(module: ModuleType, name: str, arguments: str) -> Callable[..., Any]:

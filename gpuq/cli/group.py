@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "enqueue": "Queue a training script.",
     "queue": "Show the queue, as squeue does.",
+    "resubmit": "Queue a job again, exactly as it was or with changes.",
     "history": "Show jobs that have ended.",
     "show": "Show everything about one job.",
     "why": "Say why a job is where it is.",

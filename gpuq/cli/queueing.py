@@ -9,6 +9,7 @@ from gpuq.asking import read
 from gpuq.cli import terminal
 from gpuq.cli.views.job import queued_line
 from gpuq.client import Client
+from gpuq.code import code_of
 from gpuq.errors import UsageError
 from gpuq.main_fun import check_driver, check_feed, check_main_fun
 from gpuq.pitfalls import keras_fit_line
@@ -77,13 +78,17 @@ def spec(script: str, text: str, args: Sequence[str], asked: Mapping[str, str | 
     (check_driver if "driver" in given else check_main_fun)(text, script)
     if "epochs" in given:
         check_feed(text, script)
+    made = read(given, now)
+    files, where = made.pop("files", []), given.get("files", ("", ""))[1]
+    code = code_of(script, files, base=os.path.dirname(script) if where else "")
     return {
         "script_name": os.path.basename(script),
         "script": text,
         "args": list(args),
         **dict.fromkeys(("name", "time_limit_s", "partition")),
         **dict.fromkeys(("workers", "gpus_per_worker"), 1),
-        **read(given, now),
+        **made,
+        **({} if code is None else {"code": code}),
     }
 
 

@@ -49,6 +49,7 @@ _ASKED = (
         "--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded."
     ),
     click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m."),
+    click.option("--files", "--py-files", "files", help="Also these, beside the script: model.py,layers/,conf.yaml."),
     click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]"),
 )
 

@@ -77,6 +77,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/checkpoints"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/checkpoint"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/weights"): Rule(Role.USER, query="name=w"),
+    ("GET", "/v1/jobs/{job_id}/spec"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/cancel"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/stacks"): OF_OPERATORS,
     ("POST", "/v1/jobs/{job_id}/hold"): OF_OPERATORS,

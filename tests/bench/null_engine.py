@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from gpuq.models import Node
+from gpuq.models import Code, Node
 from gpuq_daemon import logs, service
 from gpuq_daemon.backends.base import Engine
 from gpuq_daemon.config import Config, load
@@ -44,7 +44,7 @@ class NullDispatcher(Dispatcher):
 
     folder: Path
 
-    def ensure_started(self, attempt: ActiveAttempt) -> ProcessId | None:
+    def ensure_started(self, attempt: ActiveAttempt, code: Code | None = None) -> ProcessId | None:
         """Return None: it has been, and is gone."""
         return None
 

@@ -112,6 +112,15 @@ def test_the_function_finds_its_surroundings(tmp_path: Path) -> None:
     assert not (tmp_path / "__pycache__").exists()
 
 
+def test_a_script_imports_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "__init__.py").write_text("width = 7\n")
+
+    ended = outcome_of(tmp_path, "from layers import width\ndef main_fun(args, ctx): print('width', width)\n")
+
+    assert ended["log"] == "width 7\n"
+
+
 def test_a_rank_that_does_not_reach_the_jobs_folder_says_so(tmp_path: Path) -> None:
     ended = outcome_of(tmp_path, "def main_fun(args, ctx): pass\n", is_reached=False)
 

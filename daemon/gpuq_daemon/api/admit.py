@@ -19,6 +19,7 @@ from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.reservation import Reservation, with_those_below
 from gpuq_daemon.policy.snapshot import QOS, NodeView
+from gpuq_daemon.store.job_changes import code_text
 from gpuq_daemon.store.jobs import Request
 from gpuq_daemon.store.queued import QueueCounts
 
@@ -57,6 +58,7 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
         qos=qos,
         sha256=sha256,
         array=None if spec.array is None else array.parse(spec.array),
+        code_sha256=None if spec.code is None else hashlib.sha256(code_text(spec.code).encode()).hexdigest(),
     )
 
 

@@ -62,6 +62,7 @@ _ROUTES = (
     enqueue.test,
     jobs.show,
     jobs.explain,
+    jobs.spec,
     jobs.when,
     jobs.priority,
     jobs.wait,

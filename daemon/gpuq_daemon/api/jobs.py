@@ -11,11 +11,11 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Cluster, Job, JobState, PriorityTerm, Reason, Why
+from gpuq.models import Cluster, Job, JobSpec, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.visible import may_see, seen_cluster, seen_why, visible_job
+from gpuq_daemon.api.visible import changeable_job, may_see, seen_cluster, seen_why, visible_job
 from gpuq_daemon.feed.position import parse_position
 
 JobId = Annotated[int, Parameter(ge=1, lt=2**62)]
@@ -156,6 +156,14 @@ async def show(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index
     """Return one job, or one task of an array."""
     job = views.whole(desk, visible_job(request, desk, task_of(desk, job_id, index)))
     return await asyncio.to_thread(views.in_full, desk, job)
+
+
+@get("/v1/jobs/{job_id:int}/spec")
+async def spec(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index: Index = None) -> JobSpec:
+    """Return what a job asked for, its script and the files beside it included; for its owner and operators."""
+    changeable_job(request, desk, job_id)
+    job = changeable_job(request, desk, task_of(desk, job_id, index))
+    return desk.jobs.specs((job.id,))[job.id]
 
 
 @get("/v1/jobs/{job_id:int}/why")

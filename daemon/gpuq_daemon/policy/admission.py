@@ -12,7 +12,7 @@ from gpuq.errors import UsageError
 from gpuq.models import JobSpec, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import plural
-from gpuq_daemon.policy import array, dependency, limits, reservation
+from gpuq_daemon.policy import array, code, dependency, limits, reservation
 from gpuq_daemon.policy.capacity import never_fits
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.limits import Limits, Owner, Scope
@@ -58,6 +58,7 @@ def refusal(
         or _bad_times(spec, now)
         or _bad_text(spec, name)
         or _bad_words(spec)
+        or code.refusal(spec.code, spec.script_name)
         or known.script(sha256, max_script_bytes, lambda: _bad_script(spec, max_script_bytes))
         or known.gang(partition, gang(), nodes, lambda: _never_fits(gang(), partition, nodes, gpu_kind))
     )

@@ -56,6 +56,7 @@ class ActiveAttempt:
     stop_on: str | None = None
     running_at: float | None = None
     retries_left: int = 0
+    code_sha256: str | None = None
 
     @property
     def rank_count(self) -> int:
@@ -75,7 +76,7 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
                    j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
-                   j.epochs, j.independent, j.driver, j.stop_on,
+                   j.epochs, j.independent, j.driver, j.stop_on, j.code_sha256,
                    a.running_at, j.retries - j.retried AS retries_left,
                    (SELECT json_group_object(l.node, l.gpus) FROM allocations l
                     WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.gpus > 0) AS gpus_by_node,

@@ -65,7 +65,8 @@ _STATE = {
     "no job is both kept and removed": "SELECT 'job ' || job_id FROM leaving WHERE job_id IN (SELECT id FROM jobs)",
     "every script is some job's": """
         SELECT 'script ' || substr(sha256, 1, 12) FROM scripts
-        WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE script_sha256 = sha256)""",
+        WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE script_sha256 = sha256)
+          AND NOT EXISTS (SELECT 1 FROM jobs WHERE code_sha256 = sha256)""",
 }
 _METRICS = {
     "every series has the points it counts": """

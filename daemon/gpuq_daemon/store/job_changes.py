@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
+import msgspec
 from sqlite_utils import Database as Tables
 
 from gpuq.errors import UsageError
-from gpuq.models import Job, JobSpec, JobState
+from gpuq.models import Code, Job, JobSpec, JobState
 from gpuq_daemon.policy import dependency
 from gpuq_daemon.policy.array import Array
 from gpuq_daemon.policy.dependency import Dependency
@@ -50,7 +51,7 @@ _ASKED = (
     "retries",
 )
 _NEW = (
-    *("user", "uid", "script_name", "script_sha256", "args", "submitted_at", "hold"),
+    *("user", "uid", "script_name", "script_sha256", "code_sha256", "args", "submitted_at", "hold"),
     *("waits_for", "array_id", "array_index", "throttle"),
 )
 _INSERT = f"""INSERT INTO jobs (state, {", ".join((*_ASKED, *_NEW))})
@@ -83,12 +84,18 @@ class Request:
     qos: str
     sha256: str
     array: Array | None = None
+    code_sha256: str | None = None
 
 
 def asked_of(spec: JobSpec, *, name: str, partition: str, account: str, qos: str) -> dict[str, Any]:
     """Return what can be asked for, and changed later, as columns of a job."""
     filled = {"name": name, "partition": partition, "account": account, "qos": qos, "nodes_wanted": spec.nodes}
     return {**{name: getattr(spec, name) for name in _ASKED if name not in filled}, **filled}
+
+
+def code_text(code: Code) -> str:
+    """Return what goes with a script as it is kept: the same text for the same code."""
+    return msgspec.json.encode(code).decode()
 
 
 def insert(tables: Tables, request: Request, now: float) -> range:
@@ -102,6 +109,11 @@ def insert(tables: Tables, request: Request, now: float) -> range:
         "INSERT OR IGNORE INTO scripts (sha256, content) VALUES (:sha256, :content)",
         {"sha256": request.sha256, "content": spec.script},
     )
+    if spec.code is not None:
+        tables.execute(
+            "INSERT OR IGNORE INTO scripts (sha256, content) VALUES (:sha256, :content)",
+            {"sha256": request.code_sha256, "content": code_text(spec.code)},
+        )
     wanted = () if spec.dependency is None else dependency.parse(spec.dependency)
     if wanted:
         refuse_unknown(tables, wanted)
@@ -111,6 +123,7 @@ def insert(tables: Tables, request: Request, now: float) -> range:
         "uid": request.owner.uid,
         "script_name": spec.script_name,
         "script_sha256": request.sha256,
+        "code_sha256": request.code_sha256,
         "args": json.dumps(spec.args),
         "submitted_at": now,
         "hold": "user" if spec.hold else None,
@@ -171,6 +184,7 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         driver=spec.driver,
         stop_on=spec.stop_on,
         retries=spec.retries,
+        code_sha256=request.code_sha256,
     )
 
 

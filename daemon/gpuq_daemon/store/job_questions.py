@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Job, JobSpec, Rank
+from gpuq.models import Code, Job, JobSpec, Rank
 from gpuq_daemon.policy.dependency import Fate, array_fate
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob
 from gpuq_daemon.store.attempts import ActiveAttempt, active_attempts
@@ -19,6 +19,7 @@ from gpuq_daemon.store.job_rows import (
     QUEUED_COLUMNS,
     Charged,
     active_jobs,
+    code_of,
     fate_of,
     job_of,
     pending_jobs,
@@ -204,10 +205,22 @@ class JobQuestions:
             raise KeyError(job_id)
         return found[0]
 
+    def code(self, sha256: str) -> Code:
+        """Return what goes with a script, by its SHA-256.
+
+        Raises:
+            KeyError: nothing of that kind is kept.
+        """
+        rows = self._db.rows("SELECT content FROM scripts WHERE sha256 = :sha256", {"sha256": sha256})
+        if not rows:
+            raise KeyError(sha256)
+        return code_of(rows[0]["content"])
+
     def specs(self, job_ids: Iterable[int]) -> dict[int, JobSpec]:
         """Return by id what jobs ask for now, as if it were asked for anew; `array` is None for a task."""
         rows = self._db.rows(
-            """SELECT j.*, s.content FROM jobs j JOIN scripts s ON s.sha256 = j.script_sha256
+            """SELECT j.*, s.content, c.content AS code FROM jobs j JOIN scripts s ON s.sha256 = j.script_sha256
+               LEFT JOIN scripts c ON c.sha256 = j.code_sha256
                WHERE j.id IN (SELECT value FROM json_each(:ids)) ORDER BY j.id""",
             _ids(job_ids),
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gpuq.models import Job, JobSpec, JobState, Rank
+from gpuq.models import Code, Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import NO_PAST, ActiveJob, Hold, Past, PendingJob
@@ -260,5 +260,11 @@ def spec_of(row: dict[str, Any]) -> JobSpec:
         "exclusive": row["exclusive"] == 1,
         **flags_of(row),
         "hold": row["hold"] is not None,
+        "code": None if row["code"] is None else code_of(row["code"]),
     }
     return msgspec.convert(values, JobSpec)
+
+
+def code_of(text: str) -> Code:
+    """Return what goes with a script, as it is kept."""
+    return msgspec.json.decode(text, type=Code)

@@ -168,14 +168,20 @@ def _remove(tables: Tables, job_ids: Sequence[int], before: float) -> list[int]:
     _roll_up(tables, named)
     tables.execute("INSERT INTO leaving SELECT id, uid FROM jobs" + _GO.format(column="id"), named)
     scripts = json.dumps(
-        [sha for (sha,) in tables.execute("SELECT DISTINCT script_sha256 FROM jobs" + _GO.format(column="id"), named)]
+        [
+            sha
+            for column in ("script_sha256", "code_sha256")
+            for (sha,) in tables.execute(f"SELECT DISTINCT {column} FROM jobs" + _GO.format(column="id"), named)
+            if sha is not None
+        ]
     )
     for table in ("ranks", "allocations", "pods", "attempts"):
         tables.execute(f"DELETE FROM {table}" + _GO.format(column="job_id"), named)
     tables.execute("DELETE FROM jobs" + _GO.format(column="id"), named)
     tables.execute(
         """DELETE FROM scripts WHERE sha256 IN (SELECT value FROM json_each(:scripts))
-           AND NOT EXISTS (SELECT 1 FROM jobs WHERE script_sha256 = sha256)""",
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE script_sha256 = sha256)
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE code_sha256 = sha256)""",
         {"scripts": scripts},
     )
     return gone

@@ -58,6 +58,7 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Array", _array(job)),
         ("Script", script),
         ("SHA-256", job["script_sha256"]),
+        ("Code", job.get("code_sha256") and f"frozen with it: gpuq show {job['id']} --code"),
         ("Submitted", moment(job["submitted_at"])),
         ("Starts", estimate_text(job) if job["state"] == "PENDING" else None),
         ("Started", _after(job["started_at"], job["submitted_at"], "waited")),

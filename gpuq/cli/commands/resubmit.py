@@ -1,0 +1,58 @@
+"""`gpuq resubmit`."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from gpuq.asking import read
+from gpuq.cli.queueing import queue
+from gpuq.cli.scripts import ScriptCommand, asking
+from gpuq.cli.views.queue import ranges
+from gpuq.client import Client
+from gpuq.code import code_of
+from gpuq.units import parse_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
+
+_ONCE = ("begin_at", "deadline", "dependency")  # what was said of that time
+
+
+@click.command("resubmit", cls=ScriptCommand)
+@asking
+@click.option("--json", "as_json", is_flag=True, help="Print the new job as one JSON object.")
+@click.argument("job_id", metavar="ID")
+@click.argument("args", metavar="[-- ARGS]...", nargs=-1)
+def command(job_id: str, args: tuple[str, ...], as_json: bool, **asked: str | None) -> None:
+    """Queue job ID again as a new one: its script and the files beside it as they were then, its words, its needs.
+
+    Options change what it asks for, words after `--` take the place of its own. Holds, begins, deadlines and
+    dependencies do not come along. An array's number means all its tasks, 12_3 task 3 of array 12.
+    """
+    client = Client()
+    number, index = parse_task(job_id)
+    spec, job = client.spec(number, index=index), client.job(number, index=index)
+    given = {field: (value, "") for field, value in asked.items() if value is not None}
+    changes = read(given, time.time())
+    files = changes.pop("files", [])
+    if files:
+        changes["code"] = code_of(os.path.join(os.getcwd(), spec["script_name"]), files)
+    spec |= {**dict.fromkeys(_ONCE), "hold": False, "array": _array(client, job, index), **changes}
+    if args:
+        spec["args"] = list(args)
+    queue(client, spec, as_json=as_json)
+
+
+def _array(client: Client, job: Json, index: int | None) -> str | None:
+    """Return which tasks are meant, as `--array` wants them; None of a job that is no array."""
+    if job["array_id"] is None:
+        return None
+    if index is not None or job["array_id"] != job["id"]:
+        return str(job["array_index"])
+    tasks = client.jobs(everything=True, user=job["user"])
+    found = sorted(task["array_index"] for task in tasks if task["array_id"] == job["id"])
+    return ranges(found) + ("" if job["throttle"] is None else f"%{job['throttle']}")

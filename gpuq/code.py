@@ -1,0 +1,141 @@
+"""What goes with a script: files beside it, and the commit that it comes from; all of it is text."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from gpuq.errors import UsageError
+from gpuq.text import clean, fit
+from gpuq.units import plural, size
+
+MOST_FILES = 1000
+MAX_CODE_BYTES = 2 * 1024 * 1024
+DIFF = ".gpuq/uncommitted.diff"
+_MAX_DIFF_BYTES = 256 * 1024
+_PATIENCE_S = 5.0
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gpuq.client import Json
+
+
+def code_of(script: str, paths: Sequence[str], *, base: str = "") -> Json | None:
+    """Return the `models.Code` of a script: files by `paths`, which count from the folder `base`, and its git commit.
+
+    A file keeps its place below the script's folder; one from elsewhere comes to lie beside the script, by its name.
+    Folders are taken whole, but for hidden files and compiled ones. None where there is nothing to tell.
+
+    Raises:
+        UsageError: a path is no text file or folder, or it is too much.
+    """
+    root = os.path.dirname(os.path.abspath(script))
+    taken: dict[str, str] = {}
+    for path in paths:
+        given = os.path.abspath(os.path.join(base, path))
+        for file, name in _files(given, root):
+            if name == os.path.basename(script) and os.path.samefile(file, script):
+                continue  # a folder with the script in it
+            taken[name] = _text(file)
+            if len(taken) > MOST_FILES:
+                raise UsageError(f"--files has more than {MOST_FILES} files: name the ones that the script needs.")
+    n_bytes = sum(len(text) for text in taken.values())
+    if n_bytes > MAX_CODE_BYTES:
+        raise UsageError(
+            f"--files has {size(n_bytes)}; code may have {size(MAX_CODE_BYTES)}: put data on the file system."
+        )
+    commit, diff = _commit(root)
+    if diff:
+        taken[DIFF] = diff
+    if not taken and commit is None:
+        return None
+    return {"commit": commit, "files": [{"path": name, "text": taken[name]} for name in sorted(taken)]}
+
+
+def _files(given: str, root: str) -> Iterator[tuple[str, str]]:
+    """Yield each file below a path with the name it gets."""
+    try:
+        kind = os.stat(given).st_mode
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--files: there is no file or folder {fit(clean(given), 200)}.") from error
+    parent = root if _is_below(given, root) else os.path.dirname(given)
+    if not stat.S_ISDIR(kind):
+        yield given, _name(given, parent)
+        return
+    for folder, below, names in os.walk(given):
+        below[:] = sorted(name for name in below if name[0] != "." and name != "__pycache__")
+        for name in sorted(names):
+            if name[0] != "." and not name.endswith((".pyc", ".pyo", ".so")):
+                yield os.path.join(folder, name), _name(os.path.join(folder, name), parent)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _name(path: str, parent: str) -> str:
+    return os.path.relpath(path, parent)
+
+
+def _text(path: str) -> str:
+    shown = fit(clean(path), 200)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise UsageError(f"--files: {shown} is not a regular file.")
+            content = stream.read(MAX_CODE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"--files: cannot read {shown}: {error.strerror}.") from error
+    if len(content) > MAX_CODE_BYTES:
+        raise UsageError(f"--files: {shown} is larger than {size(MAX_CODE_BYTES)}: put data on the file system.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--files: {shown} is not UTF-8 text: data belongs on the file system.") from error
+
+
+def _commit(folder: str) -> tuple[str | None, str | None]:
+    """Return the commit of the repository around a folder, with `-dirty` where files differ, and that difference."""
+    if not _is_in_repository(folder):
+        return None, None
+    head = _git(folder, "rev-parse", "--verify", "HEAD")
+    if head is None or len(head.strip()) not in (40, 64):
+        return None, None
+    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv") or ""
+    return f"{head.strip()}{'-dirty' if diff else ''}", diff or None
+
+
+def _is_in_repository(folder: str) -> bool:
+    while True:
+        if os.path.exists(os.path.join(folder, ".git")):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above
+
+
+def _git(folder: str, *words: str) -> str | None:
+    """Return what git prints, cut where it is long; None where it cannot say. The repository names nothing to run."""
+    import subprocess
+
+    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    text = done.stdout[:_MAX_DIFF_BYTES].decode("utf-8", "replace")
+    left_out = len(done.stdout) - _MAX_DIFF_BYTES
+    return text if left_out <= 0 else f"{text}\n[{plural(left_out, 'byte')} more are left out]\n"
