@@ -121,6 +121,7 @@ public final class Yarn {
     conf.set("yarn.nodemanager.resource.cpu-vcores", "32");
     conf.set("yarn.nodemanager.pmem-check-enabled", System.getProperty("checks-memory", "false"));
     conf.set("yarn.nodemanager.container-monitor.interval-ms", "500");
+    conf.set("yarn.nodemanager.resource.memory.enforced", "false");  // true leaves it to cgroups that are not there
     conf.set("yarn.nodemanager.vmem-check-enabled", "false");
     conf.set("yarn.nodemanager.disk-health-checker.enable", "false");
     if (hasGpus()) {
