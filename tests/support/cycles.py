@@ -22,7 +22,7 @@ from tests.support.standalone import StandaloneCluster
 VICTIMS: Mapping[str, str] = {
     "driver": r"gpuq_job/driver\.py",
     "executor": r"ExecutorBackend",
-    "TensorFlow process": r"gpuq_job\.python_daemon",
+    "TensorFlow process": r"-m gpuq_job\.python_daemon",
     "whole group": r"SparkSubmit",
 }
 REASONS: Mapping[str, str] = {
