@@ -67,6 +67,20 @@ def test_a_second_cancel_waits_for_nobody(gpuqd: Gpuqd) -> None:
     assert gpuqd.ended(job_id, timeout_s=60)["state"] == "CANCELLED"
 
 
+def test_a_request_that_was_not_heard_is_made_again(gpuqd: Gpuqd) -> None:
+    kept, deaf = gpuqd.folder / "unheard", gpuqd.folder / "deaf"
+    job_id = gpuqd.enqueue(STEPS, args=[str(kept), "1000000"], signal_s=600)
+    gpuqd.reaches(job_id, "RUNNING")
+    deaf.touch()
+    gpuqd.client.cancel(job_id)
+    unheard = f"asked to stop job_id={job_id} "
+    until(lambda: unheard in (gpuqd.folder / "gpuqd.log").read_text(), timeout_s=30, what="a request")
+    deaf.unlink()
+
+    assert gpuqd.ended(job_id, timeout_s=60)["state"] == "CANCELLED"
+    assert int(kept.read_text()) > 0
+
+
 def test_a_requeued_job_goes_on_from_the_step_that_it_had_saved(gpuqd: Gpuqd) -> None:
     kept = gpuqd.folder / "requeued"
     job_id = gpuqd.enqueue(STEPS, args=[str(kept), "400"], signal_s=600)

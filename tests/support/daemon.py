@@ -30,7 +30,7 @@ class SetClock(service.WallClock):
         return super().now() + (float(set_by.read_text()) if set_by.exists() else 0.0)
 
 service.WallClock = SetClock
-service.make_engines = lambda config: {"plain": PlainEngine(nodes=2, gpus_per_node=1)}
+service.make_engines = lambda config: {"plain": PlainEngine(nodes=2, gpus_per_node=1, deaf=set_by.with_name("deaf"))}
 asyncio.run(service.serve(load(Path(sys.argv[1])), file=Path(sys.argv[1])))
 """
 

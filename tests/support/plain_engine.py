@@ -67,11 +67,14 @@ report(kind="outcome", exit_code=0, stopped=stopping.heeded())
 
 
 class PlainEngine:
-    """Runs drivers as plain processes on nodes that exist in name only."""
+    """Runs drivers as plain processes on nodes that exist in name only. While the file `deaf` is there they are it."""
 
-    def __init__(self, *, partition: str = "plain", nodes: int = 2, gpus_per_node: int = 1) -> None:
+    def __init__(
+        self, *, partition: str = "plain", nodes: int = 2, gpus_per_node: int = 1, deaf: Path = Path("/nowhere/deaf")
+    ) -> None:
         self.partition = partition
         self.problem: str | None = None
+        self._deaf = deaf
         self._shape = (nodes, gpus_per_node)
         self._uids: dict[str, int] = {}
 
@@ -131,7 +134,9 @@ class PlainEngine:
     def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
         """Send the order's signal to the driver, which is all of the ranks."""
         owners = self._owners(attempt_token)
-        return any(signal_marked(attempt_token, driver_pid, order.signal, uid=uid) for uid in owners)
+        return not self._deaf.exists() and any(
+            signal_marked(attempt_token, driver_pid, order.signal, uid=uid) for uid in owners
+        )
 
     def reclaim(self, attempt_token: str, application_id: str | None) -> int:
         """Kill what is left and return how much that was."""
