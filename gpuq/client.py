@@ -167,9 +167,13 @@ class Client:
         """Return what a job asked for (`models.JobSpec`), its script included; for its owner and operators."""
         return self._ask("GET", f"/v1/jobs/{job_id}/spec", {"index": index})
 
-    def why(self, job_id: int) -> Json:
-        """Return why the job is where it is (`models.Why`)."""
-        return self._ask("GET", f"/v1/jobs/{job_id}/why")
+    def why(self, job_id: int, *, at: float | None = None) -> Json:
+        """Return why the job is where it is (`models.Why`), or was `at` a time (Unix seconds)."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/why", None if at is None else {"at": at})
+
+    def queue_then(self, at: float) -> Json:
+        """Return `{"at", "queue"}`: the queue as it was at a time (Unix seconds), as `queue` tells it."""
+        return self._ask("GET", "/v1/record/queue", {"at": at})
 
     def when(self, job_id: int) -> Json:
         """Return the same, with an estimate of its start (`p50_at`, `p90_at`), which may take seconds to make."""

@@ -145,6 +145,10 @@ class AdminClient(Client):
         """Return `{"change", "waiting", "moved": [sharing.Moved], "is_whole"}`; nothing is changed."""
         return self._ask("GET", "/v1/what-if", {"change": change})
 
+    def replay(self, at: float, policy: str | None = None) -> Json:
+        """Return `{"at", "policy", "waiting", "is_same", "recorded", "again"}` of the last pass up to a time."""
+        return self._ask("GET", "/v1/record/pass", {"at": at, "policy": policy})
+
     def eta_report(self, since: float) -> Json:
         """Return `{"since", "until", "rows": [sharing.EtaRow]}`: how promised starts were kept."""
         return self._ask("GET", "/v1/estimates", {"since": since})

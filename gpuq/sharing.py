@@ -129,3 +129,16 @@ class Moved:
     name: str
     before_at: float | None
     after_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a pass did to a job: start, stop, move, or drop where it missed its deadline.
+
+    `for_job` is whom it made way for.
+    """
+
+    job_id: int
+    what: str
+    for_job: int | None = None
+    nodes: tuple[str, ...] = ()

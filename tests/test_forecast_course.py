@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from gpuq.client_admin import AdminClient
-from gpuq.errors import UsageError
+from gpuq.errors import NotFoundError, UsageError
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.estimates import EstimateStore
-from tests.support.daemon import Gpuqd, plain_gpuqd
+from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
 LONG = "import time\ndef main_fun(args, ctx):\n    time.sleep(600)\n"
 
@@ -84,3 +84,33 @@ def test_a_change_is_tried_and_not_made(gpuqd: Gpuqd, jobs: tuple[int, int]) -> 
     assert (found["waiting"], len(gpuqd.client.cluster()["nodes"])) == (1, 2)
     with pytest.raises(UsageError, match="There is no node 'none'"):
         admin.what_if("drain none")
+
+
+def test_a_pass_on_record_is_decided_again_and_the_queue_of_then_is_shown(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    first, waiting = jobs
+    admin = AdminClient(gpuqd.client.path)
+    started = gpuqd.client.job(first)["started_at"]
+
+    until(lambda: _is_on_record(admin, started + 0.5), timeout_s=30, what="the pass on record")
+    found = admin.replay(started + 0.5)
+    other = admin.replay(started + 0.5, "fifo-best-effort")
+
+    assert found["is_same"]
+    assert [(one["job_id"], one["what"]) for one in found["recorded"]] == [(first, "start")]
+    assert other["policy"] == "fifo-best-effort"
+    then = gpuqd.client.queue_then(started + 0.5)["queue"]
+    assert (then["pending"]["id"], then["jobs"]) == ([first], [])
+    assert gpuqd.client.why(first, at=started + 0.5)["text"].startswith("starts in the next pass")
+    with pytest.raises(NotFoundError, match="neither waited nor ran"):
+        gpuqd.client.why(waiting, at=started + 0.5)
+    with pytest.raises(NotFoundError, match="nothing is on record"):
+        admin.replay(1.0)
+    with pytest.raises(UsageError, match="no policy"):
+        admin.replay(started + 0.5, "best")
+
+
+def _is_on_record(admin: AdminClient, at: float) -> bool:
+    try:
+        return bool(admin.replay(at)["recorded"])
+    except NotFoundError:
+        return False

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Protocol
 
 from gpuq.errors import UnavailableError
 from gpuq.models import PriorityTerm, Reason, Why
@@ -33,6 +34,29 @@ _LEAST_PAUSE_S = 0.05
 _RETRY_S = 1.0
 
 
+class Recorder(Protocol):
+    """Whoever keeps passes on record."""
+
+    def wants(self, plan: Plan) -> bool:
+        """Return whether a pass that decided this goes on record."""
+        ...
+
+    def saw(self, scene: Scene, plan: Plan) -> None:
+        """Take note of a pass: what it saw, and what came of it."""
+        ...
+
+
+class NoRecord:
+    """Keeps nothing."""
+
+    def wants(self, plan: Plan) -> bool:
+        """Return that it does not."""
+        return False
+
+    def saw(self, scene: Scene, plan: Plan) -> None:
+        """Take no note."""
+
+
 class Scheduler:
     """Decides who starts, whenever it is woken and at least every half minute.
 
@@ -55,6 +79,7 @@ class Scheduler:
         passed: Callable[[], None],
         recalculated: Callable[[float], None],
         stopped: Callable[[int], None] = lambda _: None,
+        recorder: Recorder | None = None,
         vitals: Vitals | None = None,
     ) -> None:
         self._passes = (vitals or Vitals()).passes
@@ -70,6 +95,7 @@ class Scheduler:
         self._passed = passed
         self._recalculated = recalculated
         self._stopped = stopped
+        self._recorder = recorder or NoRecord()
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
         self._engine = engine_for(replace(self._snapshot(), promises=promises.promises()))
@@ -265,8 +291,12 @@ class Scheduler:
                 self._recalculate(now)
         self._engine.set_stopped(down=self._down(), placing=self._placing())
         await self._begin(self._clearing.due(self._engine), now)
+        promises, tiers = self._engine.remembered()
         with self._passes["plan"].timed():
             decided = self._engine.plan(now)
+        if self._recorder.wants(decided):
+            saw = replace(self._engine.snapshot(now), promises=promises, tiers=tiers)
+            self._recorder.saw(Scene(snapshot=plain(saw), reserved=self._engine.reserved()), decided)
         self._is_planned = True
         self._passed()
         await self._promises.keep(decided.promises)

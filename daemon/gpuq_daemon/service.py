@@ -51,6 +51,8 @@ from gpuq_daemon.partitions import KubernetesPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.points import Points
 from gpuq_daemon.pulse import Pulse
+from gpuq_daemon.record_reading import RecordReading
+from gpuq_daemon.recorder import Recorder
 from gpuq_daemon.reload import Reloader
 from gpuq_daemon.retention import Retention
 from gpuq_daemon.running_as import RunningAs
@@ -65,6 +67,7 @@ from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.passes import PassStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.store.retention import RetentionStore
@@ -154,6 +157,13 @@ class Service:
             self._gpu_types,
             changed=self._engines_changed,
         )
+        passes = PassStore(flight)
+        self._recorder = Recorder(
+            passes,
+            clock,
+            days=lambda: config.scheduler.record_days,
+            mib=lambda: config.scheduler.record_mib,
+        )
         self._scheduler = Scheduler(
             jobs=jobs,
             standing=standing,
@@ -167,6 +177,7 @@ class Service:
             recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
             passed=self._feed.passed,
             stopped=self._nudge,
+            recorder=self._recorder,
             recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
@@ -206,8 +217,9 @@ class Service:
         self._engine_of = engines
         self._pods = PodStore(database)
         self._retention = Retention(config, RetentionStore(database), metrics, clock, self._door)
+        aside = Aside()
         self._forecaster = Forecaster(
-            aside=Aside(),
+            aside=aside,
             scheduler=self._scheduler,
             runs=RunStore(database.path),
             promises=EstimateStore(flight),
@@ -256,6 +268,7 @@ class Service:
             history=History(database.path),
             estimate=self._forecaster.estimate,
             ahead=self._forecaster,
+            record=RecordReading(aside, passes),
             listing=Listing(
                 jobs,
                 self._scheduler,
@@ -296,6 +309,7 @@ class Service:
                     *self._pod_links(),
                     self._points.read_later(),
                     self._forecaster.run(),
+                    self._recorder.run(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()

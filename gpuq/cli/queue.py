@@ -26,6 +26,19 @@ def print_open(client: Client, user: str | None, *, is_mine: bool, as_json: bool
     terminal.say("\n".join(lines))
 
 
+def print_then(at: float, *, as_json: bool) -> None:
+    """Print the queue as it was at a time that is on record."""
+    from gpuq.units import moment
+
+    found = Client().queue_then(at)
+    if as_json:
+        terminal.say_json(found)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    whose = f"as of {moment(found['at'])}: "
+    terminal.say("\n".join(open_queue_lines(found["queue"], at, width=terminal.width(), mark=mark, whose=whose)))
+
+
 def me() -> str:
     """Return who asks, as the daemon sees it: the name of this process's user, else the number."""
     import os

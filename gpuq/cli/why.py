@@ -12,14 +12,16 @@ from gpuq.client import Client
 _TRIABLE = frozenset(("Resources", "Priority"))
 
 
-def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None) -> None:
+def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None, at: float | None = None) -> None:
     """Print the reason of job `word`, a job's or a task's number as typed, and what would let it start `sooner`.
 
-    That takes seconds to find out; None does so on a terminal only.
+    That takes seconds to find out; None does so on a terminal only. With `at` it is where the job was then.
     """
     client = Client()
     job_id = number_of(client, word)
-    why = client.why(job_id)
+    why = client.why(job_id, at=at)
+    if at is not None:
+        sooner = False
     is_asked = terminal.width() is not None and not as_json if sooner is None else sooner
     is_triable = why["state"] == "PENDING" and why["reason"] in _TRIABLE
     if as_json:

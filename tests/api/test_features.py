@@ -37,6 +37,7 @@ from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Snapshot, Start
+from gpuq_daemon.record_reading import RecordReading
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.database import Database
@@ -44,6 +45,7 @@ from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.passes import PassStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.runs import RunStore
 from gpuq_daemon.store.tokens import TokenStore
@@ -183,6 +185,7 @@ def rig() -> Iterator[Rig]:
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
             outlook=lambda _: (None, None),
             estimate=lambda _: None,
+            record=RecordReading(Aside(), PassStore(flight)),
             ahead=Forecaster(
                 aside=Aside(),
                 scheduler=NothingAhead(),

@@ -32,6 +32,7 @@ from gpuq_daemon.api import (
     logs,
     notes,
     points,
+    record,
     reservations,
     series,
     shares,
@@ -48,6 +49,8 @@ _LARGEST_BODY = 4 * 1024 * 1024
 _LONGEST_ASKED = 200
 _ROUTES = (
     cluster.show_cluster,
+    record.queue_then,
+    record.replay,
     ahead.eta_report,
     ahead.sooner,
     ahead.what_if,

@@ -21,6 +21,7 @@ from gpuq_daemon.policy.fairtree import AssociationKey, Shares
 from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
+from gpuq_daemon.record_reading import RecordReading
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.history import History
@@ -45,7 +46,7 @@ class Desk:
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
     `outlook` is a job's priority and promised start, `estimate` when it will start, as far as is known,
-    `ahead` answers questions about what is to come,
+    `ahead` answers questions about what is to come, `record` about what was,
     `waiting` all pending jobs with their reason and promised start;
     `refused_owner` says why a user's jobs are not run in a partition, or None, and `shortage` why the disk takes none;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
@@ -91,6 +92,7 @@ class Desk:
     outlook: Callable[[int], tuple[int | None, float | None]]
     estimate: Callable[[int], Estimate | None]
     ahead: Forecaster
+    record: RecordReading
     listing: Listing
     history: History
     diagnose: Callable[[], Diagnosis]

@@ -167,9 +167,17 @@ async def spec(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, index
 
 
 @get("/v1/jobs/{job_id:int}/why")
-async def explain(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Why:
-    """Return why the job is where it is."""
-    return seen_why(caller(request), views.why(desk, visible_job(request, desk, job_id)))
+async def explain(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    job_id: JobId,
+    at: Annotated[float | None, Parameter(ge=0, le=1e12, description="Where it was then, from the record.")] = None,
+) -> Why:
+    """Return why the job is where it is, or was."""
+    job = visible_job(request, desk, job_id)
+    if at is not None:
+        return seen_why(caller(request), await desk.record.why(at, job_id, desk.gpu_kind(job.partition)))
+    return seen_why(caller(request), views.why(desk, job))
 
 
 @get("/v1/jobs/{job_id:int}/when")

@@ -6,11 +6,27 @@ from collections.abc import Callable
 from random import Random
 from typing import assert_never
 
-from gpuq.errors import UsageError
+from gpuq.errors import NotFoundError, UsageError
 from gpuq_daemon.forecast.estimate import estimates
-from gpuq_daemon.forecast.questions import Changed, Estimated, Estimates, Question, Sooner, WhatIf
+from gpuq_daemon.forecast.packing import Scene
+from gpuq_daemon.forecast.questions import (
+    Again,
+    Changed,
+    Estimated,
+    Estimates,
+    Explained,
+    Past,
+    Question,
+    QueueThen,
+    Redecided,
+    Sooner,
+    WhatIf,
+    WhyThen,
+)
+from gpuq_daemon.forecast.record import decision_of, scene_of
 from gpuq_daemon.forecast.replay import Course
 from gpuq_daemon.forecast.sooner import sooner
+from gpuq_daemon.forecast.then import decided_again, then, why_then
 from gpuq_daemon.forecast.what_if import moved
 
 
@@ -30,6 +46,15 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
             )
         case WhatIf():
             return _changed(question, cpu_s)
+        case Again():
+            return _redecided(question)
+        case QueueThen():
+            return then(_scene(question.past))
+        case WhyThen():
+            try:
+                return Explained(why=why_then(_scene(question.past), question.job_id, question.gpu_kind))
+            except NotFoundError as error:
+                return Explained(missing=str(error))
         case _:
             assert_never(question)
 
@@ -48,6 +73,20 @@ def _changed(asked: WhatIf, cpu_s: Callable[[], float]) -> Changed:
     except UsageError as error:
         return Changed(refusal=str(error))
     return Changed(moved=found, is_whole=not enough())
+
+
+def _scene(past: Past) -> Scene:
+    return scene_of(past.whole, past.changes)
+
+
+def _redecided(asked: Again) -> Redecided:
+    scene = _scene(asked.past)
+    try:
+        again = decided_again(scene, asked.policy)
+    except UsageError as error:
+        return Redecided(refusal=str(error))
+    there = scene.snapshot
+    return Redecided(at=there.now, waiting=len(there.pending), recorded=decision_of(asked.past.decided), again=again)
 
 
 def _within(budget_s: float, cpu_s: Callable[[], float]) -> Callable[[], bool]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from gpuq.models import Why
 from gpuq.sharing import Moved
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecast.packing import Run, Scene
+from gpuq_daemon.forecast.record import Decided
 
 
 class Estimates(Struct, frozen=True, tag="estimates"):
@@ -56,4 +58,50 @@ class Changed(Struct, frozen=True):
     is_whole: bool = True
 
 
-Question = Estimates | Sooner | WhatIf
+class Past(Struct, frozen=True, kw_only=True):
+    """A scene on record, as the record has it."""
+
+    whole: bytes
+    changes: tuple[bytes, ...]
+    decided: bytes
+
+
+class Again(Struct, frozen=True, tag="again"):
+    """What did a pass decide, and what does it decide again, or under another policy?"""
+
+    past: Past
+    policy: str | None
+
+
+class Redecided(Struct, frozen=True, kw_only=True):
+    """What was decided, and what is. `refusal` is what is wrong with the policy's name."""
+
+    at: float = 0.0
+    waiting: int = 0
+    recorded: Decided = Decided()
+    again: Decided = Decided()
+    refusal: str | None = None
+
+
+class QueueThen(Struct, frozen=True, tag="then"):
+    """What did the queue look like?"""
+
+    past: Past
+
+
+class WhyThen(Struct, frozen=True, tag="why"):
+    """Why did a job not start then?"""
+
+    past: Past
+    job_id: int
+    gpu_kind: str
+
+
+class Explained(Struct, frozen=True):
+    """Why, or that the job was not there."""
+
+    why: Why | None = None
+    missing: str | None = None
+
+
+Question = Estimates | Sooner | WhatIf | Again | QueueThen | WhyThen

@@ -23,6 +23,7 @@ from gpuq_daemon.policy.plan import facts_of
 from gpuq_daemon.policy.priority import Key, Ranking
 from gpuq_daemon.policy.room import Room
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Promise, Snapshot
+from gpuq_daemon.policy.tiers.settings import TierState
 from gpuq_daemon.policy.walk import Memory, Seen, Shape, Walk
 
 LineKey = tuple[Shape, int | None]
@@ -84,6 +85,10 @@ class Engine:
             fates=dict(self._fates),
             promises=dict(self._promises),
         )
+
+    def remembered(self) -> tuple[Mapping[int, Promise], TierState]:
+        """Return what the next pass is handed by those before: promises, and the state of the tiers."""
+        return self._promises, self._world.tiers
 
     def reserved(self) -> Mapping[int, ActiveJob]:
         """Return what is kept for pending jobs that others were stopped for, by job."""

@@ -7,13 +7,14 @@ import time
 import click
 
 from gpuq.cli import terminal
-from gpuq.cli.queue import me, print_open
+from gpuq.cli.queue import me, print_open, print_then
 from gpuq.cli.selecting import selection, selects_jobs
 from gpuq.cli.views.columns import CSV, column_lines, csv_lines, parse_columns, squeue_lines
 from gpuq.cli.views.queue import queue_lines
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.states import FINAL
+from gpuq.units import parse_past
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--format", "-o", "format", help="Columns, as id,name,where; or squeue's, as '%.10i %j %R'.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or the commonest ones.")
 @click.option("--no-header", is_flag=True, help="Without the line of names above.")
+@click.option("--at", metavar="TIME", help="As it was then, from the record: 14:05, now-2hours.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of jobs.")
 def command(
     words: tuple[str, ...],
@@ -38,6 +40,7 @@ def command(
     format: str | None,
     as_csv: bool,
     no_header: bool,
+    at: str | None,
     as_json: bool,
     **asked: object,
 ) -> None:
@@ -56,6 +59,11 @@ def command(
         raise UsageError("Give --json, or --csv and -o, not both: JSON holds every field.")
     if as_csv and format and "%" in format:
         raise UsageError("--csv takes columns by name: -o id,name,state.")
+    if at is not None:
+        if words or everything or mine or format or as_csv or any(asked.values()):
+            raise UsageError("--at shows the whole queue as it was: give nothing with it but --json.")
+        print_then(parse_past(at, now=time.time()), as_json=as_json)
+        return
     selected = selection(words, asked)
     if selected.user == "all":
         selected.user = None

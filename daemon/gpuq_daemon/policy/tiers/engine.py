@@ -14,7 +14,7 @@ from gpuq.models import Reason
 from gpuq_daemon.policy.dependency import Fate
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.priority import Key
-from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Snapshot
+from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Promise, Snapshot
 from gpuq_daemon.policy.tiers.ledger import Branch, Ledger
 from gpuq_daemon.policy.tiers.queue import Alike, Lines, Mix, Running, alike_of, key_of
 from gpuq_daemon.policy.tiers.settings import Tiers, TierState
@@ -50,6 +50,10 @@ class TieredEngine(Engine):
     def snapshot(self, now: float) -> Snapshot:
         """Return what the engine knows as a value."""
         return replace(super().snapshot(now), tiers=self._state)
+
+    def remembered(self) -> tuple[Mapping[int, Promise], TierState]:
+        """Return what the next pass is handed by those before: promises, and the state of the tiers."""
+        return self._promises, self._state
 
     def reserved(self) -> Mapping[int, ActiveJob]:
         """Return what is kept for pending jobs that others were stopped for, by job."""

@@ -12,6 +12,7 @@ from gpuq.cli.commands.admin import (
     limit,
     node,
     qos,
+    replay,
     reservation,
     share,
     simulate,
@@ -31,5 +32,20 @@ def command() -> None:
     """
 
 
-for _one in (account, user, share, qos, limit, reservation, node, diag, token, audit, simulate, eta_report, what_if):
+for _one in (
+    account,
+    user,
+    share,
+    qos,
+    limit,
+    reservation,
+    node,
+    diag,
+    token,
+    audit,
+    simulate,
+    eta_report,
+    replay,
+    what_if,
+):
     command.add_command(_one.command)
