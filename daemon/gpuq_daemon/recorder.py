@@ -1,4 +1,4 @@
-"""The flight recorder: every pass that decides something goes on record, so that it can be looked at and decided again."""
+"""The flight recorder: passes that decide something go on record, to be looked at and decided again."""
 
 from __future__ import annotations
 
