@@ -7,9 +7,10 @@ import random
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from tests.bench.rows import Row, quantile
-from tests.support.cells import MODES, SAMPLES, check_ranks
+from tests.support.cells import check_ranks, what_is_left
 from tests.support.cycles import VICTIMS, Cycle, cycle, left_on
 from tests.support.daemon import Gpuqd, gpuqd_with
 from tests.support.standalone import a_standalone_cluster
@@ -34,7 +35,7 @@ def measure() -> list[Row]:
         taken = time.monotonic() - before
         for number in range(pairs):
             try:
-                _pair(gpuqd)
+                _pair(gpuqd, gpuqd.folder / f"pair-{number}")
                 assert left_on(cluster) == {}
                 _say(f"pair {number + 1}")
             except AssertionError as error:
@@ -75,14 +76,35 @@ def _mixed(count: int, chance: random.Random) -> list[str]:
     return found
 
 
-def _pair(gpuqd: Gpuqd) -> None:
-    """Run two trainings at once; no GPU is with both, and both complete."""
-    mode = MODES["sync"]
-    spec = {"script_name": mode.sample, "script": (SAMPLES / mode.sample).read_text(), "args": ["--epochs", "1"]}
-    both = [gpuqd.client.enqueue({**spec, "workers": 2})["id"] for _ in range(2)]
-    jobs = [gpuqd.ended(job_id, timeout_s=400) for job_id in both]
+# Every rank of both jobs listens where TensorFlow would, until all four do.
+_LISTENS = """
+import json, os, pathlib, socket, time
+
+def main_fun(args, ctx):
+    config = json.loads(os.environ["TF_CONFIG"])
+    host, port = config["cluster"][config["task"]["type"]][config["task"]["index"]].rsplit(":", 1)
+    with socket.create_server((host, int(port))):
+        there = pathlib.Path(args[1])
+        (there / f"{os.environ['GPUQ_JOB_ID']}-{ctx.executor_id}").write_text(port)
+        while len(list(there.iterdir())) < 4:
+            time.sleep(0.05)
+"""
+
+
+def _pair(gpuqd: Gpuqd, folder: Path) -> None:
+    """Run two jobs of two ranks at once; all have ports and GPUs of their own, and both complete."""
+    folder.mkdir()
+    both = [gpuqd.enqueue(_LISTENS, workers=2, args=[str(folder)]) for _ in range(2)]
+    try:
+        jobs = [gpuqd.ended(job_id, timeout_s=200) for job_id in both]
+    finally:
+        for job_id in both:
+            gpuqd.client.cancel(job_id)  # what has ended stays as it is
     for job in jobs:
         assert job["state"] == "COMPLETED", job
         check_ranks(job)
+        assert what_is_left(gpuqd, job["id"]) == {}
     held = [{(rank["node"], gpu) for rank in job["ranks"] for gpu in rank["gpus"]} for job in jobs]
-    assert not held[0] & held[1], held
+    assert len(held[0] | held[1]) == 4, held
+    ports = [file.read_text() for file in folder.iterdir()]
+    assert len(set(ports)) == 4, ports
