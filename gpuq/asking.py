@@ -73,6 +73,13 @@ def _plain(what: str) -> Reader:
     return reader
 
 
+def _sweep(word: str, _: float) -> str:
+    from gpuq.sweep import parse
+
+    parse(word)
+    return word
+
+
 def _signal(word: str, _: float) -> int:
     """Return seconds before the limit from `60` (seconds, as in Slurm), `5m`, or Slurm's `USR1@60`."""
     at = word.strip().upper().removeprefix("SIG").removeprefix("USR1@")
@@ -109,6 +116,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     "reservation": ("reservation", _called("a reservation")),
     "signal": ("signal_s", _signal),
     "stop_on": ("stop_on", lambda word, _: ",".join(part.strip().lower() for part in word.split(","))),
+    "sweep": ("sweep", _sweep),
     "files": ("files", lambda word, _: [part for part in word.split(",") if part]),
     "retries": ("retries", lambda word, _: parse_whole(word, "a number of retries")),
 }

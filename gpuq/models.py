@@ -133,7 +133,8 @@ class JobSpec:
     and get no GPU; `cpus_per_ps` and `memory_mib_per_ps` are for each of them. `epochs` is how often the rows
     that the script's `feed` gives are fed to its workers; 0: it reads its data itself. `independent` workers know
     nothing of each other; a `driver` script starts Spark and TFoS itself. `stop_on` names the signals
-    (`SignalKind`) that end it, as `nan,exploded`. `code` is what lies beside the script.
+    (`SignalKind`) that end it, as `nan,exploded`. `code` is what lies beside the script. With a `sweep` (see
+    `gpuq.sweep`) it is an array with a task for each combination, whose words come behind `args`.
     """
 
     script_name: str
@@ -170,6 +171,7 @@ class JobSpec:
     stop_on: str | None = None
     retries: int = 0
     code: Code | None = None
+    sweep: str | None = None
 
     @property
     def gpus(self) -> int:
@@ -331,6 +333,7 @@ class Job:
     retries: int = 0
     retried: int = 0
     code_sha256: str | None = None
+    sweep: str | None = None
     end_reason: EndReason | None = None
     silent_since: float | None = None
     p50_at: float | None = None

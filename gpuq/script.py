@@ -61,6 +61,7 @@ OPTIONS = {
     "--signal": "signal",
     "--stop-on": "stop_on",
     "--retries": "retries",
+    "--sweep": "sweep",
     "--files": "files",
     "--py-files": "files",
 }

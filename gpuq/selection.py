@@ -122,8 +122,8 @@ def task_of(job: Json) -> Named:
 
 def none_found(selection: Selection) -> NotFoundError:
     """Return the error of a selection that no job passes."""
-    what = "of those" if selection.has_numbers else "that you chose"
-    return NotFoundError(f"There is no job {what}: `gpuq queue` and `gpuq history` show what there is.")
+    what = "such job" if selection.has_numbers else "job that all of that fits"
+    return NotFoundError(f"There is no {what}: `gpuq queue` and `gpuq history` show what there is.")
 
 
 def _indexes(text: str, word: str) -> list[int]:

@@ -49,6 +49,7 @@ _ASKED = (
         "--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded."
     ),
     click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m."),
+    click.option("--sweep", help="An array of all combinations: lr=1e-3,1e-4 batch=32,64 seed=0..4."),
     click.option("--files", "--py-files", "files", help="Also these, beside the script: model.py,layers/,conf.yaml."),
     click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]"),
 )
@@ -70,6 +71,7 @@ class ScriptCommand(click.Command):
         Raises:
             UsageError: there is a word for the script before `--`, or a second script.
         """
+        args = _with_sweep(args)
         after = args[args.index("--") + 1 :] if "--" in args else []
         left = super().parse_args(ctx, args)
         extra: list[str] = list(ctx.params.get("args") or ())
@@ -79,3 +81,12 @@ class ScriptCommand(click.Command):
                 "and words for it go after `--`."
             )
         return left
+
+
+def _with_sweep(args: list[str]) -> list[str]:
+    """Return a command line with all parts of a sweep as one word: `--sweep lr=1,2 batch=3,4` is typed as it reads."""
+    if "--sweep" not in args:
+        return args
+    first = args.index("--sweep") + 1
+    last = next((i for i in range(first, len(args)) if "=" not in args[i] or args[i].startswith("-")), len(args))
+    return [*args[:first], " ".join(args[first:last]), *args[last:]] if last > first else args

@@ -68,7 +68,7 @@ def test_every_option_becomes_its_field(daemon: FakeDaemon, gpuq: Gpuq, script: 
 
 def test_every_option_of_a_script_has_a_reader_and_so_has_every_field_of_update() -> None:
     assert set(OPTIONS.values()) == set(READERS)
-    assert set(FIELDS.values()) | {"hold", "array", "files"} == set(READERS)
+    assert set(FIELDS.values()) | {"hold", "array", "files", "sweep"} == set(READERS)
     assert set(READERS) >= FLAGS
 
 

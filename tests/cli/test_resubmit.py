@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +62,25 @@ def test_the_code_of_a_job_is_shown(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     assert "a" * 40 in shown
     assert gpuq("show", "12", "--file", "m.py").out.startswith("x = 1")
     assert gpuq("show", "12", "--file", "no.py").code == 3
+
+
+def test_a_sweep_is_queued_whole_with_its_own_words_alone(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers["GET /v1/jobs/20"] = a_job(id=20, array_id=20, array_index=0, sweep="lr=1,2")
+
+    gpuq("resubmit", "20")
+    assert (queued(daemon)["sweep"], queued(daemon)["args"], queued(daemon)["array"]) == ("lr=1,2", [], "0-2,7")
+    gpuq("resubmit", "20", "--sweep", "lr=3,4", "b=1")
+    assert (queued(daemon)["sweep"], queued(daemon)["array"]) == ("lr=3,4 b=1", None)
+
+
+def test_a_sweep_is_typed_as_it_reads(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
+    script = tmp_path / "t.py"
+    script.write_text("def main_fun(args, ctx): pass\n")
+    daemon.answers["POST /v1/jobs"] = a_job(
+        array_id=12, array_index=0, sweep="lr=1,2 b=3", args=["--lr", "1", "--b", "3"]
+    )
+
+    done = gpuq("enqueue", str(script), "--sweep", "lr=1,2", "b=3", "--array", "%4", "--", "a=b")
+
+    assert (queued(daemon)["sweep"], queued(daemon)["args"]) == ("lr=1,2 b=3", ["a=b"])
+    assert "2 combinations of lr=1,2 b=3" in done.out

@@ -57,7 +57,7 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
         account=account,
         qos=qos,
         sha256=sha256,
-        array=None if spec.array is None else array.parse(spec.array),
+        array=array.tasks_of(spec),
         code_sha256=None if spec.code is None else hashlib.sha256(code_text(spec.code).encode()).hexdigest(),
     )
 

@@ -28,7 +28,7 @@ from gpuq_daemon.policy.snapshot import Hold
 from gpuq_daemon.store.job_changes import asked_of
 from gpuq_job.orders import Order
 
-_FIXED = frozenset({"script_name", "script", "args", "hold", "array", "code"})
+_FIXED = frozenset({"script_name", "script", "args", "hold", "array", "code", "sweep"})
 _CHANGEABLE = {field.name for field in fields(JobSpec)} - _FIXED
 _MOST_AT_ONCE = 2**31 - 1
 

@@ -9,8 +9,9 @@ from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
+from gpuq import sweep
 from gpuq.errors import NotFoundError
-from gpuq.models import Compared, Hparam, SeriesKind
+from gpuq.models import Compared, Hparam, Job, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
@@ -44,18 +45,26 @@ async def compare_jobs(
     run: Run = None,
 ) -> Comparison:
     """Return how scalars of several jobs end, how good they were at best, and where all of them have come."""
-    for one in job:
-        visible_job(request, desk, one)
-    return await asyncio.to_thread(_comparison, desk.metrics, job, tag, rank, run)
+    jobs = [visible_job(request, desk, one) for one in job]
+    return await asyncio.to_thread(_comparison, desk.metrics, jobs, tag, rank, run)
 
 
 def _comparison(
-    metrics: MetricsStore, jobs: list[int], tags: list[str] | None, rank: int | None, run: str | None
+    metrics: MetricsStore, jobs: list[Job], tags: list[str] | None, rank: int | None, run: str | None
 ) -> Comparison:
-    wanted = list(dict.fromkeys(tags)) if tags else _common(metrics, jobs, rank, run)
-    found = [_compared(metrics, jobs, one, rank, run) for one in wanted[:_MOST_TAGS]]
-    hparams = [metrics.hparams(job) for job in jobs]
+    ids = [job.id for job in jobs]
+    wanted = list(dict.fromkeys(tags)) if tags else _common(metrics, ids, rank, run)
+    found = [_compared(metrics, ids, one, rank, run) for one in wanted[:_MOST_TAGS]]
+    hparams = [swept(job) + metrics.hparams(job.id) for job in jobs]
     return Comparison(tags=found, left_out=max(0, len(wanted) - _MOST_TAGS), hparams=hparams)
+
+
+def swept(job: Job) -> tuple[Hparam, ...]:
+    """Return the values that a task of a sweep has."""
+    if job.sweep is None or job.array_index is None:
+        return ()
+    chosen = sweep.combination(sweep.parse(job.sweep), job.array_index)
+    return tuple(Hparam(name=name, value=value) for name, value in chosen.items())
 
 
 def _common(metrics: MetricsStore, jobs: list[int], rank: int | None, run: str | None) -> list[str]:

@@ -222,8 +222,7 @@ def _bad_words(spec: JobSpec) -> str | None:
         if word is not None and (not word.strip() or not word.isprintable() or len(word) > LONGEST_NAME):
             return f"'{_shown(word)}' cannot be a name: use printable characters, {LONGEST_NAME} at most."
     try:
-        if spec.array is not None:
-            array.parse(spec.array)
+        array.tasks_of(spec)
         if spec.dependency is not None:
             dependency.parse(spec.dependency)
     except UsageError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuq import sweep
 from gpuq.errors import UsageError
+from gpuq.models import JobSpec
 from gpuq.text import clean, fit
 
 MOST_TASKS = 10_000
@@ -37,6 +39,22 @@ def parse(text: str) -> Array:
             raise UsageError(f"The array has {many} tasks; at most {MOST_TASKS} are allowed: make several arrays.")
         indices.update(chosen)
     return Array(indices=tuple(sorted(indices)), throttle=at_once)
+
+
+def tasks_of(spec: JobSpec) -> Array | None:
+    """Return the tasks of an array; of a sweep all combinations, or those that `array` names; None of a job alone.
+
+    Raises:
+        UsageError: it cannot be read, or names combinations that there are not.
+    """
+    if spec.sweep is None:
+        return None if spec.array is None else parse(spec.array)
+    last = sweep.count(sweep.parse(spec.sweep)) - 1
+    named, percent, at_once = (spec.array or "").partition("%")
+    found = parse(f"{named.strip() or f'0-{last}'}{percent}{at_once}")
+    if found.indices[-1] > last:
+        raise UsageError(f"The sweep's combinations go from 0 to {last}; there is none {found.indices[-1]}.")
+    return found
 
 
 def _range(part: str, text: str) -> range:

@@ -14,7 +14,7 @@ from gpuq.models import JobState
 from gpuq_daemon.policy.lifecycle import Event, Intent, Outcome, Reported
 from gpuq_daemon.policy.snapshot import Start
 from gpuq_daemon.store.database import Database
-from gpuq_daemon.store.job_rows import HOLDING, flags_of
+from gpuq_daemon.store.job_rows import HOLDING, args_of, flags_of
 from gpuq_daemon.store.job_states import advance, state_of
 
 
@@ -73,7 +73,7 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
     """Return the attempts that are not proven gone, by job; of one job if it is named."""
     rows = database.rows(
         f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.user, j.uid, j.state, j.partition,
-                   j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, a.started_at,
+                   j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, j.sweep, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
                    j.epochs, j.independent, j.driver, j.stop_on, j.code_sha256,
@@ -190,4 +190,5 @@ def _correct_allocations(tables: Tables, key: dict[str, Any]) -> None:
 def _attempt(row: dict[str, Any]) -> ActiveAttempt:
     outcome = None if row["outcome"] is None else json.loads(row["outcome"])
     parsed = {name: json.loads(row[name]) for name in ("args", "gpus_by_node", "ps_by_node")}
+    parsed["args"] = args_of(parsed["args"], row["sweep"], row["array_index"])
     return msgspec.convert({**row, **parsed, **flags_of(row), "outcome": outcome}, ActiveAttempt)

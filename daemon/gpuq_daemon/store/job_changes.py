@@ -18,7 +18,7 @@ from gpuq_daemon.policy import dependency
 from gpuq_daemon.policy.array import Array
 from gpuq_daemon.policy.dependency import Dependency
 from gpuq_daemon.policy.snapshot import Hold, PendingJob
-from gpuq_daemon.store.job_rows import dependencies_of, one_gang, waits_for_of
+from gpuq_daemon.store.job_rows import args_of, dependencies_of, one_gang, waits_for_of
 
 _ASKED = (
     "name",
@@ -51,7 +51,7 @@ _ASKED = (
     "retries",
 )
 _NEW = (
-    *("user", "uid", "script_name", "script_sha256", "code_sha256", "args", "submitted_at", "hold"),
+    *("user", "uid", "script_name", "script_sha256", "code_sha256", "args", "sweep", "submitted_at", "hold"),
     *("waits_for", "array_id", "array_index", "throttle"),
 )
 _INSERT = f"""INSERT INTO jobs (state, {", ".join((*_ASKED, *_NEW))})
@@ -125,6 +125,7 @@ def insert(tables: Tables, request: Request, now: float) -> range:
         "script_sha256": request.sha256,
         "code_sha256": request.code_sha256,
         "args": json.dumps(spec.args),
+        "sweep": spec.sweep,
         "submitted_at": now,
         "hold": "user" if spec.hold else None,
         "waits_for": None,
@@ -154,7 +155,8 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         gpu_kind=gpu_kind,
         script_name=spec.script_name,
         script_sha256=request.sha256,
-        args=spec.args,
+        args=spec.args if request.array is None else args_of(spec.args, spec.sweep, request.array.indices[0]),
+        sweep=spec.sweep,
         time_limit_s=spec.time_limit_s,
         submitted_at=now,
         account=request.account,

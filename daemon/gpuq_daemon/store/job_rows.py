@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gpuq.models import Code, Job, JobSpec, JobState, Rank
+from gpuq.sweep import parse, words
 from gpuq_daemon.policy.dependency import Dependency, Fate, Kind
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.snapshot import NO_PAST, ActiveJob, Hold, Past, PendingJob
@@ -228,7 +229,7 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
         **row,
         "gpus": row["workers"] * row["gpus_per_worker"],
         "gpu_kind": "GPU",
-        "args": json.loads(row["args"]),
+        "args": args_of(json.loads(row["args"]), row["sweep"], row["array_index"]),
         "error_tail": json.loads(row["error_tail"]),
         "charged_gpu_s": row["charged_gpu_s"] or 0.0,
         "exclusive": row["exclusive"] == 1,
@@ -238,6 +239,14 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
         "ranks": tuple(ranks),
     }
     return msgspec.convert(values, Job)
+
+
+_axes = lru_cache(256)(parse)
+
+
+def args_of(args: Sequence[str], sweep: str | None, index: int | None) -> tuple[str, ...]:
+    """Return the words of a job, of a task of a sweep with those of its combination."""
+    return tuple(args) if sweep is None or index is None else (*args, *words(_axes(sweep), index))
 
 
 def flags_of(row: dict[str, Any]) -> dict[str, bool]:
@@ -255,7 +264,8 @@ def spec_of(row: dict[str, Any]) -> JobSpec:
     values = {
         **row,
         "script": row["content"],
-        "args": json.loads(row["args"]),
+        "args": args_of(json.loads(row["args"]), row["sweep"], row["array_index"]),
+        "sweep": None,  # a task has its words
         "nodes": row["nodes_wanted"],
         "exclusive": row["exclusive"] == 1,
         **flags_of(row),

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 _PIPE_SIZE = (80, 24)
+_MOST = 50
 
 
 @click.command("compare")
-@click.argument("words", metavar="ID ID... [TAG...]", nargs=-1, required=True)
+@click.argument("words", metavar="ID... [TAG...]", nargs=-1, required=True)
 @click.option("--rank", "-r", type=click.IntRange(min=0), help="Of this rank. [the first]")
 @click.option("--run", help="Of this run (folder below the rank's log folder).")
 @click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis of the chart. [step]")
@@ -43,10 +44,13 @@ def command(
     """Hold jobs against each other: `gpuq compare 12 13`, `gpuq compare 12 13 14 loss`.
 
     For each scalar: its last and its best value, and the values where all of them have come, by step and by time since
-    the first point. Differences are from the first job. Without TAG, all scalars that they have in common.
+    the first point. Differences are from the first job. Without TAG, all scalars that they have in common. The number
+    of an array or a sweep alone means its tasks, with the values that each has.
     """
     client = Client()
     ids, tags = split_words(words, client)
+    if len(ids) == 1:
+        ids = _tasks(client, ids[0])
     if len(ids) < 2:
         raise UsageError("Comparing takes two jobs or more: `gpuq compare 12 13`.")
     found = client.compare(ids, tags, rank=rank, run=run)
@@ -75,6 +79,15 @@ def command(
         terminal.say("\n".join(["", *settings]))
     if found["left_out"]:
         terminal.say(f"\n{found['left_out']} more tags: name those that matter.")
+
+
+def _tasks(client: Client, job_id: int) -> list[int]:
+    """Return the jobs of an array that have begun, the first fifty; of a job alone itself."""
+    array = client.job(job_id)["array_id"]
+    if array != job_id:
+        return [job_id]
+    jobs = client.jobs(everything=True)
+    return [job["id"] for job in jobs if job["array_id"] == array and job["attempt"]][:_MOST]
 
 
 def _first(found: Json) -> str:

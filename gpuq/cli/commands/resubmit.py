@@ -13,6 +13,7 @@ from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.queue import ranges
 from gpuq.client import Client
 from gpuq.code import code_of
+from gpuq.sweep import parse
 from gpuq.units import parse_task
 
 TYPE_CHECKING = False
@@ -41,7 +42,11 @@ def command(job_id: str, args: tuple[str, ...], as_json: bool, **asked: str | No
     files = changes.pop("files", [])
     if files:
         changes["code"] = code_of(os.path.join(os.getcwd(), spec["script_name"]), files)
-    spec |= {**dict.fromkeys(_ONCE), "hold": False, "array": _array(client, job, index), **changes}
+    if job["sweep"] is not None:
+        spec["sweep"] = job["sweep"]
+        spec["args"] = spec["args"][: -2 * len(parse(job["sweep"]))]  # without the words of this combination
+    tasks = None if "sweep" in changes else _array(client, job, index)
+    spec |= {**dict.fromkeys(_ONCE), "hold": False, "array": tasks, **changes}
     if args:
         spec["args"] = list(args)
     queue(client, spec, as_json=as_json)

@@ -179,7 +179,8 @@ def _array(job: Json) -> str | None:
     if job.get("array_id") is None:
         return None
     throttle = "" if job.get("throttle") is None else f", {job['throttle']} at once"
-    return f"task {job['array_index']} of array {job['array_id']}{throttle}"
+    swept = "" if job.get("sweep") is None else f", sweep {job['sweep']}"
+    return f"task {job['array_index']} of array {job['array_id']}{throttle}{swept}"
 
 
 def gang(job: Json) -> str:
@@ -223,7 +224,14 @@ def queued_line(job: Json) -> str:
     kind = "job" if job.get("array_id") is None else "array"
     each = " a task" if kind == "array" else ""
     held = f", held until `gpuq release {job['id']}`" if job.get("hold") else ""
-    args = f", with {_typed(job['args'])}" if job["args"] else ""
+    words, swept = job["args"], ""
+    if job.get("sweep") is not None:
+        from gpuq.sweep import count, parse
+
+        axes = parse(job["sweep"])
+        words = words[: -2 * len(axes)]
+        swept = f", {plural(count(axes), 'combination')} of {job['sweep']}"
+    args = swept + (f", with {_typed(words)}" if words else "")
     return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{args}{held}.")
 
 
