@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpuq.errors import UsageError
+from gpuq.errors import UnavailableError, UsageError
 from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
 # Steps on a file that all attempts of a job share, as a checkpoint is.
@@ -145,6 +145,11 @@ def test_where_a_running_job_is_can_be_asked_and_it_goes_on(gpuqd: Gpuqd) -> Non
     job_id = gpuqd.enqueue(DEAF)
     gpuqd.reaches(job_id, "RUNNING")
 
+    deaf = gpuqd.folder / "deaf"
+    deaf.touch()
+    with pytest.raises(UnavailableError, match="its driver was not there to hear: ask again"):
+        gpuqd.client.stacks(job_id)
+    deaf.unlink()
     gpuqd.client.stacks(job_id)
 
     until(lambda: "gpuq: end of stacks" in log(gpuqd, job_id), timeout_s=30, what="the stacks")

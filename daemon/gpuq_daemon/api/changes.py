@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar import Request, patch, post
 
-from gpuq.errors import UsageError
+from gpuq.errors import UnavailableError, UsageError
 from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.api import views
 from gpuq_daemon.api.admit import account_for, admitted, check_rules, with_tasks
@@ -53,8 +53,10 @@ async def stacks(request: Request[Any, Any, Any], desk: Desk, job_id: JobId, ind
     changeable_job(request, desk, job_id)
     job = changeable_job(request, desk, task_of(desk, job_id, index))
     note(request, target=_named([job]), change="stacks asked for")
-    if job.state is not JobState.RUNNING or not await desk.order(job.id, Order.STACKS):
+    if job.state is not JobState.RUNNING:
         raise UsageError(f"Job {job.id} is {job.state}: only ranks of a running job can say where they are.")
+    if not await desk.order(job.id, Order.STACKS):
+        raise UnavailableError(f"Job {job.id} is running, but its driver was not there to hear: ask again in a moment.")
     return views.whole(desk, job)
 
 
