@@ -321,6 +321,10 @@ class Client:
         question = {"name": name, "at": at, "minus": minus, "bins": bins}
         return self._ask("GET", f"/v1/jobs/{job_id}/weights", question)
 
+    def ledger(self, since: float | None = None) -> Json:
+        """Return `{"at", "since", "half_life_s", "is_tiered", "lent": [sharing.LentRow], "wasted": [WasteRow]}`."""
+        return self._ask("GET", "/v1/ledger", {"since": since})
+
     def shares(self, account: str | None = None) -> Json:
         """Return `{"at", "half_life_s", "is_open", "shares": [sharing.ShareRow]}`, of `account` and all below it."""
         return self._ask("GET", "/v1/shares", {"account": account})

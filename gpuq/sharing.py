@@ -142,3 +142,35 @@ class Decision:
     what: str
     for_job: int | None = None
     nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LentRow:
+    """What an account (`user` None) or a user has lent to others or borrowed from them, in GPU-seconds of weight 1.
+
+    `rate_gpus`: GPUs that it has less than its due now (above 0: it lends), or more. `gone_in_s`: when less than a
+    GPU-hour is left of it by fading alone; None while it changes.
+    """
+
+    account: str
+    user: str | None
+    lent_gpu_s: float
+    borrowed_gpu_s: float
+    rate_gpus: float
+    gone_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WasteRow:
+    """GPU-seconds that a user's attempts held, and what of them came to nothing.
+
+    `failed` ended on an error; `idle` was held while nothing trained yet (nodes, Spark and TensorFlow coming up), or
+    by attempts that never trained; `restarts` is the same of attempts after a job's first.
+    """
+
+    user: str
+    account: str
+    held_gpu_s: float
+    failed_gpu_s: float
+    idle_gpu_s: float
+    restarts_gpu_s: float

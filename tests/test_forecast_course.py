@@ -114,3 +114,10 @@ def _is_on_record(admin: AdminClient, at: float) -> bool:
         return bool(admin.replay(at)["recorded"])
     except NotFoundError:
         return False
+
+
+def test_the_ledger_is_told(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    answer = gpuqd.client.ledger()
+
+    assert (answer["is_tiered"], answer["lent"], answer["half_life_s"]) == (False, [], 7 * 86_400.0)
+    assert answer["wasted"] == []  # nothing has ended

@@ -6,12 +6,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
 
 from gpuq.errors import GpuqError
 from gpuq_daemon.clock import Clock
-from gpuq_daemon.forecast.packing import Scene
+from gpuq_daemon.forecast.packing import Scene, packed
 from gpuq_daemon.forecast.record import decided_of, difference, small
 from gpuq_daemon.policy.snapshot import Plan
+from gpuq_daemon.policy.tiers.settings import NO_STATE, TierState
 from gpuq_daemon.store.passes import PassStore
 
 logger = logging.getLogger(__name__)
@@ -20,6 +24,8 @@ _MOST_WAITING = 64
 _MOST_CHANGES = 200  # after a whole scene: that many have to be gone through to see the last one
 _SOON_S = 60.0  # a pass that decides nothing is on record if there was none for so long and something has changed
 _TRIM_EVERY_S = 600.0
+_KEEP_EVERY_S = 30.0
+_LEDGER = "ledger"
 
 
 class Recorder:
@@ -36,10 +42,30 @@ class Recorder:
         self._changes = 0
         self._noted_at = -_SOON_S
         self._trimmed_at = -_TRIM_EVERY_S
+        self._tiers = NO_STATE
+        self._kept_at = -_KEEP_EVERY_S
         self.left_out = 0
+
+    def tiers(self) -> TierState:
+        """Return what accounts were owed when that was last kept; what cannot be read is nothing."""
+        value = self._passes.kept(_LEDGER)
+        try:
+            return NO_STATE if value is None else msgspec.msgpack.decode(value, type=TierState)
+        except msgspec.MsgspecError:
+            logger.warning("what accounts are owed cannot be read: it begins anew")
+            return NO_STATE
+
+    async def keep_ledger(self) -> None:
+        """Keep what accounts are owed, so that a restart does not forget it."""
+        tiers, self._kept_at = self._tiers, self._clock.uptime()
+        if tiers.at is not None:
+            await self._passes.keep(_LEDGER, packed(replace(tiers, owed=dict(tiers.owed))))
 
     def wants(self, plan: Plan) -> bool:
         """Return whether a pass that decided this goes on record."""
+        self._tiers = plan.tiers
+        if self._clock.uptime() - self._kept_at >= _KEEP_EVERY_S:
+            self._woken.set()
         if not self._days() or not self._mib():
             return False
         is_decisive = bool(plan.starts or plan.preemptions or plan.expired)
@@ -59,9 +85,12 @@ class Recorder:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            while self._waiting:
+            while self._waiting or self._clock.uptime() - self._kept_at >= _KEEP_EVERY_S:
                 try:
-                    await self.write_next()
+                    if self._waiting:
+                        await self.write_next()
+                    else:
+                        await self.keep_ledger()
                 except GpuqError as error:
                     self._last = None
                     logger.warning("a pass is not on record", extra={"reason": str(error)})

@@ -11,17 +11,20 @@ from typing import Protocol
 
 from gpuq.errors import UnavailableError
 from gpuq.models import PriorityTerm, Reason, Why
+from gpuq.sharing import LentRow
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clearing import Clearing
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.forecast.packing import Scene, plain
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import Shares
+from gpuq_daemon.policy.lent import after_a_rest, lent_by_shares, lent_by_tiers
 from gpuq_daemon.policy.lifecycle import Intent
 from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.reasons import explain
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Plan, Snapshot, Start
+from gpuq_daemon.policy.tiers.settings import NO_STATE, Tiers, TierState
 from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.promises import PromiseStore
@@ -37,6 +40,10 @@ _RETRY_S = 1.0
 class Recorder(Protocol):
     """Whoever keeps passes on record."""
 
+    def tiers(self) -> TierState:
+        """Return what accounts were owed before this gpuqd was started."""
+        ...
+
     def wants(self, plan: Plan) -> bool:
         """Return whether a pass that decided this goes on record."""
         ...
@@ -48,6 +55,10 @@ class Recorder(Protocol):
 
 class NoRecord:
     """Keeps nothing."""
+
+    def tiers(self) -> TierState:
+        """Return nothing."""
+        return NO_STATE
 
     def wants(self, plan: Plan) -> bool:
         """Return that it does not."""
@@ -80,6 +91,7 @@ class Scheduler:
         recalculated: Callable[[float], None],
         stopped: Callable[[int], None] = lambda _: None,
         recorder: Recorder | None = None,
+        half_life_s: Callable[[], float] = lambda: 7 * 86_400.0,
         vitals: Vitals | None = None,
     ) -> None:
         self._passes = (vitals or Vitals()).passes
@@ -96,9 +108,11 @@ class Scheduler:
         self._recalculated = recalculated
         self._stopped = stopped
         self._recorder = recorder or NoRecord()
+        self._half_life_s = half_life_s
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
-        self._engine = engine_for(replace(self._snapshot(), promises=promises.promises()))
+        tiers = after_a_rest(self._recorder.tiers(), clock.now(), Tiers().half_life_s)
+        self._engine = engine_for(replace(self._snapshot(), promises=promises.promises(), tiers=tiers))
         self._clearing = Clearing()
         self._recalculated_at = self._clock.uptime()
         self._is_stale = False
@@ -106,6 +120,7 @@ class Scheduler:
         self._arrived: list[int | PendingJob] = []
         self.touched = set[int]()  # of which something was changed, for whoever keeps what it looked like
         self._held = {job.job_id: job for job in jobs.active()}
+        self._saved: dict[int, float] = {}
         self.changes = 0  # grows with whatever may change who starts
 
     # --- what has changed
@@ -140,6 +155,7 @@ class Scheduler:
         """Give back what a job held; if it is pending again, take it up."""
         self._take_up()
         self._held.pop(job_id, None)
+        self._saved.pop(job_id, None)
         self._clearing.gone(job_id)
         fates = self._jobs.fates([job_id])
         if job_id in fates:
@@ -158,6 +174,13 @@ class Scheduler:
             if self._held.get(job_id) != job:
                 self._held[job_id] = job
                 self.rules_changed()
+
+    def saved(self, job_id: int, at: float) -> None:
+        """Note when what an active job has done was last saved: that decides who is stopped for others."""
+        if job_id in self._held and self._saved.get(job_id) != at:
+            self._saved[job_id] = at
+            self._engine.saved(job_id, at)
+            self._is_planned = False
 
     def rules_changed(self) -> None:
         """Take up what operators have changed, or what has become of nodes, in the next pass."""
@@ -241,6 +264,14 @@ class Scheduler:
     def shares(self) -> tuple[Tree, Shares]:
         """Return the tree of accounts and the shares as of now."""
         return self._standing.tree(), self._standing.shares(self._clock.now())
+
+    def lent(self) -> list[LentRow]:
+        """Return what accounts and users have lent each other, as the policy that decides counts it."""
+        now, rules = self._clock.now(), self.rules()
+        if rules.tiers is None:
+            tree, shares = self.shares()
+            return lent_by_shares(tree, shares, self._half_life_s())
+        return lent_by_tiers(self._engine.remembered()[1], now, rules.tiers.half_life_s)
 
     def rules(self) -> Rules:
         """Return the settings in force."""
@@ -381,7 +412,9 @@ class Scheduler:
         self._arrived.clear()  # they are among what is read
         before = self._engine.snapshot(self._clock.now())
         with self._passes["read anew"].timed():
-            anew = replace(self._snapshot(), promises=before.promises, tiers=before.tiers)
+            read = self._snapshot()
+            active = tuple(replace(job, saved_at=self._saved.get(job.job_id)) for job in read.active)
+            anew = replace(read, active=active, promises=before.promises, tiers=before.tiers)
             self._engine = engine_for(anew, self._engine)
             self._clearing.restore(self._engine, {job.job_id: job for job in anew.active}, anew.now)
         self._is_planned = False

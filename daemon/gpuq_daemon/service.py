@@ -56,6 +56,7 @@ from gpuq_daemon.recorder import Recorder
 from gpuq_daemon.reload import Reloader
 from gpuq_daemon.retention import Retention
 from gpuq_daemon.running_as import RunningAs
+from gpuq_daemon.saves import Saves
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.space import Room, shortage
 from gpuq_daemon.standing import Standing
@@ -74,6 +75,7 @@ from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.runs import RunStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.store.tracing import TraceStore
+from gpuq_daemon.store.waste import wasted
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
@@ -178,6 +180,7 @@ class Service:
             passed=self._feed.passed,
             stopped=self._nudge,
             recorder=self._recorder,
+            half_life_s=lambda: config.scheduler.half_life_s,
             recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
@@ -213,6 +216,13 @@ class Service:
             signals=lambda job_id: metrics.told(job_id).signals,
             config=config,
             pace=metrics.pace,
+        )
+        self._saves = Saves(
+            jobs,
+            dispatcher.place,
+            self._door,
+            is_wanted=lambda: config.scheduler.preemption,
+            saved=self._scheduler.saved,
         )
         self._engine_of = engines
         self._pods = PodStore(database)
@@ -257,6 +267,8 @@ class Service:
             accounts=accounts,
             rules_changed=self._rules_changed,
             shares=self._scheduler.shares,
+            lent=self._scheduler.lent,
+            wasted=lambda since: wasted(database, since=since),
             rates=standing.rates,
             submitted=self._scheduler.submitted,
             changed=self._scheduler.changed,
@@ -310,6 +322,7 @@ class Service:
                     self._points.read_later(),
                     self._forecaster.run(),
                     self._recorder.run(),
+                    self._saves.run(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()
@@ -344,6 +357,8 @@ class Service:
         self._feed.close()  # open streams would hold up the server's end
         await bound.stop()
         self._door.close()
+        with contextlib.suppress(GpuqError):
+            await self._recorder.keep_ledger()
         for task in (*loops, *self._courses.values()):
             task.cancel()
 

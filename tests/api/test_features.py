@@ -185,6 +185,8 @@ def rig() -> Iterator[Rig]:
             rules=lambda: Rules(qos=accounts.qos(), limits=accounts.limits(30 * _DAY)),
             outlook=lambda _: (None, None),
             estimate=lambda _: None,
+            lent=list,
+            wasted=lambda _: [],
             record=RecordReading(Aside(), PassStore(flight)),
             ahead=Forecaster(
                 aside=Aside(),

@@ -57,6 +57,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/why"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/when"): ANYBODY,
     ("GET", "/v1/estimates"): ANYBODY,
+    ("GET", "/v1/ledger"): ANYBODY,
     ("GET", "/v1/record/queue"): Rule(Role.USER, query="at=1"),
     ("GET", "/v1/record/pass"): Rule(Role.OPERATOR, query="at=1"),
     ("GET", "/v1/jobs/{job_id}/sooner"): ANYBODY,

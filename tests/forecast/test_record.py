@@ -23,7 +23,7 @@ from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import ActiveJob, Plan, Snapshot
 from gpuq_daemon.policy.starting import begun
-from gpuq_daemon.policy.tiers.settings import Tiers
+from gpuq_daemon.policy.tiers.settings import NO_STATE, Owed, Tiers, TierState
 from gpuq_daemon.recorder import Recorder
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.passes import PassStore
@@ -193,3 +193,18 @@ def test_a_pass_that_decides_nothing_is_seldom_on_record_and_none_is_where_it_is
     for _ in range(200):
         recorder.saw(scene, nothing)
     assert recorder.left_out > 0
+
+
+def test_what_accounts_are_owed_outlasts_a_restart_and_damage_begins_anew(tmp_path: Path) -> None:
+    database = Database(tmp_path / "flight.db", "flight")
+    state = TierState(at=5.0, owed={"a:x": Owed(unit_s=1.5, rate=-2.0)}, guarded=frozenset({7}), ideal_unit_s=3.0)
+    try:
+        recorder = Recorder(PassStore(database), WallClock(), days=lambda: 0.0, mib=lambda: 0)
+        recorder.wants(Plan(starts=(), reasons={}, tiers=state))
+        asyncio.run(recorder.keep_ledger())
+
+        assert Recorder(PassStore(database), WallClock(), days=lambda: 0.0, mib=lambda: 0).tiers() == state
+        asyncio.run(PassStore(database).keep("ledger", b"damaged"))
+        assert recorder.tiers() == NO_STATE
+    finally:
+        database.close()

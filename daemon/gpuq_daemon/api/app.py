@@ -93,6 +93,7 @@ _ROUTES = (
     checkpoints.show_checkpoint,
     checkpoints.weights,
     shares.list_shares,
+    shares.ledger,
     accounts.list_accounts,
     accounts.add_account,
     accounts.modify_account,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
 from gpuq.models import Cluster, PriorityTerm, Reason, Why
+from gpuq.sharing import LentRow, WasteRow
 from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -42,6 +43,7 @@ class Desk:
     it end at once, `order` tells its ranks something and returns whether its driver was there to hear.
     `hindrances` are what would make any job of a partition fail; to find them takes a second, off the event loop.
     `rules_changed` is called after operators have changed something; `shares` are as of now, running jobs included;
+    `lent` is what accounts and users have lent each other, `wasted` GPU time held for nothing since a moment;
     `rates` are the billing units that running jobs hold now, by (account, user).
     `submitted` is called with jobs that wait now, `changed` with a pending one of which something was changed,
     `removed` with one that waited and has ended. `terms` raises KeyError for a job that does not wait;
@@ -82,6 +84,8 @@ class Desk:
     accounts: AccountStore
     rules_changed: Callable[[], None]
     shares: Callable[[], tuple[Tree, Shares]]
+    lent: Callable[[], list[LentRow]]
+    wasted: Callable[[float], list[WasteRow]]
     rates: Callable[[], Mapping[AssociationKey, float]]
     submitted: Callable[[Sequence[int | PendingJob]], None]
     changed: Callable[[int], None]

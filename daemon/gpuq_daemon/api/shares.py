@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import isinf
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get
+from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.sharing import ShareRow
+from gpuq.sharing import LentRow, ShareRow, WasteRow
 from gpuq.text import clean, fit
 from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
 from gpuq_daemon.policy.usage import back_to_due_s
+
+_MONTH_S = 30 * 86_400.0
 
 
 class ShareList(Struct):
@@ -48,6 +51,40 @@ async def list_shares(request: Request[Any, Any, Any], desk: Desk, account: str 
         half_life_s=half_life_s,
         is_open=not tree.associations,
         shares=[row for row in rows if row.user is None or who.may_see(row.user)],
+    )
+
+
+class LedgerList(Struct):
+    """What accounts and users have lent each other `at` one time, and GPU time held for nothing `since` another.
+
+    What is lent and borrowed halves every `half_life_s`. With the tiers it also grows by `rate_gpus`, and is repaid;
+    with multifactor it is what usage is over, or under, its due.
+    """
+
+    at: float
+    since: float
+    half_life_s: float
+    is_tiered: bool
+    lent: list[LentRow]
+    wasted: list[WasteRow]
+
+
+@get("/v1/ledger")
+async def ledger(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    since: Annotated[float | None, Parameter(ge=0, le=1e12, description="Of waste; else 30 days.")] = None,
+) -> LedgerList:
+    """Return what everybody lent and borrowed, and wasted. Those who see what is their own see no other users'."""
+    who, now, tiers = caller(request), desk.clock.now(), desk.rules().tiers
+    begin = now - _MONTH_S if since is None else since
+    return LedgerList(
+        at=now,
+        since=begin,
+        half_life_s=desk.config.scheduler.half_life_s if tiers is None else tiers.half_life_s,
+        is_tiered=tiers is not None,
+        lent=[row for row in desk.lent() if row.user is None or who.may_see(row.user)],
+        wasted=[row for row in desk.wasted(begin) if who.may_see(row.user)],
     )
 
 

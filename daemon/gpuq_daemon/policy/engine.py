@@ -157,6 +157,13 @@ class Engine:
         self._unpark(row.scope for row in self._counts.rows(job.owner))
         self._check_again(self._names.remove(job.user, job.name, job.job_id))
 
+    def saved(self, job_id: int, at: float) -> None:
+        """Note when an active job last saved what it has done: stopping it costs what came after."""
+        self._settle()
+        job = self._active.get(job_id)
+        if job is not None:
+            self._active[job_id] = replace(job, saved_at=at)
+
     def fate(self, job_id: int, fate: Fate) -> None:
         """Note what became of a job, or an array, that others wait for, or will."""
         self._settle()

@@ -68,6 +68,18 @@ class PassStore:
 
         self._size = await self._db.write(write)
 
+    async def keep(self, name: str, value: bytes) -> None:
+        """Keep something over a restart, in place of what was kept by that name."""
+        row = {"name": name, "value": value}
+        await self._db.write(
+            lambda tables: tables.execute("INSERT OR REPLACE INTO kept (name, value) VALUES (:name, :value)", row)
+        )
+
+    def kept(self, name: str) -> bytes | None:
+        """Return what was kept by a name."""
+        rows = self._db.rows("SELECT value FROM kept WHERE name = :name", {"name": name})
+        return rows[0]["value"] if rows else None
+
     @property
     def size(self) -> int:
         """Bytes on record."""

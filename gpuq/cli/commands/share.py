@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from gpuq.cli import terminal
-from gpuq.cli.views.share import share_lines
+from gpuq.cli.views.share import ledger_lines, share_lines
 from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.units import parse_past
 
 
 @click.command("share")
 @click.argument("account", required=False)
+@click.option("--ledger", is_flag=True, help="Show what each lent and borrowed, and GPU time held for nothing.")
+@click.option("--since", default="30d", show_default=True, help="With --ledger: waste since then.")
 @click.option("--json", "as_json", is_flag=True, help="Print the shares as one JSON object.")
-def command(account: str | None, as_json: bool) -> None:
+def command(account: str | None, ledger: bool, since: str, as_json: bool) -> None:
     """Show how all accounts stand, or ACCOUNT and all below it.
 
     \b
@@ -23,9 +29,15 @@ def command(account: str | None, as_json: bool) -> None:
     BACK TO DUE: when who is over (!) is back, if it runs nothing and the
         others go on as now.
     """
-    answer = Client().shares(account)
+    if ledger and account is not None:
+        raise UsageError("--ledger is of all accounts: leave the account out.")
+    client = Client()
+    answer = client.ledger(parse_past(since, now=time.time())) if ledger else client.shares(account)
     if as_json:
         terminal.say_json(answer)
         return
     mark = "…" if terminal.is_utf8() else "~"
+    if ledger:
+        terminal.say("\n".join(ledger_lines(answer, width=terminal.width(), mark=mark)))
+        return
     terminal.say("\n".join(share_lines(answer, width=terminal.width(), mark=mark)))

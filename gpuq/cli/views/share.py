@@ -26,6 +26,50 @@ def share_lines(answer: Json, *, width: int | None, mark: str = "…") -> list[s
     return lines
 
 
+def ledger_lines(answer: Json, *, width: int | None, mark: str = "…") -> list[str]:
+    """Return what each account and user lent and borrowed, then who held GPUs for nothing."""
+    half = duration(answer["half_life_s"])
+    what = "halves every" if answer["is_tiered"] else "is usage under and over what was due, and halves every"
+    rows = [
+        (
+            row["account"] if row["user"] is None else "",
+            row["user"] or "",
+            _hours(row["lent_gpu_s"]),
+            _hours(row["borrowed_gpu_s"]),
+            f"{row['rate_gpus']:+.1f}" if row["rate_gpus"] else "-",
+            "-" if row["gone_in_s"] is None else duration(row["gone_in_s"]),
+        )
+        for row in answer["lent"]
+    ]
+    header = ("ACCOUNT", "USER", "LENT GPU-h", "BORROWED GPU-h", "NOW GPUs", "GONE IN")
+    right = frozenset(header[2:])
+    widest = {"ACCOUNT": 24, "USER": 16}
+    lines = [f"What was lent {what} {half}."] if rows else ["Nobody has lent or borrowed anything."]
+    lines += table(header, rows, right=right, width=width, widest=widest, mark=mark) if rows else []
+    wasted = [
+        (
+            row["user"],
+            row["account"],
+            *(_hours(row[f"{name}_gpu_s"]) for name in ("held", "failed", "idle", "restarts")),
+            _part(row),
+        )
+        for row in answer["wasted"]
+    ]
+    if wasted:
+        header = ("USER", "ACCOUNT", "HELD GPU-h", "FAILED", "IDLE", "RESTARTS", "FOR NOTHING")
+        lines += ["", *table(header, wasted, right=frozenset(header[2:]), width=width, widest=widest, mark=mark)]
+    return [line if width is None else fit(line, width, mark=mark) for line in lines]
+
+
+def _part(row: Json) -> str:
+    wasted = row["failed_gpu_s"] + row["idle_gpu_s"] + row["restarts_gpu_s"]
+    return f"{wasted / row['held_gpu_s']:.1%}" if row["held_gpu_s"] else "-"
+
+
+def _hours(gpu_s: float) -> str:
+    return f"{gpu_s / 3600:.2f}" if gpu_s else "-"
+
+
 def _row(row: Json) -> Sequence[str]:
     is_root = row["depth"] == 0 and row["account"] == "root"
     return (

@@ -9,13 +9,11 @@ import click
 from gpuq.cli import terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient
-from gpuq.units import parse_moment
+from gpuq.units import parse_past
 
 
 @click.command("eta-report")
-@click.option(
-    "--since", default="now-7days", show_default=True, help="Estimates made since then: now-2days, 2026-12-01."
-)
+@click.option("--since", default="7d", show_default=True, help="Estimates made since then: 2d, 2026-12-01.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def command(since: str, as_json: bool) -> None:
     """Show how often estimated starts were kept, by quantile.
@@ -25,7 +23,7 @@ def command(since: str, as_json: bool) -> None:
         50 % and 90 % are right.
     ERROR: of the middle one, the median, as a part of the wait from then on.
     """
-    report = AdminClient().eta_report(parse_moment(since, now=time.time()))
+    report = AdminClient().eta_report(parse_past(since, now=time.time()))
     if as_json:
         terminal.say_json(report)
         return
