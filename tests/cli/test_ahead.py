@@ -136,8 +136,8 @@ def test_the_queue_of_then_is_the_record_s(daemon: FakeDaemon, gpuq: Gpuq) -> No
         "array_index",
         "throttle",
     )
-    pending = {name: [] for name in (*columns, "p50_at", "p90_at")}
-    queue = {"cluster": {"nodes": [], "engine_message": None}, "jobs": [], "pending": pending}
+    pending: dict[str, list[object]] = {name: [] for name in (*columns, "p50_at", "p90_at")}
+    queue: dict[str, object] = {"cluster": {"nodes": [], "engine_message": None}, "jobs": [], "pending": pending}
     daemon.answers["GET /v1/record/queue"] = {"at": 1e9, "queue": queue}
 
     done = gpuq("queue", "--at", "now-1hour")
