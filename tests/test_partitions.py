@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gpuq.errors import UsageError
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.backends.standalone import StandaloneEngine
+from gpuq_daemon.backends.warm import WarmEngine
 from gpuq_daemon.backends.yarn import YarnEngine
 from gpuq_daemon.config import Config, load
 
@@ -38,6 +40,24 @@ def test_a_setting_that_its_engine_does_not_know_is_named(tmp_path: Path, lines:
 
     assert named in str(caught.value)
     assert "[partition.NAME]" in str(caught.value)
+
+
+def test_one_spark_for_all_keeps_nothing_warm(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="warm needs a Spark per job"):
+        config(tmp_path, 'engine = "embedded"\nspark = "one"\nwarm = 2')
+
+
+@pytest.mark.parametrize(
+    "lines", ['engine = "embedded"\nwarm = 2', 'engine = "standalone"\nmaster = "spark://a"\nwarm = 2']
+)
+def test_what_was_kept_warm_is_looked_after_also_without_the_setting(tmp_path: Path, lines: str) -> None:
+    assert isinstance(make_engines(config(tmp_path, lines))["p"], WarmEngine)
+    without = config(tmp_path, lines.replace("warm = 2", ""))
+    assert not isinstance(make_engines(without)["p"], WarmEngine)
+
+    (tmp_path / "engine" / "p" / "warm").mkdir(parents=True)
+
+    assert isinstance(make_engines(without)["p"], WarmEngine) is ("standalone" in lines or os.geteuid() == 0)
 
 
 def test_each_partition_has_the_engine_that_it_names(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ _RESTART = """state_dir socket scratch_dir jobs_dir allow_network_state log_form
 listen.https listen.cert listen.key listen.serve_others listen.socket_mode listen.socket_group
 listen.connections_per_user listen.request_timeout_s
 partition.a partition.a.nodes partition.a.gpus_per_node partition.a.gpu partition.a.python partition.a.master_port
-partition.a.memory_floor_mib partition.a.spark"""
+partition.a.memory_floor_mib partition.a.warm partition.a.warm_idle_s partition.a.spark"""
 _LIVE = """cluster_name log_uri default_partition kill_wait_s preempt_grace_s configuring_limit_s silent_after_s
 max_script_kib max_pending_jobs min_free_mib log_level
 scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget

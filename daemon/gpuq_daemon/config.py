@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
 from gpuq_daemon.access import AuditTable, ListenTable, PrivacyTable, RolesTable, listen_problem
-from gpuq_daemon.partitions import Partition, engine_names
+from gpuq_daemon.partitions import EmbeddedPartition, Partition, engine_names
 from gpuq_daemon.policy.usage import checked_half_life
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -234,6 +234,9 @@ def _problem(config: Config) -> str | None:
     for name in config.partition:
         if not _PARTITION_NAME.fullmatch(name):
             return f"`{name}` cannot be a partition's name: use a-z, 0-9, - and _"
+        table = config.partition[name]
+        if isinstance(table, EmbeddedPartition) and table.warm and table.spark == "one":
+            return f'[partition.{name}] warm needs a Spark per job: leave out spark = "one", or warm'
     if config.default_partition is not None and config.default_partition not in config.partition:
         return f"default_partition `{config.default_partition}` is not one of {', '.join(config.partition)}"
     if not config.state.is_absolute():

@@ -25,7 +25,7 @@ from gpuq_daemon.config import Config
 from gpuq_daemon.owners import UnixUser
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
-from gpuq_daemon.processes import ProcessId, is_alive, send_signal
+from gpuq_daemon.processes import ProcessId, claimed_by, send_signal
 from gpuq_daemon.shim import NO_ROOM
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import Owner
@@ -68,7 +68,7 @@ class Dispatcher:
         """
         place = self.place(attempt)
         if attempt.shim is not None:
-            return _living(attempt.shim)
+            return claimed_by(attempt.shim)
         if not place.claim.exists():
             if attempt.intent is not None and self._forbid(place):
                 return None
@@ -79,7 +79,7 @@ class Dispatcher:
                     raise
                 if self._forbid(place):
                     raise LaunchError(f"could not be started: {error}") from error
-        return _living(_read(place.claim) or "")
+        return claimed_by(_read(place.claim) or "")
 
     def end(self, shim: ProcessId) -> None:
         """Ask a shim to end its attempt: SIGTERM, SIGKILL after the configured grace."""
@@ -237,16 +237,6 @@ def _await_claim(place: Place, started: subprocess.Popen[bytes]) -> None:
 def text_of(process: ProcessId) -> str:
     """Return a process as a claim names it: "pid start_time boot_id"."""
     return f"{process.pid} {process.start_time} {process.boot_id}"
-
-
-def _living(claim: str) -> ProcessId | None:
-    """Return the process that a claim names, if it lives."""
-    match claim.split():
-        case [pid, start_time, boot] if pid.isdecimal() and start_time.isdecimal():
-            found = ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot)
-            return found if is_alive(found) else None
-        case _:
-            return None
 
 
 def _read(path: Path) -> str | None:

@@ -28,7 +28,9 @@ class EmbeddedPartition(PartitionTable, frozen=True, forbid_unknown_fields=True,
     """Spark on loopback that gpuqd starts and stops itself.
 
     `spark` is "one" cluster that stands by and runs all jobs as the user that gpuqd is, or one "per-job", run as the
-    job's owner; "auto" is the latter for root. `master_port` is that of the one.
+    job's owner; "auto" is the latter for root. `master_port` is that of the one. `warm` is for how many workers
+    applications stand by, each for one user's short jobs, and is given back after `warm_idle_s` without such a job;
+    it needs a Spark per job.
     """
 
     nodes: Annotated[int, Meta(ge=1, le=64)] = 2
@@ -37,6 +39,8 @@ class EmbeddedPartition(PartitionTable, frozen=True, forbid_unknown_fields=True,
     spark: Literal["auto", "one", "per-job"] = "auto"
     master_port: Annotated[int, Meta(ge=1024, le=65535)] | None = None
     memory_floor_mib: Annotated[int, Meta(ge=0)] = 4096
+    warm: Annotated[int, Meta(ge=0, le=64)] = 0
+    warm_idle_s: Annotated[float, Meta(ge=1)] = 600.0
 
 
 class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="standalone"):
@@ -46,6 +50,7 @@ class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=Tru
     page, of each with commas, None for port 8080. `host` is this host's address as workers reach it, None for that of
     the way to the master. `gpu_types` are models by node or host. `properties` is a file of Spark settings for all
     jobs, as the cluster's secret. `worker_pages`: workers' own pages can be reached, and prove that executors ended.
+    `warm` and `warm_idle_s` are as for an embedded one; what stands by holds GPUs until another asks for any.
     """
 
     master: Annotated[str, Meta(pattern=r"^spark://[^\s,:/]+(:[0-9]+)?(,[^\s,:/]+(:[0-9]+)?)*$")]
@@ -54,6 +59,8 @@ class StandalonePartition(PartitionTable, frozen=True, forbid_unknown_fields=Tru
     gpu_types: dict[str, str] = {}
     properties: str | None = None
     worker_pages: bool = True
+    warm: Annotated[int, Meta(ge=0, le=64)] = 0
+    warm_idle_s: Annotated[float, Meta(ge=1)] = 600.0
 
 
 class YarnPartition(PartitionTable, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="yarn"):

@@ -59,6 +59,16 @@ def is_alive(process: ProcessId) -> bool:
     return identify(process.pid) == process
 
 
+def claimed_by(claim: str) -> ProcessId | None:
+    """Return the process that a shim's claim names ("pid start_time boot_id"), if it lives."""
+    match claim.split():
+        case [pid, start_time, boot] if pid.isdecimal() and start_time.isdecimal():
+            found = ProcessId(pid=int(pid), start_time=int(start_time), boot_id=boot)
+            return found if is_alive(found) else None
+        case _:
+            return None
+
+
 def open_pidfd(process: ProcessId) -> int:
     """Return a pidfd that refers to exactly this process; the caller closes it.
 

@@ -1,8 +1,8 @@
-"""The driver of an attempt: `spark-submit driver.py spec.json`.
+"""The driver of an attempt: `spark-submit driver.py spec.json`; or of one that was started before it (`standby`).
 
 Starts the TFoS cluster, follows its ranks, writes reports.jsonl. With the first failure it writes the outcome
 and ends at once with that rank's exit code: waiting for the peers is what takes TFoS minutes, and whoever
-started this driver ends what is left. After success it ends TFoS and Spark in order.
+started this driver ends what is left. After success it ends Spark, in order where others are to know.
 """
 
 from __future__ import annotations
@@ -36,28 +36,41 @@ _RESERVATION_TIMEOUT_S = 600
 class Driver:
     """One attempt, from its SparkContext to its outcome."""
 
-    def __init__(self, run: spec.Run) -> None:
+    def __init__(
+        self,
+        run: spec.Run,
+        heard: queue.SimpleQueue[orders.Order] | None = None,
+        context: SparkContext | None = None,
+    ) -> None:
+        """`heard` is where orders arrive, `context` Spark that is there already; None: both begin here."""
         self.run = run
+        self.context = context
         self.reports = Reports(run.reports)
         self.ranks = Ranks(workers=run.workers, servers=run.servers, are_independent=run.independent)
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self.tfos_error: str | None = None
         self.tfos_reason: str | None = None
-        self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
+        self.orders = pod_orders.listening() if heard is None else heard
         self.hearing = Hearing(run, self.end, self.ranks, removal)
         self.module: Any = None
         self.cluster: Any = None
+        self.starting = threading.Thread()
         self.is_fed = threading.Event()
 
     def main(self) -> int:
-        """Run the attempt; return its exit code."""
-        orders.listen(self.orders.put)
-        pod_orders.listen(self.orders.put)
+        """Run the attempt, and end Spark with it; return its exit code."""
+        code = self.lead()
+        if code == 0 and self.context is not None and self.ranks.first_failed is None:
+            self._end(self.context)
+        return code
+
+    def lead(self) -> int:
+        """Run the attempt to its outcome; return its exit code."""
         importing = threading.Thread(target=self._import, name="import", daemon=True)
         importing.start()
         try:
-            context = SparkContext()
+            context = self.context = SparkContext() if self.context is None else self.context
         except Exception as error:  # py4j's kinds of failure share no base
             traceback.print_exc()
             said = f"Spark did not start the application: {_first_line(error)}"
@@ -66,15 +79,9 @@ class Driver:
         self.reports.add({"kind": "application", "application_id": context.applicationId, "driver_pid": os.getpid()})
         importing.join()
         start = self._start_independent if self.run.independent else self._start
-        starting = threading.Thread(target=start, args=(context,), name="tfos", daemon=True)
-        starting.start()
-        code = self._follow()
-        if code == 0 and self.ranks.first_failed is None:
-            if starting.is_alive() and self.run.epochs:
-                context.cancelAllJobs()  # nobody takes rows any more
-            starting.join()
-            self._end(context)
-        return code
+        self.starting = threading.Thread(target=start, args=(context,), name="tfos", daemon=True)
+        self.starting.start()
+        return self._follow()
 
     def _import(self) -> None:
         self.module = tfos.import_cluster()
@@ -162,20 +169,29 @@ class Driver:
         return None if text is None else f"The TensorFlowOnSpark cluster failed: {blame.line_of(text)}"
 
     def _end(self, context: SparkContext) -> None:
-        """End TFoS and Spark after a training that is done; a failure here does not undo it.
+        """End Spark after a training that is done; a failure here does not undo it.
 
-        Meanwhile those that only served others tell that they have ended, too.
+        A Spark that is this attempt's alone needs no order: what is left of it is ended from outside. Only those that
+        served others wait for TFoS to end them, and tell meanwhile that they have ended, too.
         """
         self.end.say_over()
-        if self.cluster is None:
-            context.stop()
-            return
+        if self.run.servers and not self.run.independent:
+            self.starting.join()
+            self._end_servers()
+        elif str(context.master).startswith("local-cluster"):
+            tfos.halt(context)
+        else:
+            if self.starting.is_alive() and self.run.epochs:
+                context.cancelAllJobs()  # nobody takes rows any more
+            tfos.await_jobs(context, _LAST_WORDS_S)
+        context.stop()
+
+    def _end_servers(self) -> None:
         ending = threading.Thread(target=self._shut_down, name="shutdown", daemon=True)
         ending.start()
         while ending.is_alive():
             for message in self.end.messages(_POLL_S):
                 self._report(self.hearing.reports(message))
-        context.stop()
 
     def _shut_down(self) -> None:
         try:

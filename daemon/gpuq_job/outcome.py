@@ -72,7 +72,12 @@ class Ranks:
         )
 
     def ended(self, code: int, error: str, reason: str = blame.USER_ERROR) -> list[Report]:
-        """Take in how the script that drives the ranks has ended; `reason`, a word of `blame`, counts if it failed."""
+        """Take in how the script that drives the ranks has ended; `reason`, a word of `blame`, counts if it failed.
+
+        It has not ended well if one of its workers is still in the user's function.
+        """
+        if code == 0 and self.known and not self.is_over():
+            code, error, reason = 1, _LEFT_ALONE, blame.USER_ERROR
         return self._over(code, error or None, reason=reason if code else None, stopped=self._stopped())
 
     def broke(self, error: str, reason: str) -> list[Report]:
@@ -136,6 +141,10 @@ class Ranks:
         return [self.outcome]
 
 
+_LEFT_ALONE = (
+    "The driver script ended before every worker had left its function, so what they still had to save is lost: "
+    "let it call cluster.shutdown()."
+)
 _LOST = {
     blame.NODE_LOST: "The rank's process ended without a word: it or its node was killed from outside.",
     blame.OUT_OF_MEMORY: "The rank's process was killed for its memory: its machine, or its container, had none left.",

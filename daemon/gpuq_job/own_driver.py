@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from pyspark import SparkConf, SparkContext
 
-from gpuq_job import blame, independent, orders, pod_orders, script, spec, tfos
+from gpuq_job import blame, independent, pod_orders, script, spec, tfos
 from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
@@ -40,7 +40,7 @@ class OwnDriver:
         self.ranks = Ranks(workers=run.workers, servers=run.servers, are_driven=True)
         self.end = DriverEnd(run.host, bytes.fromhex(run.key))
         self.reserved: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.orders: queue.SimpleQueue[orders.Order] = queue.SimpleQueue()
+        self.orders = pod_orders.listening()
         self.hearing = Hearing(run, self.end, self.ranks, removal)
         self.module: Any = None
         self.is_fed = threading.Event()
@@ -49,8 +49,6 @@ class OwnDriver:
 
     def main(self) -> int:
         """Run the script to its end; return the attempt's exit code."""
-        orders.listen(self.orders.put)
-        pod_orders.listen(self.orders.put)
         surround(self.run)
         self.module = tfos.import_cluster()
         tfos.watch_reservations(self.run.host, self.reserved.put)
@@ -64,8 +62,17 @@ class OwnDriver:
         time.sleep(0 if code == 0 else _LAST_WORDS_S)  # a rank that failed has more to say than who waited for it
         self.has_ended.set()
         follower.join()
+        self._take_last_words()
         self._report(self.ranks.ended(code, error, reason))
-        return code
+        assert self.ranks.outcome is not None
+        return int(self.ranks.outcome["exit_code"])
+
+    def _take_last_words(self) -> None:
+        """Take in what workers have said that the script has not waited for."""
+        deadline = time.monotonic() + _LAST_WORDS_S
+        while self.ranks.known and not self.ranks.is_over() and time.monotonic() < deadline:
+            for message in self.end.messages(_POLL_S):
+                self._report(self.hearing.reports(message))
 
     def _run_script(self) -> tuple[int, str, str]:
         """Return the exit code, what went wrong in one line, and whose fault it was."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import queue
 import ssl
 import threading
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from gpuq_job import orders
 from gpuq_job.orders import Order
 
 ACCOUNT = "GPUQ_SERVICE_ACCOUNT"  # the folder that the service account is mounted at
@@ -54,13 +56,13 @@ def listen(heard: Callable[[Order], object], environment: Mapping[str, str] = os
     """Call `heard` with every order from now on, in a thread of its own; do nothing where this is no driver's pod."""
     if ACCOUNT not in environment or "GPUQ_POD" not in environment or "KUBERNETES_SERVICE_HOST" not in environment:
         return
-    orders = PodOrders(heard)
+    ordered = PodOrders(heard)
 
     def watch() -> None:
         said = ""
         while True:
             try:
-                _follow(orders, environment)
+                _follow(ordered, environment)
             except (OSError, http.client.HTTPException, ValueError, KeyError, AttributeError) as error:
                 if str(error) != said:
                     said = str(error)
@@ -70,7 +72,15 @@ def listen(heard: Callable[[Order], object], environment: Mapping[str, str] = os
     threading.Thread(target=watch, name="orders", daemon=True).start()
 
 
-def _follow(orders: PodOrders, environment: Mapping[str, str]) -> None:
+def listening() -> queue.SimpleQueue[Order]:
+    """Return where every order from now on arrives, whichever way; to be called before any thread is started."""
+    heard: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    orders.listen(heard.put)
+    listen(heard.put)
+    return heard
+
+
+def _follow(ordered: PodOrders, environment: Mapping[str, str]) -> None:
     """Take in the pod's annotations as they change, until the API ends the answer."""
     account = Path(environment[ACCOUNT])
     connection = http.client.HTTPSConnection(
@@ -93,4 +103,4 @@ def _follow(orders: PodOrders, environment: Mapping[str, str]) -> None:
             raise ConnectionError(f"the API answers {answer.status} {answer.reason}")
         while line := answer.readline(_LONGEST):
             found: Any = json.loads(line)
-            orders.take_in(found["object"].get("metadata", {}).get("annotations") or {})
+            ordered.take_in(found["object"].get("metadata", {}).get("annotations") or {})

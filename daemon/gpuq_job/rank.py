@@ -177,6 +177,7 @@ def surround(run: Run) -> None:
     os.environ["GPUQ_JOB_ID"] = str(run.job_id)
     os.environ["GPUQ_ATTEMPT_NUMBER"] = str(run.attempt)
     os.environ["GPUQ_CHECKPOINT_DIR"] = run.checkpoints
+    os.environ.update(run.words)
     sys.argv = list(run.args)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+WARM = "GPUQ_WARM"  # in the environment of executors that stand by for a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Run:
     of them.
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
     `epochs`, `independent` and `driver` are the job's. `carried_to` is the address that files are carried to, None if
-    they stay where they are.
+    they stay where they are. `words` are what the environment of its script has beside those of every job.
     """
 
     job_id: int
@@ -55,6 +57,7 @@ class Run:
     driver: bool = False
     server_executor: Executor | None = None
     carried_to: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def servers(self) -> int:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import logging
@@ -80,6 +81,12 @@ def import_parallel() -> Any:
     return importlib.import_module("tensorflowonspark.TFParallel")
 
 
+def import_node() -> None:
+    """Import what a node of TFoS needs, TensorFlow with it; no thread of theirs is left that a fork would miss."""
+    importlib.import_module("tensorflow")
+    importlib.import_module("tensorflowonspark.TFSparkNode")
+
+
 def reservation_timeout(seconds: float) -> int:
     """Return what to give TFoS as `reservation_timeout`: it counts its looks, which it takes for seconds."""
     return round(seconds / _LONGEST_SLEEP_S)
@@ -97,6 +104,21 @@ def lone_context(rank: int, workers: int, default_fs: str) -> Any:
     context = node.TFNodeContext(executor_id=rank, defaultFS=default_fs)
     context.num_workers = workers
     return context
+
+
+def halt(context: Any) -> None:
+    """End Spark's JVM here with exit code 0, as it stands."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.suppress(Exception):  # it has no time to answer; py4j's kinds of failure share no base
+        context._jvm.java.lang.Runtime.getRuntime().halt(0)
+
+
+def await_jobs(context: Any, longest_s: float) -> None:
+    """Return when Spark has taken in that its jobs are done, but wait no longer than `longest_s`."""
+    deadline = time.monotonic() + longest_s
+    while context.statusTracker().getActiveJobsIds() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def default_fs(context: Any) -> str:

@@ -98,13 +98,44 @@ def test_the_first_rank_that_fails_decides(
     assert "gpuq_job" not in "".join(outcome["tail"])
 
 
-@pytest.mark.parametrize("victim", ["rank", "executor"])
-def test_a_killed_rank_is_known_at_once(engine: EmbeddedEngine, folder: Path, victim: str) -> None:
+EXPORTS = """
+import os, pathlib, time
+
+def main_fun(args, ctx):
+    if ctx.job_name == "worker":
+        return  # its part is done, only the chief exports
+    folder = pathlib.Path(os.environ["GPUQ_CHECKPOINT_DIR"])
+    (folder / "model.part").write_text("half of it")
+    print("exporting", flush=True)
+    time.sleep(600)
+    (folder / "model.part").rename(folder / "model")
+"""
+
+
+def test_a_chief_that_is_killed_in_its_export_has_not_completed(
+    engine: EmbeddedEngine, folder: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "exports.py"
+    script.write_text(EXPORTS)
+    running = Running(engine, an_attempt(folder, script, job_id=next(JOB_IDS), workers=2))
+    running.until(lambda: "exporting" in running.text("logs/rank-0.log"))
+    running.until(lambda: any(r["rank"] == 1 and r["state"] == "DONE" for r in running.reports("rank")))
+    assert running.reports("outcome") == []
+    chief = next(r for r in running.reports("rank") if r["rank"] == 0 and r["state"] == "RUNNING")
+    os.kill(chief["pid"], signal.SIGKILL)
+    outcome = running.outcome()
+    assert_nothing_is_left(running)
+
+    assert (outcome["exit_code"], outcome["failed_rank"], outcome["reason"]) == (137, 0, "NodeLost")
+    assert running.end()["exit_code"] == 137
+    assert not (running.attempt.checkpoints / "model").exists()
+
+
+def test_a_killed_executor_is_known_at_once(engine: EmbeddedEngine, folder: Path) -> None:
     running = run(engine, folder, "sleeper.py", workers=2)
     rank = running.until_running()[1]
-    daemon = parent(rank["pid"])
     killed_at = time.time()
-    os.kill(rank["pid"] if victim == "rank" else parent(daemon), signal.SIGKILL)
+    os.kill(parent(parent(rank["pid"])), signal.SIGKILL)
     outcome = running.outcome()
     assert_nothing_is_left(running)
 

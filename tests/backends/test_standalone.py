@@ -14,7 +14,7 @@ from gpuq_daemon.backends.master_page import WorkerLine
 from gpuq_daemon.backends.standalone import StandaloneEngine
 from gpuq_daemon.partitions import StandalonePartition
 from tests.support.cells import MODES, run_cell
-from tests.support.cycles import cycle
+from tests.support.cycles import cycle, left_on
 from tests.support.daemon import Gpuqd, gpuqd_with, until
 from tests.support.standalone import StandaloneCluster, a_standalone_cluster
 
@@ -96,6 +96,21 @@ def test_whatever_is_killed_whenever_nothing_is_left(gpuqd: Gpuqd, cluster: Stan
     found = cycle(gpuqd, cluster, victim, random.Random(victim))
 
     assert found.job["state"] == "FAILED" or victim == "executor"  # which Spark starts again before it is a rank's
+
+
+@pytest.mark.spark
+@pytest.mark.timeout(600)
+def test_the_next_job_is_run_by_what_stands_by_with_its_gpus(cluster: StandaloneCluster) -> None:
+    job = {"script_name": "quick.py", "script": "def main_fun(args, ctx):\n    print('here')\n", "workers": 2}
+    with gpuqd_with(f"{cluster.partition}warm = 2\n") as gpuqd:
+        ended = [gpuqd.ended(gpuqd.client.enqueue(job)["id"], timeout_s=200)]
+        until(lambda: any(gpuqd.folder.glob("s/*/standby")), timeout_s=200, what="one that stands by")
+        ended.append(gpuqd.ended(gpuqd.client.enqueue(job)["id"], timeout_s=200))
+
+        assert [one["state"] for one in ended] == ["COMPLETED"] * 2, ended
+        assert "an application that stood by is taken" in (gpuqd.folder / "gpuqd.log").read_text()
+        assert len({gpu for rank in ended[1]["ranks"] for gpu in rank["gpus"]}) == 2
+    until(lambda: left_on(cluster) == {}, timeout_s=60, what="the end of all of it")
 
 
 @pytest.mark.matrix

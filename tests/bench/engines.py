@@ -1,4 +1,7 @@
-"""Launch/kill cycles on a Standalone cluster, and pairs of jobs at once: whatever is left or shared is a failure."""
+"""Launch/kill cycles on a Standalone cluster, and pairs of jobs at once: whatever is left or shared is a failure.
+
+Before that, what gpuq costs a training beside TensorFlowOnSpark alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.bench import overheads
 from tests.bench.rows import Row, quantile
 from tests.support.cells import check_ranks, what_is_left
 from tests.support.cycles import VICTIMS, Cycle, cycle, left_on
@@ -21,6 +25,7 @@ _CYCLES, _PAIRS, _SEED = 50, 20, 2026
 def measure() -> list[Row]:
     """Return how many cycles and pairs were survived; what was left, shared or wrong in the others is printed."""
     cycles, pairs = (int(os.environ.get(name, most)) for name, most in (("CYCLES", _CYCLES), ("PAIRS", _PAIRS)))
+    costs = overheads.measure()
     chance = random.Random(_SEED)
     found: list[Cycle] = []
     shared = 0
@@ -44,6 +49,7 @@ def measure() -> list[Row]:
     states = Counter(one.job["state"] for one in found)
     ends = [one.ended_s for one in found if one.job["state"] == "FAILED"]
     return [
+        *costs,
         Row(
             name="launch/kill cycles on Standalone without a trace",
             value=len(found),

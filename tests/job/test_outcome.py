@@ -203,6 +203,19 @@ def test_a_script_that_drives_its_ranks_decides_the_end_and_ends_its_parameter_s
     assert ranks.ended(0, "") == []
 
 
+def test_a_script_that_leaves_a_worker_in_its_export_has_not_completed() -> None:
+    ranks = Ranks(workers=2, are_driven=True)
+    ranks.heard(done(1))
+    ranks.heard({"rank": 0, "state": "RUNNING"})
+
+    ranks.ended(0, "")
+
+    assert ranks.outcome is not None
+    assert ranks.outcome["exit_code"] == 1
+    assert "cluster.shutdown()" in ranks.outcome["error"]
+    assert [r["exit_code"] for r in Ranks(workers=2, are_driven=True).ended(0, "")] == [0], "one without a cluster"
+
+
 def test_a_worker_that_fails_ends_the_script_that_drives_it() -> None:
     ranks = Ranks(workers=2, are_driven=True)
 

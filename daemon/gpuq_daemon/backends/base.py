@@ -26,7 +26,7 @@ class Attempt:
     `gpus_by_node` are the nodes that its workers were given and the GPUs on each, `ps_by_node` those of its parameter
     servers and its evaluator, which get no GPU, and how many on each; nothing if the engine may choose. `owner` is
     whom its processes run as, None for the user that gpuqd runs as. `carried_to` is the address that its event files,
-    logs and checkpoints are carried to, None if they stay where they are.
+    logs and checkpoints are carried to, None if they stay where they are. `is_standby`: it is no job's yet.
     """
 
     job_id: int
@@ -51,6 +51,7 @@ class Attempt:
     array_id: int | None = None
     array_index: int | None = None
     carried_to: str | None = None
+    is_standby: bool = False
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -74,6 +75,14 @@ class Command:
     env: dict[str, str]
     cwd: Path
     is_gpuqds: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spare:
+    """GPUs that no application has; `is_waited_for`: one that is a job's, or not gpuqd's, waits for what it needs."""
+
+    gpus: int
+    is_waited_for: bool
 
 
 @runtime_checkable

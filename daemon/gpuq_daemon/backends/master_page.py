@@ -26,11 +26,15 @@ class WorkerLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterPage:
-    """The workers, and the applications not ended (id to name). A master that is not active has neither."""
+    """The workers, and the applications not ended (id to name). A master that is not active has neither.
+
+    `waiting` are names of those that have no executor yet.
+    """
 
     is_active: bool
     lines: tuple[WorkerLine, ...]
     applications: Mapping[str, str]
+    waiting: tuple[str, ...] = ()
 
     @property
     def workers(self) -> int:
@@ -66,6 +70,7 @@ def parsed(page: dict[str, Any]) -> MasterPage:
         is_active=page.get("status", "ALIVE") == "ALIVE",
         lines=tuple(_line(worker) for worker in page["workers"]),
         applications={app["id"]: app["name"] for app in page["activeapps"]},
+        waiting=tuple(app["name"] for app in page["activeapps"] if app.get("state") == "WAITING"),
     )
 
 

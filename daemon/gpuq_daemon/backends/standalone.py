@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from gpuq.models import Node
 from gpuq_daemon.backends import java, leftovers, master_page, pins, python_probe, submit
-from gpuq_daemon.backends.base import Attempt, Command, EngineError
+from gpuq_daemon.backends.base import Attempt, Command, EngineError, Spare
 from gpuq_daemon.backends.master_page import MasterPage, WorkerLine
 from gpuq_daemon.backends.notes import Note, Notes
 from gpuq_daemon.backends.submit import Installation
@@ -93,6 +93,16 @@ class StandaloneEngine:
     def nodes(self) -> tuple[Node, ...]:
         """Return one node a worker as of the last look; one that is lost is down until the master forgets it."""
         return tuple(self._known.values())
+
+    def spare(self) -> Spare:
+        """Return what there was of GPUs at the last look."""
+        if self._page is None:
+            return Spare(gpus=0, is_waited_for=False)
+        alive = [line for line in self._page.lines if line.is_alive]
+        return Spare(
+            gpus=sum(len(line.resources.get(_GPU, ())) - len(line.used.get(_GPU, ())) for line in alive),
+            is_waited_for=not all(name.startswith(submit.STANDBYS) for name in self._page.waiting),
+        )
 
     def needs(self) -> tuple[Path, ...]:
         """Return what jobs are started with."""

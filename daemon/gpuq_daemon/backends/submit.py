@@ -15,11 +15,12 @@ import gpuq_job
 from gpuq_daemon.backends.base import Attempt, EngineError
 from gpuq_daemon.backends.java import small_jvm, words
 from gpuq_daemon.processes import MARKER
-from gpuq_job.spec import Executor, Run
+from gpuq_job.spec import WARM, Executor, Run
 
 DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
 NAMES = "gpuq-"  # how the names of gpuqd's applications begin
+STANDBYS = f"{NAMES}0-"  # and those of the ones that are no job's
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "HADOOP_CONF_DIR")
 _LONGEST_SOCKET_NAME = 107
 _SOCKET_IN_SCRATCH = "/pymp-xxxxxxxx/listener-xxxxxxxx"
@@ -101,7 +102,7 @@ def argv(
         "--name",
         application_name(attempt),
         *(word for name, value in conf.items() for word in ("--conf", f"{name}={value}")),
-        str(package_root() / "gpuq_job" / "driver.py"),
+        str(package_root() / "gpuq_job" / ("standby.py" if attempt.is_standby else "driver.py")),
         str(spec),
     )
 
@@ -121,6 +122,7 @@ def shared(attempt: Attempt) -> dict[str, str]:
         # An executor that is free again may run another worker, which must not find the first one's TensorFlow.
         **({"spark.python.worker.reuse": "false"} if attempt.independent else {}),
         **(_two_kinds_of_executors(attempt.workers) if attempt.servers else {}),
+        **(_standing_by() if attempt.is_standby else {}),
         **resource("gpu", attempt.gpus_per_worker),
         **_of_executors(marks(attempt)),
     }
@@ -194,6 +196,7 @@ def run_of(
         server_executor=server_executor,
         seats=seats,
         carried_to=attempt.carried_to,
+        words=task(attempt),
     )
 
 
@@ -260,10 +263,24 @@ def _two_kinds_of_executors(workers: int) -> dict[str, str]:
     }
 
 
+def _standing_by() -> dict[str, str]:
+    """Return what has each executor of an application warmed up before there is a job for it."""
+    return {
+        f"spark.executorEnv.{WARM}": "1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
+    }
+
+
 def marks(attempt: Attempt) -> dict[str, str]:
     """Return the words of the environment by which every process of an attempt is known, and knows its task."""
-    task = {"GPUQ_ARRAY_ID": attempt.array_id, "GPUQ_ARRAY_INDEX": attempt.array_index}
-    return {MARKER: attempt.token, **{name: str(value) for name, value in task.items() if value is not None}}
+    return {MARKER: attempt.token, **task(attempt)}
+
+
+def task(attempt: Attempt) -> dict[str, str]:
+    """Return the words that tell which task of an array an attempt is of; none if of no array."""
+    words = {"GPUQ_ARRAY_ID": attempt.array_id, "GPUQ_ARRAY_INDEX": attempt.array_index}
+    return {name: str(value) for name, value in words.items() if value is not None}
 
 
 def resource(name: str, amount: int) -> dict[str, str]:
