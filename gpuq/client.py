@@ -128,6 +128,13 @@ class Client:
         """
         return self._ask("GET", "/v1/history", wanted)
 
+    def usage(self, **asked: object) -> Json:
+        """Return `{"since", "until", "by", "rows"}` of what was used, as `/v1/usage` tells it.
+
+        `asked`: since, until (Unix seconds), by (a list of account, user, partition, gpu_type), per, user, account.
+        """
+        return self._ask("GET", "/v1/usage", asked)
+
     def queue(self, *, user: str | None = None) -> Json:
         """Return `{"cluster", "jobs", "pending"}`: the cluster, what holds its GPUs, and what waits, by columns."""
         return self._ask("GET", "/v1/queue", {"user": user})

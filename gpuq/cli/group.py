@@ -44,6 +44,8 @@ COMMANDS = {
     "update": "Change what a pending job asks for.",
     "prio": "Show every term of a job's priority.",
     "share": "Show who has used how much of what is due.",
+    "usage": "Show what was used, for nothing, and how long was waited.",
+    "free": "Show what is free now, by partition and GPU model.",
     "nodes": "Show the nodes and what is free on them.",
     "completions": "Print the script that completes gpuq in bash, zsh or fish.",
     "dial": "Join stdin and stdout to gpuqd, for ssh://.",

@@ -53,6 +53,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs"): ANYBODY,
     ("POST", "/v1/jobs"): Rule(Role.USER, body=_SPEC),
     ("POST", "/v1/jobs/test"): Rule(Role.USER, body=_SPEC),
+    ("GET", "/v1/usage"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/why"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/when"): ANYBODY,

@@ -74,7 +74,7 @@ def test_the_jobs_of_a_line_are_known() -> None:
         (["cancel", "12"], "11", ["110"]),
         (["history", "-u"], "", ["ann"]),
         (["history", "--account"], "v", ["vision"]),
-        (["admin"], "re", ["reservation"]),
+        (["admin"], "res", ["reservation"]),
         (["admin", "node"], "dr", ["drain"]),
         (["admin", "node", "drain"], "", ["n1"]),
         (["cancel"], "--j", ["--json"]),

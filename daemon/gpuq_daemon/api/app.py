@@ -39,6 +39,7 @@ from gpuq_daemon.api import (
     telemetry,
     tokens,
     trace,
+    usage,
 )
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
@@ -61,6 +62,7 @@ _ROUTES = (
     jobs.list_jobs,
     jobs.table,
     history.history,
+    usage.usage,
     enqueue.enqueue,
     enqueue.test,
     jobs.show,

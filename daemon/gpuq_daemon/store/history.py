@@ -6,11 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpuq.errors import UnavailableError, UsageError
+from gpuq_daemon.store import reports
 
 COLUMNS = (
     "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
@@ -68,15 +71,39 @@ class History:
             UsageError: the regular expression is none, or takes too long.
             UnavailableError: the state cannot be read.
         """
+        with self._reading() as connection:
+            names = None if wanted.regex is None else _matching(connection, wanted.regex)
+            sql, params = _question(wanted, names)
+            return connection.execute(sql, params).fetchall()
+
+    def use(self, asked: reports.Asked, now: float) -> dict[tuple[reports.Key, int], reports.Use]:
+        """Return what was used, by (the values of `asked.by`, UTC day).
+
+        Raises:
+            UnavailableError: the state cannot be read.
+        """
+        with self._reading() as connection:
+            return reports.use(connection, asked, now)
+
+    def waits(self, asked: reports.Asked) -> dict[reports.Key, reports.Wait]:
+        """Return how long jobs waited, by the values of `asked.by`.
+
+        Raises:
+            UnavailableError: the state cannot be read.
+        """
+        with self._reading() as connection:
+            return reports.waits(connection, asked)
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
         try:
-            with self._lock, sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5) as connection:
-                names = None if wanted.regex is None else _matching(connection, wanted.regex)
-                sql, params = _question(wanted, names)
-                rows = connection.execute(sql, params).fetchall()
-            connection.close()
+            with (
+                self._lock,
+                closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5)) as connection,
+            ):
+                yield connection
         except sqlite3.Error as error:
             raise UnavailableError(f"The state in {self._path} cannot be read: {error}.") from error
-        return rows
 
 
 def _question(wanted: Wanted, names: list[str] | None) -> tuple[str, dict[str, Any]]:

@@ -185,14 +185,17 @@ def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> list[str]:
 
 
 def csv_lines(jobs: Iterable[Json], names: Sequence[str], now: float) -> list[str]:
-    """Return a header and a line a job, quoted as RFC 4180 says, cleaned of what could act on a terminal."""
+    """Return a header and a line a job, as `quoted_lines` does."""
+    return quoted_lines([names, *([COLUMNS[name](job, now) for name in names] for job in jobs)])
+
+
+def quoted_lines(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return rows as CSV, quoted as RFC 4180 says, cleaned of what could act on a terminal."""
     import csv
     import io
 
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([clean(COLUMNS[name](job, now)) for name in names] for job in jobs)
+    csv.writer(out, lineterminator="\n").writerows([clean(cell) for cell in row] for row in rows)
     return out.getvalue().removesuffix("\n").split("\n")
 
 

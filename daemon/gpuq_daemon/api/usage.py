@@ -1,0 +1,140 @@
+"""The route that tells what was used, wasted and waited, by whom and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter
+from msgspec import Struct
+
+from gpuq.errors import UsageError
+from gpuq_daemon.api.caller import caller
+from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.policy.rollup import DAY_S
+from gpuq_daemon.store.history import History
+from gpuq_daemon.store.reports import Asked, Key, Use, Wait
+
+_EPOCH = date(1970, 1, 1)
+_LONGEST_S = 100 * 366 * DAY_S
+Name = Annotated[str | None, Parameter(max_length=128)]
+
+
+class By(StrEnum):
+    """What use is added up by."""
+
+    ACCOUNT = "account"
+    USER = "user"
+    PARTITION = "partition"
+    GPU_TYPE = "gpu_type"
+
+
+class Per(StrEnum):
+    """How time is cut: UTC days, weeks from Monday, months; or not at all."""
+
+    TOTAL = "total"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class UsageRow(Struct):
+    """What was used in a period by one value of each thing it is added up by.
+
+    `period` is the first day of it, None for all. GPU time is in seconds: held in all, by jobs that failed in the end,
+    and by attempts that were lost to a restart. `jobs` counts those that ended. Waits, in seconds, are
+    those of the jobs that started for the first time, told for the whole time only; None where there is none.
+    """
+
+    key: tuple[str, ...]
+    period: str | None
+    gpu_s: float
+    failed_gpu_s: float
+    lost_gpu_s: float
+    jobs: int
+    started: int | None = None
+    wait_p50_s: float | None = None
+    wait_p95_s: float | None = None
+    wait_longest_s: float | None = None
+
+
+class Usage(Struct):
+    """Rows, the most used first, or by period; `since` is the beginning of its UTC day."""
+
+    since: float
+    until: float
+    by: list[By]
+    rows: list[UsageRow]
+
+
+@get("/v1/usage")
+async def usage(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    since: Annotated[float | None, Parameter(description="From this UTC day on (Unix seconds); else 30 days.")] = None,
+    until: Annotated[float | None, Parameter(description="Up to this UTC day, which is included.")] = None,
+    by: Annotated[list[By] | None, Parameter(max_items=4, description="Added up by these; else by account.")] = None,
+    per: Per = Per.TOTAL,
+    user: Name = None,
+    account: Name = None,
+) -> Usage:
+    """Return what was used, for nothing, and how long was waited; users see their own where others' is private."""
+    who, now = caller(request), desk.clock.now()
+    if not who.sees_all:
+        user = who.owner.user
+    last = now if until is None else until
+    first = last - 30 * DAY_S if since is None else since
+    if not 0 <= first <= last <= now + _LONGEST_S:
+        raise UsageError("Give a time that begins before it ends.")
+    wanted = list(dict.fromkeys(by)) if by is not None else [By.ACCOUNT]
+    asked = Asked(since=first // DAY_S * DAY_S, until=last, by=tuple(wanted), user=user, account=account)
+    rows = await asyncio.to_thread(_rows, desk.history, asked, per, now)
+    return Usage(since=asked.since, until=last, by=wanted, rows=rows)
+
+
+def _rows(history: History, asked: Asked, per: Per, now: float) -> list[UsageRow]:
+    sums = defaultdict[tuple[str | None, Key], Use](Use)
+    for (key, day), part in history.use(asked, now).items():
+        held = sums[period_of(day, per), key]
+        held.gpu_s += part.gpu_s
+        held.failed_gpu_s += part.failed_gpu_s
+        held.lost_gpu_s += part.lost_gpu_s
+        held.jobs += part.jobs
+    waits = history.waits(asked) if per is Per.TOTAL else {}
+    for key in waits:
+        sums[None, key]  # who only waited and started
+    order = sorted(sums, key=lambda place: (place[0] or "", -sums[place].gpu_s, place[1]))
+    return [_row(key, period, sums[period, key], waits.get(key)) for period, key in order]
+
+
+def period_of(day: int, per: Per) -> str | None:
+    """Return the first day of the period in which a day, counted from 1970-01-01, lies."""
+    at = _EPOCH + timedelta(days=day)
+    match per:
+        case Per.TOTAL:
+            return None
+        case Per.DAY:
+            return at.isoformat()
+        case Per.WEEK:
+            return (at - timedelta(days=at.weekday())).isoformat()
+        case Per.MONTH:
+            return at.replace(day=1).isoformat()
+
+
+def _row(key: Key, period: str | None, used: Use, wait: Wait | None) -> UsageRow:
+    row = UsageRow(
+        key=key,
+        period=period,
+        gpu_s=used.gpu_s,
+        failed_gpu_s=used.failed_gpu_s,
+        lost_gpu_s=used.lost_gpu_s,
+        jobs=used.jobs,
+    )
+    if wait is not None:
+        row.started, row.wait_longest_s = wait.jobs, wait.longest_s
+        row.wait_p50_s, row.wait_p95_s = wait.p50_s, wait.p95_s
+    return row

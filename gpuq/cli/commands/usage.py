@@ -1,0 +1,75 @@
+"""`gpuq usage`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.queue import me
+from gpuq.cli.views.usage import COLUMNS, usage_lines, usage_rows
+from gpuq.client import Client
+from gpuq.errors import UsageError
+from gpuq.text import clean
+from gpuq.units import parse_past
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpuq.client import Json
+
+_PER = ("total", "day", "week", "month")
+_BY = ("account", "user", "partition", "gpu_type")
+
+
+@click.command("usage")
+@click.option("--since", "-S", default="30d", help="From that day on: 2d, now-2weeks, 2026-12-01. [30d]")
+@click.option("--until", "-E", help="Up to that day. [now]")
+@click.option("--by", "by", default="account", help="Added up by: account,user,partition,gpu_type. [account]")
+@click.option(
+    "--per", type=click.Choice(("total", "day", "week", "month")), default="total", help="Cut by time. [total]"
+)
+@click.option("--user", "-u", help="Only of this user; `me`.")
+@click.option("--account", "-A", help="Only what this account paid for.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object.")
+def command(
+    since: str,
+    until: str | None,
+    by: str,
+    per: str,
+    user: str | None,
+    account: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Show what was used, as sreport does: GPU-hours, what of them was for nothing, and how long was waited.
+
+    \b
+    GPU-H: GPU-hours held. FAILED: by jobs that failed or ran into their limit.
+    LOST: by attempts that were run again. JOBS: those that ended.
+    WAIT: how long jobs waited for their first start: half of them, 95 of 100,
+        the longest. Days are UTC days, weeks begin on Monday.
+    """
+    now = time.time()
+    wanted = [word.strip().replace("-", "_") for word in by.split(",") if word.strip()]
+    for word in wanted:
+        if word not in _BY:
+            raise UsageError(f"'{clean(word)[:40]}' is nothing to add up by; there are {', '.join(_BY)}.")
+    found: Json = Client().usage(
+        since=repr(parse_past(since, now=now)),
+        until=None if until is None else repr(parse_past(until, now=now)),
+        by=wanted or None,
+        per=per,
+        user=me() if user == "me" else user,
+        account=account,
+    )
+    if as_json:
+        terminal.say_json(found)
+    elif as_csv:
+        from gpuq.cli.views.columns import quoted_lines
+
+        terminal.say("\n".join(quoted_lines([[*found["by"], *COLUMNS], *usage_rows(found)])))
+    else:
+        mark = "…" if terminal.is_utf8() else "~"
+        terminal.say("\n".join(usage_lines(found, width=terminal.width(), mark=mark)))
