@@ -155,6 +155,32 @@ def run(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def checked(words: Sequence[str]) -> None:
+    """Look at a command line without running it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    command: click.Command = root
+    context, rest = click.Context(root, info_name="gpuq"), list(words)
+    try:
+        while isinstance(command, click.Group):
+            name, found, rest = command.resolve_command(context, rest) if rest else (None, None, [])
+            if name is None or found is None:
+                raise UsageError(
+                    f"`{context.command_path}` alone does nothing here; see `{context.command_path} --help`."
+                )
+            command = found
+            if isinstance(found, click.Group):
+                context = click.Context(found, parent=context, info_name=name)
+        command.make_context(command.name, rest, parent=context)
+    except click.exceptions.Exit as ended:  # --help, which would be printed again and again
+        raise UsageError("--help does not belong into a batch.") from ended
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else context.command_path
+        raise UsageError(sentence(error, where)) from error
+
+
 def sentence(error: click.ClickException, command: str) -> str:
     """Return what was wrong with a command line and what would be right, as one sentence."""
     context = error.ctx if isinstance(error, click.UsageError) else None

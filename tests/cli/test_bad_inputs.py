@@ -48,7 +48,7 @@ _WITH_ID = ["show", "why", "logs", "plot", "wait", "cancel", "hold", "release", 
 _IDS = ("", "x", "-1", "0", "1.5", "99999", "9" * 30, "1_x", "../1", "\x1b[31m")
 _WORDS = [
     *([verb, word] for verb in _WITH_ID for word in _IDS),
-    *([verb] for verb in _WITH_ID),
+    *([verb] for verb in _WITH_ID if verb != "prio"),
     ["update"], ["update", "1"], ["update", "99", "nice=1"], ["update", "1", "nice"], ["update", "1", "=1"],
     ["update", "x", "nice=1"], ["update", "1", "script=x"], ["update", "1", "nice=x"],
     ["enqueue"], ["enqueue", "/no/such/file.py"], ["enqueue", "/"], ["enqueue", "/dev/null"], ["enqueue", ""],

@@ -26,5 +26,27 @@ def prio_lines(job: Json, terms: Sequence[Json]) -> list[str]:
     return lines + (["It goes before everybody: priority top."] if job.get("is_top") else []) + held
 
 
+def pending_lines(jobs: Sequence[Json], *, width: int | None, mark: str = "…") -> list[str]:
+    """Return one line a pending job, in the order given; `top` goes before everybody."""
+    if not jobs:
+        return ["No job waits."]
+    rows = [
+        (
+            str(job["id"]) if job.get("array_id") is None else f"{job['array_id']}_{job['array_index']}",
+            job["name"],
+            job["user"],
+            job["account"],
+            job["qos"],
+            str(job["gpus"]),
+            "top" if job["is_top"] else "-" if job["priority"] is None else str(job["priority"]),
+            str(job["reason"] or ""),
+        )
+        for job in jobs
+    ]
+    head = ("JOB", "NAME", "USER", "ACCOUNT", "QOS", "GPU", "PRIORITY", "WHY")
+    right = frozenset({"JOB", "GPU", "PRIORITY"})
+    return table(head, rows, right=right, width=width, widest={"NAME": 20, "USER": 12, "ACCOUNT": 12}, mark=mark)
+
+
 def _factor(term: Json) -> str:
     return "-" if term["name"] == "nice" else f"{term['factor']:.6f}"

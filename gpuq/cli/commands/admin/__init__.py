@@ -7,6 +7,7 @@ import click
 from gpuq.cli.commands.admin import (
     account,
     audit,
+    batch,
     diag,
     eta_report,
     limit,
@@ -43,6 +44,7 @@ for _one in (
     diag,
     token,
     audit,
+    batch,
     simulate,
     eta_report,
     replay,
