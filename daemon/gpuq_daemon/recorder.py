@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 64
 _MOST_CHANGES = 200  # after a whole scene: that many have to be gone through to see the last one
-_SOON_S = 60.0  # a pass that decides nothing is on record if there was none for so long and something has changed
+_SOON_S = 10.0  # a pass that decides nothing is on record if there was none for so long
 _TRIM_EVERY_S = 600.0
 _KEEP_EVERY_S = 30.0
 _LEDGER = "ledger"

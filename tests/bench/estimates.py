@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from gpuq_daemon.forecast.estimate import Estimate, estimates
 from gpuq_daemon.forecast.packing import Run, plain
@@ -23,40 +24,55 @@ from gpuq_daemon.simulate.meter import Meter
 from gpuq_daemon.simulate.nodes import parse_nodes
 from gpuq_daemon.simulate.policies import POLICIES, Setting, tree_of
 from gpuq_daemon.simulate.synthetic import synthetic
-from gpuq_daemon.simulate.trace import TraceJob, read
+from gpuq_daemon.simulate.trace import TraceJob, from_zero, read
 
 _HISTORY = 3000
 HALF_LIFE_S = 7 * 86_400.0
 
 
+class Made(NamedTuple):
+    """A promise at a moment, and what came of it."""
+
+    at: float
+    p50_at: float | None
+    p90_at: float | None
+    submitted_at: float
+    started_at: float
+
+
 @dataclass
 class Kept:
-    """Promises made at moments, and the starts that came."""
+    """Promises of some moments, and the CPU time that they took."""
 
-    made: list[tuple[float, Estimate]] = field(default_factory=list[tuple[float, Estimate]])
+    made: list[Made] = field(default_factory=list[Made])
     cpu_s: float = 0.0
     moments: int = 0
 
-    def told(self, starts: dict[int, float], submits: dict[int, float]) -> str:
+    def add(self, other: Kept) -> None:
+        """Take in those of another course."""
+        self.made += other.made
+        self.cpu_s += other.cpu_s
+        self.moments += other.moments
+
+    def told(self) -> str:
         """Return the figures."""
-        done = [(at, one, starts[one.job_id]) for at, one in self.made if one.job_id in starts]
-        late = [one.p90_at is not None and start <= one.p90_at for _, one, start in done]
-        known = [(at, one.p50_at, start, one.job_id) for at, one, start in done if one.p50_at is not None]
-        middle = [start <= p50 for _, p50, start, _ in known]
-        ahead = sorted(abs(p50 - start) / max(start - at, 60.0) for at, p50, start, _ in known)
-        whole = sorted(abs(p50 - start) / max(start - submits[i], 60.0) for _, p50, start, i in known)
+        known = [(one, one.p50_at) for one in self.made if one.p50_at is not None]
+        late = [one.p90_at is not None and one.started_at <= one.p90_at for one in self.made]
         n = max(1, len(known))
+        ahead = sorted(abs(p50 - one.started_at) / max(one.started_at - one.at, 60.0) for one, p50 in known)
+        whole = sorted(abs(p50 - one.started_at) / max(one.started_at - one.submitted_at, 60.0) for one, p50 in known)
         return (
-            f"{len(done)} promises at {self.moments} moments ({len(done) - len(known)} without a middle): "
-            f"p50 kept {sum(middle) / n:.1%}, p90 kept {sum(late) / max(1, len(late)):.1%}; "
-            f"median error {ahead[len(ahead) // 2]:.1%} of what was left to wait, {whole[len(whole) // 2]:.1%} of the "
-            f"whole wait; {self.cpu_s / max(1, self.moments):.2f} CPU-s a moment"
+            f"{len(self.made)} promises at {self.moments} moments ({len(self.made) - len(known)} without a middle): "
+            f"p50 kept {sum(one.started_at <= p50 for one, p50 in known) / n:.1%}, "
+            f"p90 kept {sum(late) / max(1, len(late)):.1%}; median error {ahead[len(ahead) // 2]:.1%} of what was left "
+            f"to wait, {whole[len(whole) // 2]:.1%} of the whole wait; "
+            f"{self.cpu_s / max(1, self.moments):.2f} CPU-s a moment"
         )
 
 
 def measure(
     jobs: list[TraceJob], *, nodes: str, policy: str, moments: int, seed: int, replays: int, may_preempt: bool
-) -> str:
+) -> Kept:
     """Play a trace and return how its promises were kept."""
     views = parse_nodes(nodes)
     gangs = Gangs(views)
@@ -68,7 +84,7 @@ def measure(
     rng = random.Random(seed)
     span = jobs[-1].submit_s
     due = sorted(rng.uniform(0.15 * span, 0.95 * span) for _ in range(moments))
-    kept = Kept()
+    kept, made_then = Kept(), list[tuple[float, Estimate]]()
     runs: list[Run] = []
     starts: dict[int, float] = {}
     pending: dict[int, PendingJob] = {}
@@ -99,7 +115,7 @@ def measure(
             )
             kept.cpu_s += time.process_time() - began
             kept.moments += 1
-            kept.made += [(at, one) for one in found if one.job_id not in started]
+            made_then.extend((at, one) for one in found if one.job_id not in started)
 
     numbers = {id(job): number for number, job in enumerate(jobs, 1)}
     course = Course(
@@ -113,7 +129,12 @@ def measure(
         heard=heard,
     )
     course.run()
-    return kept.told(starts, {number: job.submit_s for number, job in enumerate(jobs, 1)})
+    kept.made = [
+        Made(at, one.p50_at, one.p90_at, pending[one.job_id].submitted_at, starts[one.job_id])
+        for at, one in made_then
+        if one.job_id in starts
+    ]
+    return kept
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -130,27 +151,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--replays", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--no-preemption", action="store_true")
     asked = parser.parse_args(argv)
     gpus = sum(node.gpus for node in parse_nodes(asked.nodes))
-    if asked.trace is None:
-        jobs = synthetic(asked.jobs, random.Random(asked.seed), gpus=gpus, load=asked.load)
-    else:
-        jobs = read(Path(asked.trace))[asked.skip :][: asked.first]
-    if asked.limits != "trace":
-        factor = None if asked.limits == "none" else 1.0 if asked.limits == "exact" else float(asked.limits[1:])
-        jobs = limited(jobs, factor)
-    print(
-        measure(
+    everything = Kept()
+    for seed in range(asked.seed, asked.seed + asked.seeds):
+        if asked.trace is None:
+            jobs = synthetic(asked.jobs, random.Random(seed), gpus=gpus, load=asked.load)
+        else:
+            jobs = from_zero(read(Path(asked.trace))[asked.skip :][: asked.first])
+        if asked.limits != "trace":
+            factor = None if asked.limits == "none" else 1.0 if asked.limits == "exact" else float(asked.limits[1:])
+            jobs = limited(jobs, factor)
+        found = measure(
             jobs,
             nodes=asked.nodes,
             policy=asked.policy,
             moments=asked.moments,
-            seed=asked.seed,
+            seed=seed,
             replays=asked.replays,
             may_preempt=not asked.no_preemption,
         )
-    )
+        everything.add(found)
+        print(f"seed {seed}: {found.told()}", flush=True)
+    print(f"{asked.policy}, limits {asked.limits}: {everything.told()}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from random import Random
 from gpuq_daemon.forecast.packing import Run
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob
 
-_ENOUGH = 4  # runs that say more than those of more people
+_DOUBT = 1.0  # runs of a kind that are as good as one draw from a wider one
 _MOST = 60  # of a kind: the latest
 _SHORTEST_S = 1.0
 _LONGEST_S = 60 * 86_400.0
@@ -20,7 +20,10 @@ _Kind = tuple[str | None, str | None]
 
 
 class Lengths:
-    """Draws run times. Of jobs of the same user and name if there are some, else of the user, else of everybody."""
+    """Draws run times: of jobs of the same user and name, of the user, of everybody, or from belief.
+
+    The fewer there are of a kind, the likelier the draw is from the next wider one.
+    """
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self._parts: dict[_Kind, list[float]] = {}
@@ -48,13 +51,13 @@ class Lengths:
         return left if job.until is None else max(_SHORTEST_S, min(left, job.until - now))
 
     def _drawn(self, user: str, name: str, limit_s: float | None, ran_s: float, rng: Random) -> float:
+        """Return what is left of a run time that is longer than `ran_s`."""
         known, believed = (self._seconds, _SECONDS) if limit_s is None else (self._parts, _PARTS)
         whole = 1.0 if limit_s is None else limit_s
-        likely = _longer(_known(known, user, name), ran_s / whole) or _longer(
-            known.get((None, None), ()), ran_s / whole
-        )
-        if likely:
-            return _bounded(rng.choice(likely) * whole - ran_s)
+        for kind in _kinds(user, name):
+            likely = _longer(known.get(kind, ()), ran_s / whole)
+            if likely and rng.random() < len(likely) / (len(likely) + _DOUBT):
+                return _bounded(rng.choice(likely) * whole - ran_s)
         likely = _longer(believed, ran_s / whole)
         if likely:
             return _bounded(rng.choice(likely) * whole - ran_s)
@@ -65,14 +68,6 @@ class Lengths:
 
 def _kinds(user: str, name: str) -> tuple[_Kind, ...]:
     return (user, name), (user, None), (None, None)
-
-
-def _known(known: dict[_Kind, list[float]], user: str, name: str) -> Sequence[float]:
-    for kind in _kinds(user, name)[:2]:
-        values = known.get(kind, ())
-        if len(values) >= _ENOUGH:
-            return values
-    return ()
 
 
 def _longer(values: Sequence[float], ran: float) -> list[float]:

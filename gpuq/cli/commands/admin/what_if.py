@@ -65,8 +65,14 @@ def what_if_lines(found: Json, now: float, *, width: int | None, mark: str = "â€
 
 
 def _starts(one: Json, now: float) -> tuple[str, str]:
-    before, after = (_NEVER if at is None else time_near(at, now) for at in (one["before_at"], one["after_at"]))
+    before, after = (_start(at, now) for at in (one["before_at"], one["after_at"]))
     return before, after
+
+
+def _start(at: float | None, now: float) -> str:
+    if at is None:
+        return _NEVER
+    return "now" if at <= now else time_near(at, now)
 
 
 def _by(one: Json) -> float:
