@@ -13,7 +13,8 @@ from gpuq.code import code_of
 from gpuq.errors import UsageError
 from gpuq.main_fun import check_driver, check_feed, check_main_fun
 from gpuq.pitfalls import keras_fit_line
-from gpuq.script import late_directives, read_directives, read_script
+from gpuq.profiles import JobFile, defaults
+from gpuq.script import OPTIONS, late_directives, read_directives, read_script
 from gpuq.text import clean, fit
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gpuq.client import Json
+    from gpuq.profiles import Asked
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 
@@ -36,8 +38,10 @@ def checked_spec(script: str, args: Sequence[str], asked: Mapping[str, str | Non
     Raises:
         UsageError: it cannot become a job.
     """
+    script, args, written = _read_job_file(script, args)
     text = read_script(script)
-    job_spec = spec(script, text, args, asked, now=time.time())
+    given = given_of(script, text, asked, written)
+    job_spec = spec(script, text, args, given, now=time.time())
     for line in late_directives(text):
         terminal.say_error(f"Warning: {script} line {line}: #GPUQ after the first line of code is not read.")
     fit = keras_fit_line(text) if job_spec["workers"] > 1 else None
@@ -61,18 +65,59 @@ def queue(client: Client, job_spec: Json, *, as_json: bool = False, is_followed:
     return job
 
 
-def spec(script: str, text: str, args: Sequence[str], asked: Mapping[str, str | None], *, now: float) -> Json:
-    """Return the `models.JobSpec` of a command line (`asked`, None where not given) and a script's head.
+def explained(script: str, args: Sequence[str], asked: Mapping[str, str | None]) -> list[str]:
+    """Return what a job would ask for, a line each with where it is said, the last of several.
+
+    Raises:
+        UsageError: it cannot become a job.
+    """
+    script, args, written = _read_job_file(script, args)
+    text = read_script(script)
+    given = given_of(script, text, asked, written)
+    spec(script, text, args, given, now=time.time())
+    import shlex  # loads `re`, for those who ask only
+
+    from gpuq.cli.views.table import table
+
+    options: dict[str, str] = {}
+    for option, field in OPTIONS.items():
+        options.setdefault(field, option.lstrip("-"))
+    rows = [
+        (options[field], word, where.removesuffix(": ") or "the command line")
+        for field, (word, where) in sorted(given.items(), key=lambda item: options[item[0]])
+    ]
+    words = [("args", shlex.join(args), "")] if args else []
+    return table(("OPTION", "VALUE", "SAID BY"), [("script", script, ""), *words, *rows])
+
+
+def _read_job_file(script: str, args: Sequence[str]) -> tuple[str, Sequence[str], Asked]:
+    """Return script, words and what is asked for of a job file; of a script it and its words."""
+    if not script.endswith(".toml"):
+        return script, args, {}
+    job = JobFile(script)
+    return job.script, args or job.args, job.asked
+
+
+def given_of(script: str, text: str, asked: Mapping[str, str | None], written: Asked) -> Asked:
+    """Return what is asked for and where it is said: by defaults, the script's head, a job file, the command line.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    refuse_shell_script(text, script)
+    directives = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
+    typed = {field: (value, "") for field, value in asked.items() if value is not None}
+    return defaults() | sbatch_fields(text, script) | directives | written | typed
+
+
+def spec(script: str, text: str, args: Sequence[str], given: Asked, *, now: float) -> Json:
+    """Return the `models.JobSpec` of a script and of what is asked for: words, and where each is said ("": typed).
 
     `now` is what relative times count from.
 
     Raises:
         UsageError: anything of it cannot become a job.
     """
-    refuse_shell_script(text, script)
-    given = sbatch_fields(text, script)
-    given |= {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
-    given |= {field: (value, "") for field, value in asked.items() if value is not None}
     for word in (os.path.basename(script), *args):
         _check_utf8(word)
     (check_driver if "driver" in given else check_main_fun)(text, script)

@@ -29,6 +29,7 @@ Gpuq = Callable[..., Outcome]
 def _own_host(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction] - pytest's
     """Let no test leave the daemon that a `--host` of its named to the next one."""
     monkeypatch.setenv("GPUQ_HOST", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")  # nor those who run the tests their own defaults
 
 
 @pytest.fixture

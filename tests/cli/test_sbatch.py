@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuq.asking import READERS
-from gpuq.cli.queueing import spec
+from gpuq.cli.queueing import given_of, spec
 from gpuq.errors import UsageError
 from gpuq.sbatch import read_sbatch, same_line
 from tests.cli.conftest import Gpuq
@@ -21,7 +21,7 @@ BODY = "\ndef main_fun(args, ctx):\n    pass\n"
 
 def the_spec(*lines: str, **asked: str) -> dict[str, Any]:
     text = "\n".join(f"#SBATCH {line}" for line in lines) + BODY
-    return spec("train.py", text, (), asked, now=0.0)
+    return spec("train.py", text, (), given_of("train.py", text, asked, {}), now=0.0)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_lines_mean_what_they_mean_to_slurm(lines: list[str], expected: dict[str
 def test_gpuq_lines_and_the_command_line_win() -> None:
     text = "#SBATCH --ntasks 2 --time 60\n#GPUQ --workers 3" + BODY
 
-    made = spec("train.py", text, (), {"time": "1h30m"}, now=0.0)
+    made = spec("train.py", text, (), given_of("train.py", text, {"time": "1h30m"}, {}), now=0.0)
 
     assert (made["workers"], made["time_limit_s"]) == (3, 5400)
 

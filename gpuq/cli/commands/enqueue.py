@@ -8,7 +8,7 @@ from gpuq.cli import terminal
 from gpuq.cli.commands.logs import default_rank, print_log
 from gpuq.cli.commands.wait import exit_code
 from gpuq.cli.following import wait_for_end
-from gpuq.cli.queueing import checked_spec, queue
+from gpuq.cli.queueing import checked_spec, explained, queue
 from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.job import end_line, error_lines
 from gpuq.cli.views.why import test_lines
@@ -25,15 +25,25 @@ if TYPE_CHECKING:
 @click.option(
     "--test-only", "--dry-run", is_flag=True, help="Say when it would start and what it lacks; queue nothing."
 )
+@click.option("--explain", is_flag=True, help="Say what it would ask for, and where each is said; queue nothing.")
 @click.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
-@click.argument("script", metavar="SCRIPT.PY")
+@click.argument("script", metavar="SCRIPT.PY|JOB.TOML")
 @click.argument("args", metavar="[-- ARGS]...", nargs=-1)
-def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_json: bool, **asked: str | None) -> int:
+def command(
+    script: str,
+    args: tuple[str, ...],
+    test_only: bool,
+    explain: bool,
+    wait: bool,
+    as_json: bool,
+    **asked: str | None,
+) -> int:
     """Queue SCRIPT.PY, whose `main_fun(args, ctx)` every worker runs as a TensorFlowOnSpark node.
 
     The script is copied as it is now. Options may also stand in its first comment lines, as in
-    `#GPUQ --workers 2 --time 2h`; the command line wins. Words after `--` are for the script.
+    `#GPUQ --workers 2 --time 2h`; the command line wins. Words after `--` are for the script. Of a JOB.TOML (script,
+    args, and options as keys) the script is queued so.
 
     \b
     Dependencies: afterok (completed), afternotok (failed), afterany (ended),
@@ -41,6 +51,9 @@ def command(script: str, args: tuple[str, ...], test_only: bool, wait: bool, as_
     singleton (one at a time of your jobs of this name). An array's number
     means all its tasks, 12_3 its task 3.
     """
+    if explain:
+        terminal.say("\n".join(explained(script, args, asked)))
+        return 0
     job_spec = checked_spec(script, args, asked)
     client = Client()
     if test_only:
