@@ -296,6 +296,10 @@ class Client:
         """Return the attempts that a handle leads to (`tracing.Traced`): a pod, a process, a GPU, a path, ..."""
         return self._ask("GET", "/v1/trace", {"handle": handle})
 
+    def gpus(self) -> list[Json]:
+        """Return every GPU as it is now (`gpus.Gpu`)."""
+        return self._ask("GET", "/v1/gpus")["gpus"]
+
     def picture(self, ids: Sequence[int], tags: Sequence[str], **how: Any) -> bytes:
         """Return a chart of curves as an SVG or PNG file; what `how` may say is that of `/v1/chart`."""
         return self._bytes("/v1/chart", {"job": list(ids), "tag": list(tags), **how})

@@ -184,7 +184,8 @@ class Rank:
     """One TFoS node of an attempt: where it runs and how it is. `role` is chief, worker, ps or evaluator.
 
     Rank 0 is the chief; then come the workers, then the parameter servers, then the evaluator. `rows` is how many rows
-    it has taken of those fed to it, None where none are.
+    it has taken of those fed to it, None where none are. `start_time`, in clock ticks since the boot `boot_id` of its
+    host, tells its process from a later one with the same pid. `container_id` is YARN's.
     """
 
     rank: int
@@ -197,6 +198,9 @@ class Rank:
     state: RankState = RankState.RESERVED
     exit_code: int | None = None
     rows: int | None = None
+    start_time: int | None = None
+    boot_id: str | None = None
+    container_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,21 +215,28 @@ class Progress:
 
 
 class SignalKind(StrEnum):
-    """What the points of a training say of it; each word may stand in `--stop-on`.
+    """What a training's points, and what its ranks use, say of it; each word may stand in `--stop-on`.
 
     NAN: a loss is NaN or infinite. EXPLODED: one is ten times the largest of its first ten values. NO_PROGRESS: one was
-    not better for ten thousand steps. SLOW_RANK: a rank makes less than 0.7 of the others' steps a second.
+    not better for ten thousand steps. SLOW_RANK: a rank makes less than 0.7 of the others' steps a second, or makes
+    them wait for so much of each step. These are told once for a rank, the others for as long as they are so. IDLE: a
+    rank has not used its GPU for `idle_after_s`. FULL_BUT_IDLE: nor given its memory free. THROTTLED: its GPU runs
+    slower than it could. STRANGER: a process is on it that belongs to no job.
     """
 
     NAN = "nan"
     EXPLODED = "exploded"
     NO_PROGRESS = "no-progress"
     SLOW_RANK = "slow-rank"
+    IDLE = "idle"
+    FULL_BUT_IDLE = "full-but-idle"
+    THROTTLED = "throttled"
+    STRANGER = "stranger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Something that the points of an attempt said, once for a rank; `text` says it in words."""
+    """Something that the points of an attempt, or what a rank uses, said; `text` says it in words."""
 
     kind: SignalKind
     attempt: int
@@ -262,8 +273,8 @@ class Job:
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     Of a job asked for by its number, `hparams` are the hyperparameters that its script told TensorBoard, and
     `carried_uri` is the folder elsewhere that its files are carried to.
-    `signals` are what its newest attempt's points say of how it goes; `damaged_events` counts records of its event
-    files that are lost to damage.
+    `signals` are what its newest attempt's points, and what it uses, say of how it goes; `damaged_events` counts
+    records of its event files that are lost to damage.
     """
 
     id: int

@@ -20,7 +20,10 @@ _UID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
         ("app-20261123140201-0007", Handle(kind=Kind.APPLICATION, name="app-20261123140201-0007")),
         ("app-20261123140201-0007/3", Handle(kind=Kind.EXECUTOR, name="3", place="app-20261123140201-0007")),
         ("application_17_42", Handle(kind=Kind.APPLICATION, name="application_17_42")),
-        ("container_e17_17_42_01_000003", Handle(kind=Kind.APPLICATION, name="application_17_42")),
+        (
+            "container_e17_17_42_01_000003",
+            Handle(kind=Kind.YARN_CONTAINER, name="container_e17_17_42_01_000003", place="application_17_42"),
+        ),
         (f"spark-{'0f' * 16}", Handle(kind=Kind.APPLICATION, name=f"spark-{'0f' * 16}")),
         ("node7:4711", Handle(kind=Kind.PROCESS, name="4711", place="node7")),
         ("gpu:node7/3", Handle(kind=Kind.GPU, name="3", place="node7")),

@@ -81,6 +81,7 @@ listen.connections_per_user listen.request_timeout_s
 partition.a partition.a.nodes partition.a.gpus_per_node partition.a.gpu partition.a.python partition.a.master_port
 partition.a.memory_floor_mib partition.a.warm partition.a.warm_idle_s partition.a.spark"""
 _LIVE = """cluster_name log_uri default_partition kill_wait_s preempt_grace_s configuring_limit_s silent_after_s
+sample_every_s idle_after_s
 max_script_kib max_pending_jobs min_free_mib log_level
 scheduler.half_life_d scheduler.period_d scheduler.recalculate_every_s scheduler.promises scheduler.idle_budget
 scheduler.guard_after_h scheduler.policy scheduler.preemption scheduler.least_run_s scheduler.small_patience_s

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from gpuq.cli import main
 from gpuq.errors import NotFoundError, UsageError
-from tests.support.daemon import Gpuqd, plain_gpuqd
+from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
+SAYS = """
+import json, os, subprocess, sys, time
+def main_fun(args, ctx):
+    child = subprocess.Popen(["sleep", "600"])
+    with open(os.path.join(os.environ["GPUQ_LOG_DIR"], "..", "..", "reports.jsonl"), "a") as file:
+        for line in args[1:]:
+            file.write(line + chr(10))
+    print("child", child.pid, flush=True)
+    time.sleep(600)
+"""
 SLEEPS = "import time\ndef main_fun(args, ctx):\n    while True:\n        time.sleep(0.1)\n"
 
 
@@ -73,3 +84,66 @@ def test_a_job_that_waits_is_traced_too(daemon: Gpuqd) -> None:
     [trace] = daemon.client.trace(str(waiting))["traces"]
 
     assert (trace["job_id"], trace["attempt"], trace["started_at"], trace["ranks"]) == (waiting, 0, None, [])
+
+
+def says(**said: object) -> str:
+    """Return a line that a job's driver might write, true or not."""
+    rank = {"kind": "rank", "rank": 0, "role": "chief", "host": "127.0.0.1", "state": "RUNNING", "t": 1.0}
+    return json.dumps({**rank, **said} if "kind" not in said else {"t": 1.0, **said})
+
+
+def test_a_process_that_has_the_number_of_an_earlier_one_is_not_taken_for_it(daemon: Gpuqd) -> None:
+    mine = os.getpid()
+    line = says(pid=mine, start_time=5, boot_id="another")
+    job_id = daemon.enqueue(SAYS, args=[line])
+    until(lambda: [r["pid"] for r in daemon.client.job(job_id)["ranks"]] == [mine], timeout_s=30, what="a lie")
+
+    for host in ("localhost", "127.0.0.1", "plain-1"):
+        with pytest.raises(NotFoundError, match="Looked for a process"):
+            daemon.client.trace(f"{host}:{mine}")
+    daemon.client.cancel(job_id)
+    daemon.ended(job_id)
+
+
+def test_any_process_of_a_job_is_known_by_its_mark(daemon: Gpuqd) -> None:
+    job_id = daemon.enqueue(SAYS)
+    until(lambda: "child" in daemon.client.logs(job_id, rank=0)["data"], timeout_s=30, what="a child")
+    pid = daemon.client.logs(job_id, rank=0)["data"].split()[1]
+
+    (trace,) = daemon.client.trace(f"localhost:{pid}")["traces"]
+    daemon.client.cancel(job_id)
+    daemon.ended(job_id)
+
+    assert (trace["job_id"], trace["rank"], trace["matched"]) == (job_id, None, "process")
+    with pytest.raises(NotFoundError):
+        daemon.client.trace(f"localhost:{pid}")
+
+
+def test_a_yarn_container_leads_to_its_rank_and_only_within_its_application(daemon: Gpuqd) -> None:
+    known, claimed = "container_e17_17_42_01_000003", "container_e17_17_43_01_000003"
+    application = says(kind="application", application_id="application_17_42")
+    job_id = daemon.enqueue(SAYS, args=[application, says(container_id=known)])
+    other = daemon.enqueue(SAYS, args=[says(container_id=claimed)])
+    for each, container in ((job_id, known), (other, claimed)):
+        until(
+            lambda each=each, container=container: (
+                [r["container_id"] for r in daemon.client.job(each)["ranks"]] == [container]
+            ),
+            timeout_s=30,
+            what="a container",
+        )
+
+    of_rank = daemon.client.trace(known)["traces"]
+    of_application = daemon.client.trace("container_e17_17_42_01_000001")["traces"]
+    with pytest.raises(NotFoundError, match="Looked for a YARN container"):
+        daemon.client.trace(claimed)
+    for each in (job_id, other):
+        daemon.client.cancel(each)
+        daemon.ended(each)
+    gone = daemon.client.trace(known)["traces"]
+
+    assert [(trace["job_id"], trace["rank"]) for trace in of_rank] == [(job_id, 0)]
+    assert [(trace["job_id"], trace["rank"]) for trace in of_application] == [(job_id, None)]
+    assert [(trace["job_id"], trace["rank"], trace["ranks"][0]["container_id"]) for trace in gone] == [
+        (job_id, 0, known)
+    ]

@@ -129,6 +129,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     A job that is preempted may go on for `preempt_grace_s` to save a checkpoint, if it does not say itself how long it
     needs. One whose first node has not begun the user's function after `configuring_limit_s` is given up.
     One that has told nothing yet for `silent_after_s` is flagged as silent; later its own pace decides.
+    What ranks use is sampled every `sample_every_s`, 0 for never; a GPU that its job has not used for `idle_after_s` is
+    flagged as idle.
     """
 
     state_dir: str
@@ -144,6 +146,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_pending_jobs: Annotated[int, Meta(ge=1)] = 100_000
     preempt_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     silent_after_s: Annotated[float, Meta(ge=60, le=30 * 86_400)] = 1200.0
+    sample_every_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    idle_after_s: Annotated[float, Meta(ge=1, le=30 * 86_400)] = 600.0
     configuring_limit_s: Annotated[float, Meta(ge=10, le=86_400)] = 300.0
     min_free_mib: Annotated[int, Meta(ge=0)] = 64
     allow_network_state: bool = False

@@ -159,6 +159,7 @@ class Dispatcher:
                 array_id=attempt.array_id,
                 array_index=attempt.array_index,
                 carried_to=place.carried_to(),
+                sample_every_s=self._config.sample_every_s,
             )
         )
         place.folder.joinpath(*place.log(None)).touch(mode=0o600)  # so that the command's output has a place for sure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
 
 from gpuq_daemon.backends.base import Engine
@@ -15,12 +15,12 @@ from gpuq_daemon.store.pods import PodStore
 
 
 def followers(
-    engines: Mapping[str, Engine], store: PodStore, *, clock: Clock, bell: Bell
+    engines: Mapping[str, Engine], store: PodStore, *, clock: Clock, bell: Bell, told: Callable[[], None]
 ) -> Iterator[Coroutine[None, None, None]]:
     """Yield, for each partition that has pods, what follows them for ever."""
     for name, engine in engines.items():
         if isinstance(engine, KubernetesEngine):
-            links = PodLinks(store, name, clock=clock, bell=bell)
+            links = PodLinks(store, name, clock=clock, bell=bell, told=told)
             yield links.run(partial(_watch, engine, links))
 
 

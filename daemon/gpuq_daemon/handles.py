@@ -27,6 +27,7 @@ class Kind(StrEnum):
     GPU = "GPU"
     POD = "pod"
     CONTAINER = "container"
+    YARN_CONTAINER = "YARN container"
     PATH = "path"
 
 
@@ -78,7 +79,7 @@ def _applications(text: str) -> list[Handle]:
             return [Handle(kind=Kind.EXECUTOR, name=executor, place=application)]
         return [] if slash else [Handle(kind=Kind.APPLICATION, name=application)]
     yarn = _YARN.fullmatch(text)  # its application's number is in it
-    return [] if yarn is None else [Handle(kind=Kind.APPLICATION, name=f"application_{yarn[1]}")]
+    return [] if yarn is None else [Handle(kind=Kind.YARN_CONTAINER, name=text, place=f"application_{yarn[1]}")]
 
 
 def _containers(text: str) -> list[Handle]:

@@ -10,6 +10,7 @@ from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
 from gpuq_daemon.points import Points
 from gpuq_daemon.policy.lifecycle import Reported
+from gpuq_daemon.sampled import Sampled
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.vitals import Vitals
@@ -23,12 +24,14 @@ class Ingest:
         *,
         jobs: JobStore,
         points: Points,
+        sampled: Sampled,
         place: Callable[[ActiveAttempt], Place],
         vitals: Vitals,
         placed: Callable[[ActiveAttempt, Mapping[int, str]], Mapping[int, str]],
     ) -> None:
         """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told."""
         self._points = points
+        self._sampled = sampled
         self._vitals = vitals
         self._jobs = jobs
         self._placed = placed
@@ -41,7 +44,8 @@ class Ingest:
 
     async def _take_in(self, attempt: ActiveAttempt) -> bool:
         has_reports = await self._take_reports(attempt)
-        return await self._points.take_in(attempt) or has_reports
+        is_otherwise = await self._sampled.take_in(attempt)
+        return await self._points.take_in(attempt) or has_reports or is_otherwise
 
     async def _take_reports(self, attempt: ActiveAttempt) -> bool:
         reported = await asyncio.to_thread(
@@ -65,6 +69,7 @@ class Ingest:
     def forget(self, attempt: ActiveAttempt) -> None:
         """Close what was kept open for the attempt."""
         self._points.forget(attempt)
+        self._sampled.forget(attempt)
 
     def _on_known_nodes(self, reported: Reported, attempt: ActiveAttempt) -> Reported:
         """Return the report with nodes as the engine knows them: what a job says must not make GPUs seem free."""

@@ -26,11 +26,15 @@ _RETRY_S = 5.0
 class PodLinks:
     """The pods of one partition's jobs."""
 
-    def __init__(self, store: PodStore, partition: str, *, clock: Clock, bell: Bell) -> None:
+    def __init__(
+        self, store: PodStore, partition: str, *, clock: Clock, bell: Bell, told: Callable[[], None] = lambda: None
+    ) -> None:
+        """`told` is called when links have changed."""
         self._store = store
         self._partition = partition
         self._clock = clock
         self._bell = bell
+        self._told = told
 
     def is_ours(self, pod: Pod) -> bool:
         """Whether a pod is of an attempt that this gpuqd knows, by its label or its application."""
@@ -62,6 +66,7 @@ class PodLinks:
                 jobs |= set(await self._store.sweep(self._partition, there, now=self._clock.now()))
             if jobs:
                 self._bell.ring(*sorted(jobs))
+                self._told()
 
     async def take_in(self, events: list[PodEvent]) -> set[int]:
         """Keep what has changed; return the jobs whose pods these are."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from gpuq import __version__
 from gpuq.diagnosis import Diagnosis
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster
 from gpuq_daemon import logs
 from gpuq_daemon.api import views
@@ -34,6 +35,7 @@ from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.aside import Aside
 from gpuq_daemon.backends.base import Engine
+from gpuq_daemon.backends.gpus import VIRTUAL
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock, WallClock
@@ -44,18 +46,21 @@ from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecaster import Forecaster
+from gpuq_daemon.host_gpus import HostGpus
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.notify import Notifier
-from gpuq_daemon.partitions import KubernetesPartition
+from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.points import Points
+from gpuq_daemon.policy.gpu_map import appearance, gpu_map
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.record_reading import RecordReading
 from gpuq_daemon.recorder import Recorder
 from gpuq_daemon.reload import Reloader
 from gpuq_daemon.retention import Retention
 from gpuq_daemon.running_as import RunningAs
+from gpuq_daemon.sampled import Sampled
 from gpuq_daemon.saves import Saves
 from gpuq_daemon.scheduler import Scheduler
 from gpuq_daemon.space import Room, shortage
@@ -196,12 +201,23 @@ class Service:
             vitals=vitals,
             door=self._door,
         )
+        self._sampled = Sampled(
+            metrics=metrics,
+            place=dispatcher.place,
+            clock=clock,
+            every_s=lambda: config.sample_every_s,
+            idle_after_s=lambda: config.idle_after_s,
+            gpu_kind=lambda partition: self._engines.gpu_kinds().get(partition, "GPU"),
+            is_of_a_job=jobs.has_process_beside,
+        )
+        self._host_gpus = HostGpus(lambda: config.sample_every_s)
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
             ingest=Ingest(
                 jobs=jobs,
                 points=self._points,
+                sampled=self._sampled,
                 place=dispatcher.place,
                 vitals=vitals,
                 placed=lambda attempt, told: engines[attempt.partition].placed(attempt.token, told),
@@ -213,7 +229,7 @@ class Service:
             moved=self._scheduler.moved,
             rate_of=standing.rate_of,
             half_life_s=lambda: config.scheduler.half_life_s,
-            signals=lambda job_id: metrics.told(job_id).signals,
+            signals=lambda job_id: (*metrics.told(job_id).signals, *self._sampled.signals(job_id)),
             config=config,
             pace=metrics.pace,
         )
@@ -262,6 +278,8 @@ class Service:
             nudge=self._watch.nudge,
             hurry=self._watch.hurry,
             silent_since=self._watch.silent_since,
+            flags=self._sampled.signals,
+            gpus=self._gpus,
             hindrances=hindrances,
             order=self._watch.order,
             accounts=accounts,
@@ -317,7 +335,9 @@ class Service:
                     Pulse(self._vitals).run(),
                     self._notifier.keep(self._status, self._writer_answers),
                     self._watch_space(),
+                    self._tell_of_gpus(),
                     self._retention.run(),
+                    *([self._host_gpus.run()] if self._nodes_here() and self._config.sample_every_s else []),
                     *self._pod_links(),
                     self._points.read_later(),
                     self._forecaster.run(),
@@ -338,7 +358,10 @@ class Service:
             return
         from gpuq_daemon.following_pods import followers  # a start without it is quicker
 
-        yield from followers(self._engine_of, self._pods, clock=self._clock, bell=self._bell)
+        def told() -> None:
+            self._feed.happened("pods", {"at": self._clock.now()})
+
+        yield from followers(self._engine_of, self._pods, clock=self._clock, bell=self._bell, told=told)
 
     async def _started_engines(self) -> bool:
         """Start the engines; False if gpuqd was asked to stop meanwhile."""
@@ -440,6 +463,17 @@ class Service:
         short = shortage(self._config.state, self._config.min_free_mib)
         return self._engines.down() if short is None else dict.fromkeys(self._config.partition, short)
 
+    async def _tell_of_gpus(self) -> None:
+        """Tell whoever listens when GPUs are used otherwise than was told."""
+        told: object = None
+        while True:
+            await asyncio.sleep(max(1.0, self._config.sample_every_s))
+            if self._feed.streams:
+                now = appearance(self._gpus())
+                if now != told:
+                    self._feed.happened("gpus", {"at": self._clock.now()})
+                told = now
+
     async def _watch_space(self) -> None:
         """Look again and again whether there is room, and let the scheduler know when that changes."""
         before = None
@@ -473,6 +507,22 @@ class Service:
         self._scheduler.rules_changed()
         self._feed.moved()
         self._feed.happened("rules", {"drains": self._desk.accounts.drained()})
+
+    def _nodes_here(self) -> set[str]:
+        """Return the nodes whose GPUs are this machine's own."""
+        embedded = {n for n, partition in self._config.partition.items() if isinstance(partition, EmbeddedPartition)}
+        return {n.name for n in self._engines.nodes() if n.partition in embedded and n.gpu_kind != VIRTUAL}
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        return gpu_map(
+            self._cluster().nodes,
+            self._jobs.active_jobs(),
+            {job.job_id: job.gpus_by_node for job in self._jobs.active()},
+            self._sampled.newest(),
+            idle_after_s=self._config.idle_after_s,
+            here=self._host_gpus.newest,
+            nodes_here=self._nodes_here(),
+        )
 
     def _cluster(self) -> Cluster:
         active = self._jobs.active()

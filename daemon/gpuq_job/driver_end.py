@@ -10,6 +10,7 @@ import selectors
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from gpuq_job.link import FED, OVER, Message, answer
 
@@ -120,8 +121,13 @@ class DriverEnd:
                     raise ValueError("not one of the ranks")
                 peer.is_known = True
                 continue
-            message = json.loads(line)
-            if not isinstance(message, dict) or not isinstance(message.get("rank"), int):
+            message: Any = json.loads(line)
+            if not isinstance(message, dict) or not isinstance(message.get("rank"), int) or not _is_one(message):
                 raise ValueError("not a message")
             peer.rank = message["rank"]
             yield message
+
+
+def _is_one(message: Any) -> bool:
+    """Whether a message tells of a state or of a sample."""
+    return isinstance(message.get("state"), str) or isinstance(message.get("sample"), dict)

@@ -1,4 +1,4 @@
-"""What the ranks of an attempt and their witnesses say, as reports; and why a rank is gone that has said nothing.
+"""What ranks and their witnesses say, as reports and samples; and why a rank is gone that has said nothing.
 
 Its witness saw it, or Spark says what became of its executor.
 """
@@ -16,6 +16,7 @@ from gpuq_job.driver_end import DriverEnd
 from gpuq_job.link import Message, witness_of
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank_log import tail
+from gpuq_job.samples import Samples
 from gpuq_job.spec import Run
 
 _POLL_S = 0.1
@@ -38,6 +39,7 @@ class Hearing:
         self._ranks = ranks
         self._removal = removal
         self._ticks = ticks
+        self._samples = Samples(run.samples)
         self._saw: dict[int, bool] = {}
         self._watching: set[int] = set()
 
@@ -46,6 +48,9 @@ class Hearing:
         rank: int = message["rank"]
         if rank < 0:
             self._hear_witness(rank, message)
+            return []
+        if "sample" in message:
+            self._samples.add(rank, message["sample"])
             return []
         if message["state"] is not None:
             return self._ranks.heard(message)
@@ -56,7 +61,7 @@ class Hearing:
         return [*found, *(report for later in meanwhile for report in self.reports(later))]
 
     def _hear_witness(self, who: int, message: Message) -> None:
-        match message["state"]:
+        match message.get("state"):
             case "WATCHES":
                 self._watching.add(who)
             case "SAW":

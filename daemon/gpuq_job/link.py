@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Message = dict[str, Any]  # JSON from a rank: "rank", "state" and what goes with it
+Message = dict[str, Any]  # JSON from a rank: "rank", and "state" with what goes with it, or "sample": what it uses
 
 _TIMEOUT_S = 5.0
 _LONGEST_WORD = 256
@@ -52,6 +52,8 @@ class RankEnd:
         self._on_word = on_word
         self._said = threading.Condition()
         self._is_fed = self._has_ended = False
+        self._telling = threading.Lock()
+        self._unsent = b""
         self._socket: socket.socket | None = None
         try:
             self._socket = _connected(address, key)
@@ -66,8 +68,18 @@ class RankEnd:
         if self._socket is None:
             return
         line = json.dumps({"rank": self._rank, "state": state, **more}, default=str)
-        with contextlib.suppress(OSError):
-            self._socket.sendall(line.encode() + b"\n")
+        with contextlib.suppress(OSError), self._telling:
+            self._socket.sendall(self._unsent + line.encode() + b"\n")
+            self._unsent = b""
+
+    def tell_sample(self, sample: dict[str, Any]) -> None:
+        """Tell the driver what this rank uses now; not if it does not listen at once, since the next one is newer."""
+        line = json.dumps({"rank": self._rank, "sample": sample}).encode() + b"\n"
+        with contextlib.suppress(OSError), self._telling:
+            if self._socket is None or not _takes_more(self._socket):
+                return
+            line = self._unsent or line  # half a line must be ended before all else
+            self._unsent = line[self._socket.send(line) :]
 
     def wait_for_end(self) -> bool:
         """Return True when the driver says that the training is over, or hangs up; False at once without a driver."""
@@ -121,6 +133,13 @@ class RankEnd:
             self._said.notify_all()
         if word not in (FED, OVER):
             self._on_word(word)
+
+
+def _takes_more(connection: socket.socket) -> bool:
+    """Whether something can be sent at once."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLOUT)
+    return bool(waiting.poll(0))
 
 
 def _connected(address: tuple[str, int], key: bytes) -> socket.socket:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpuq_job import blame, script, stopping, tfos
+from gpuq_job import blame, process_tree, script, stopping, tfos
 from gpuq_job.carrying import Carrying
 from gpuq_job.explained import explained
 from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
 from gpuq_job.orders import STOP, Order
 from gpuq_job.rank_log import printed_to, shortened, tail
+from gpuq_job.sampling import sampled
 from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
 from gpuq_job.witnessed import Witness
@@ -121,7 +122,8 @@ class MainFun:
             end.tell("RUNNING", **_whereabouts())
             if fed is not None:
                 fed.begin(tfos.data_feed())
-            main_fun(args, ctx)
+            with sampled(self.run.sample_every_s, end.tell_sample):
+                main_fun(args, ctx)
         except SystemExit as request:
             return *exit_code(request), blame.USER_ERROR
         except BaseException as caught:  # whatever it is, it ended this rank and must be told
@@ -190,9 +192,12 @@ def _surround_rank(run: Run, rank: int) -> None:
 
 
 def _whereabouts() -> dict[str, object]:
-    """Return what only the process itself knows: its pid, node, executor and GPUs."""
+    """Return what only the process itself knows: its pid and start, node, executor, YARN container and GPUs."""
     return {
         "pid": os.getpid(),
+        "start_time": process_tree.start_time(os.getpid()),
+        "boot_id": process_tree.boot_id(),
+        "container_id": os.environ.get("CONTAINER_ID"),
         "node": os.environ.get("GPUQ_NODE"),
         "executor_id": os.environ.get("SPARK_EXECUTOR_ID"),
         "gpus": [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word],

@@ -36,7 +36,8 @@ class Run:
     of them.
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
     `epochs`, `independent` and `driver` are the job's. `carried_to` is the address that files are carried to, None if
-    they stay where they are. `words` are what the environment of its script has beside those of every job.
+    they stay where they are. `words` are what the environment of its script has beside those of every job. What a rank
+    uses is looked at every `sample_every_s`; 0: never.
     """
 
     job_id: int
@@ -58,6 +59,7 @@ class Run:
     server_executor: Executor | None = None
     carried_to: str | None = None
     words: Mapping[str, str] = field(default_factory=dict[str, str])
+    sample_every_s: float = 0.0
 
     @property
     def servers(self) -> int:
@@ -77,6 +79,11 @@ class Run:
     def script_text(self) -> str | None:
         """Return the script for hosts that lack the job's folder; None where files stay there, and all must have it."""
         return None if self.carried_to is None else Path(self.script).read_text(encoding="utf-8")
+
+    @property
+    def samples(self) -> Path:
+        """Return where the driver says what its ranks use."""
+        return Path(self.folder) / "samples.jsonl"
 
     def log(self, rank: int) -> Path:
         """Return the file that holds what a rank prints."""

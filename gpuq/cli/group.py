@@ -48,6 +48,7 @@ COMMANDS = {
     "free": "Show what is free now, by partition and GPU model.",
     "nodes": "Show the nodes and what is free on them.",
     "completions": "Print the script that completes gpuq in bash, zsh or fish.",
+    "gpus": "Show every GPU: who holds it, how much it is used, what is wrong.",
     "dial": "Join stdin and stdout to gpuqd, for ssh://.",
     "admin": "Decide about accounts, shares, QOS, limits, reservations and nodes.",
     "top": "Watch everything in a full-screen terminal.",

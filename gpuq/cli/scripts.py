@@ -46,7 +46,7 @@ _ASKED = (
     click.option("--array", "-a", help="Many tasks: 0-99, 0-99%4 (4 at once), 1,3,7 or 0-90:10."),
     click.option("--reservation", help="Run in this reservation."),
     click.option(
-        "--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank; nan,exploded."
+        "--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank, idle; nan,exploded."
     ),
     click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m."),
     click.option("--sweep", help="An array of all combinations: lr=1e-3,1e-4 batch=32,64 seed=0..4."),

@@ -171,6 +171,8 @@ def rig() -> Iterator[Rig]:
             nudge=lambda job_id: told.append(("nudge", job_id)),
             hurry=lambda job_id: told.append(("hurry", job_id)),
             silent_since=lambda job_id: None,
+            flags=lambda job_id: (),
+            gpus=tuple,
             hindrances=lambda partition: (f"java: none in {partition} -> install one",),
             order=lambda job_id, order: pytest.fail("nobody orders anything here"),
             accounts=accounts,

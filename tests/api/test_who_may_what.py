@@ -76,6 +76,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/pictures"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/pictures/{picture_id}"): ANYBODY,
     ("GET", "/v1/compare"): Rule(Role.USER, query="job=1"),
+    ("GET", "/v1/gpus"): ANYBODY,
     ("GET", "/v1/trace"): Rule(Role.USER, query="handle=1"),
     ("GET", "/v1/chart"): Rule(Role.USER, query="job=1"),
     ("GET", "/v1/jobs/{job_id}/checkpoints"): ANYBODY,

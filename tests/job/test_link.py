@@ -56,6 +56,29 @@ def test_state_changes_arrive_in_order_and_then_the_end(driver: DriverEnd) -> No
     ]
 
 
+def test_samples_arrive_beside_states_and_a_driver_that_does_not_read_holds_up_nobody(driver: DriverEnd) -> None:
+    rank = a_rank(driver, 1)
+    for n in range(3_000):  # more than the sockets hold: most are not sent, one may be sent in half
+        rank.tell_sample({"n": n, "filler": "x" * 4_000})
+    rest: list[dict[str, Any]] = []
+    while not any(message["rank"] == 1 and message.get("sample", {}).get("n") == 2 for message in rest):
+        rest += driver.messages(5)
+    while found := driver.messages(0.2):
+        rest += found
+    rank.tell("DONE", exit_code=0)
+    rank.close()
+    said = [*rest, *heard(driver, 2)]
+
+    numbers = [message["sample"]["n"] for message in said if "sample" in message]
+    assert numbers == sorted(set(numbers))
+    assert numbers[:3] == [0, 1, 2]
+    assert len(numbers) < 3_000
+    assert [message for message in said if "sample" not in message] == [
+        {"rank": 1, "state": "DONE", "exit_code": 0},
+        {"rank": 1, "state": None},
+    ]
+
+
 def test_who_waits_for_the_end_is_let_go_by_the_driver(driver: DriverEnd) -> None:
     rank = a_rank(driver, 1)
     rank.tell("RUNNING", is_serving=True)

@@ -25,7 +25,9 @@ class Ctx:
     job_name: str = "chief"
 
 
-def a_run(folder: Path, script: str, *args: str, carried_to: str | None = None, attempt: int = 2) -> spec.Run:
+def a_run(
+    folder: Path, script: str, *args: str, carried_to: str | None = None, attempt: int = 2, sample_every_s: float = 0
+) -> spec.Run:
     path = folder / "train.py"
     path.write_text(script)
     return spec.Run(
@@ -40,6 +42,7 @@ def a_run(folder: Path, script: str, *args: str, carried_to: str | None = None, 
         host="127.0.0.1",
         key=KEY,
         carried_to=carried_to,
+        sample_every_s=sample_every_s,
     )
 
 
@@ -62,11 +65,13 @@ def outcome_of(
     attempt: int = 2,
     is_reached: bool = True,
     has_folder: bool = True,
+    sample_every_s: float = 0,
 ) -> dict[str, Any]:
     """Run a script as a rank in a process of its own; return the outcome as the driver sees it."""
     from gpuq_job.driver_end import DriverEnd
 
-    run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt)
+    run = a_run(folder, script, *args, carried_to=carried_to, attempt=attempt, sample_every_s=sample_every_s)
+    samples = list[dict[str, Any]]()
     run = run if has_folder else replace(run, folder=str(folder / "gone"), checkpoints=str(folder / "gone/checkpoints"))
     spec.write(folder / "spec.json", run)
     if is_reached and has_folder:
@@ -80,13 +85,17 @@ def outcome_of(
         while ranks.outcome is None:
             for message in driver.messages(5):
                 number = message["rank"]
-                if message["state"] is None:
+                if "sample" in message:
+                    samples.append(message["sample"])
+                elif message["state"] is None:
                     ranks.hung_up(number, rank_log.tail(run.log(number)))
                 else:
                     ranks.heard(message)
     driver.close()
     return {
         **ranks.outcome,
+        "samples": samples,
+        "rank": ranks.known.get(0, {}),
         "is_ok": process.returncode == 0,
         "log": run.log(0).read_text() if run.log(0).exists() else "",
     }
@@ -119,6 +128,48 @@ def test_a_script_imports_what_lies_beside_it(tmp_path: Path) -> None:
     ended = outcome_of(tmp_path, "from layers import width\ndef main_fun(args, ctx): print('width', width)\n")
 
     assert ended["log"] == "width 7\n"
+
+
+def test_what_a_rank_uses_is_told_while_its_function_runs(tmp_path: Path) -> None:
+    script = (
+        "import sys, time, types\n"
+        "def main_fun(args, ctx):\n"
+        "    functions = sys.modules['tensorflow.python.eager.polymorphic_function.polymorphic_function']\n"
+        "    step = functions.Function()\n"
+        "    for n in range(60):\n"
+        "        time.sleep(0.01)\n"
+        "        step(n)\n"
+    )
+    stand_in = (  # what TFoS's nodes have imported before
+        "import sys, types\n"
+        "functions = types.ModuleType('tensorflow.python.eager.polymorphic_function.polymorphic_function')\n"
+        "functions.Function = type('Function', (), {'__call__': lambda self, n: n})\n"
+        "ops = types.ModuleType('tensorflow.python.framework.ops')\n"
+        "ops._EagerTensorBase = type('Tensor', (), {'_numpy': lambda self: 1})\n"
+        "sys.modules[functions.__name__], sys.modules[ops.__name__] = functions, ops\n"
+    )
+
+    ended = outcome_of(tmp_path, stand_in + script, sample_every_s=0.1)
+
+    assert ended["exit_code"] == 0
+    assert ended["samples"]
+    assert all(sample["memory_mib"] > 5 and sample["gpus"] == [] for sample in ended["samples"])
+    steps = [sample["steps"] for sample in ended["samples"] if sample["steps"] is not None]
+    assert steps
+    assert all(one["own_s"] >= 0.009 for one in steps)
+
+
+def test_a_rank_tells_its_process_by_number_start_and_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINER_ID", "container_1_2_3_4")
+
+    ended = outcome_of(tmp_path, "import os\ndef main_fun(args, ctx): print(os.getpid())\n")
+
+    known = ended["rank"]
+    assert str(known["pid"]) == ended["log"].strip()
+    assert known["start_time"] > 0
+    assert known["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert known["container_id"] == "container_1_2_3_4"
+    assert ended["samples"] == []
 
 
 def test_a_rank_that_does_not_reach_the_jobs_folder_says_so(tmp_path: Path) -> None:

@@ -26,10 +26,13 @@ import importlib.util, os, pathlib, signal, sys
 folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
 
 sys.path.append(os.environ["GPUQ_JOB_PATH"])
-from gpuq_job import blame, orders, stopping
+from gpuq_job import blame, orders, process_tree, stopping
 from gpuq_job.rank import note_request, obey
 from gpuq_job.rank_log import printed_to
 from gpuq_job.reports import Reports
+from gpuq_job.samples import Samples
+from gpuq_job.sampling import sampled
+samples = Samples(pathlib.Path(folder, "samples.jsonl"))
 reports = Reports(os.path.join(folder, "reports.jsonl"))
 os.environ["GPUQ_STOP_FILE"] = os.path.join(folder, "stop")
 signal.signal(signal.SIGUSR1, note_request)
@@ -44,6 +47,7 @@ if args == ["--never-begins"]:
     signal.pause()
 for rank, role in enumerate(roles):
     report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="RUNNING", pid=os.getpid(),
+           start_time=process_tree.start_time(os.getpid()), boot_id=process_tree.boot_id(),
            node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
 printed = printed_to(pathlib.Path(folder, "logs", "rank-0.log"))
 printed.__enter__()
@@ -53,7 +57,8 @@ spec = importlib.util.spec_from_file_location("job", script)
 module = importlib.util.module_from_spec(spec)
 try:
     spec.loader.exec_module(module)
-    module.main_fun([os.path.basename(script), *args], None)
+    with sampled(float(os.environ["GPUQ_SAMPLE_EVERY_S"]), lambda sample: samples.add(0, sample)):
+        module.main_fun([os.path.basename(script), *args], None)
 except BaseException as error:
     code = error.code if isinstance(error, SystemExit) else 1
     if code or not isinstance(error, stopping.Stopped):
@@ -114,6 +119,7 @@ class PlainEngine:
             argv=(python, "-I", "-S", "-c", _DRIVER, *words),
             env={
                 "GPUQ_ATTEMPT": attempt.token,
+                "GPUQ_SAMPLE_EVERY_S": str(attempt.sample_every_s),
                 "PATH": os.environ["PATH"],
                 **submit.libraries(os.environ),
                 "GPUQ_JOB_PATH": str(Path(gpuq_job.__file__).parent.parent),

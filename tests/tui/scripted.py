@@ -14,8 +14,10 @@ from textual.pilot import Pilot
 from gpuq import models
 from gpuq.client import Json
 from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Curve, Job, JobState, Node, Progress, Rank, RankState, Reason, Series, SeriesKind, Why
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ShareRow
+from gpuq.tracing import Trace, Traced
 from gpuq_tui.app import GpuqApp
 from gpuq_tui.changes import Event
 from gpuq_tui.lines.line import Look
@@ -160,6 +162,8 @@ class ScriptedClient:
     path: str = "/nowhere"
     share_rows: list[ShareRow] = field(default_factory=list[ShareRow])
     drained: list[Drain] = field(default_factory=list[Drain])
+    traces: tuple[Trace, ...] = ()
+    gpu_cells: list[Gpu] = field(default_factory=list[Gpu])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
     asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
@@ -226,6 +230,14 @@ class ScriptedClient:
     def drains(self) -> list[Json]:
         self._fail()
         return [as_json(drain) for drain in self.drained]
+
+    def gpus(self) -> list[Json]:
+        self._fail()
+        return [as_json(gpu) for gpu in self.gpu_cells]
+
+    def trace(self, handle: str) -> Json:
+        self.asked.append(f"trace {handle}")
+        return as_json(Traced(handle=handle, kind="job", traces=self.traces, searched=""))
 
     def diag(self) -> Json:
         raise ForbiddenError("Only operators may see how gpuqd fares.")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from gpuq.models import JobState, Rank, RankState
+from gpuq.gpus import Gpu, GpuState, Stranger
+from gpuq.models import JobState, Node, Rank, RankState
 from gpuq.sharing import Drain, ShareRow
+from gpuq.tracing import Trace, TracedPod
 from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.nodes import detail_lines, row
 from gpuq_tui.screens.charts import ChartsScreen
 from gpuq_tui.screens.confirm import Confirm
 from gpuq_tui.screens.job import JobScreen
@@ -131,6 +135,39 @@ def test_from_a_gpu_to_its_job_and_to_its_rank() -> None:
     piloted(app, use, (100, 40))
 
 
+def test_the_tree_of_a_job_has_its_pods_and_the_attempts_before_as_gpuqd_traces_them() -> None:
+    client = a_client()
+    ranks = tuple(replace(rank, executor_id=str(rank.rank)) for rank in client.queue[0].ranks)
+    client.queue[0] = replace(client.queue[0], attempt=2, ranks=ranks)
+    pod = TracedPod(
+        uid="u", namespace="prod", name="resnet-exec-1", role="executor", executor_id="1", node="n1", phase="Failed",
+        exit_code=137, reason="OOMKilled", first_seen=NOW, last_seen=NOW, gone_at=NOW,
+    )  # fmt: skip
+    trace = Trace(
+        job_id=1, name="resnet", user="ann", account="root", state="RUNNING", attempt=2, matched="job", rank=None,
+        application_id="app-1", driver_pid=None, started_at=NOW, ended_at=None, end_reason=None, log_uri=None,
+        pods=(pod, replace(pod, uid="v", name="resnet-driver", role="driver", executor_id=None, reason=None)),
+    )  # fmt: skip
+    client.traces = (trace, replace(trace, attempt=1, ended_at=NOW, end_reason="NodeLost", ranks=ranks, pods=()))
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("t")
+        await pilot.pause()
+        text = screen_text(app)
+        for part in (
+            "pod prod/resnet-exec-1  Failed  exit code 137 (OOMKilled)  gone since",
+            "pod prod/resnet-driver  Failed",
+            "attempt 1",
+            "(NodeLost), 2 ranks",
+        ):
+            assert part in text
+        assert text.index("rank 1 worker") < text.index("resnet-exec-1")
+        assert "trace 1" in client.asked
+
+    piloted(app, use, (140, 40))
+
+
 def test_a_drained_node_says_so_and_can_be_resumed() -> None:
     client = a_client()
     app = an_app(client)
@@ -147,6 +184,49 @@ def test_a_drained_node_says_so_and_can_be_resumed() -> None:
         await pilot.press("r")
         await pilot.pause()
         assert client.ran == [["admin", "node", "resume", "n1"]]
+
+    piloted(app, use, (120, 30))
+
+
+def a_gpu(state: GpuState, **named: Any) -> Gpu:
+    """Return the one GPU of the scripted node, which job 1 holds."""
+    known: dict[str, Any] = {"node": "n1", "partition": "main", "place": 0, "kind": "GPU", "job_id": 1, "rank": 0}
+    return Gpu(state=state, **{**known, **named})
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cell", "told"),
+    [
+        (a_gpu(GpuState.IDLE, name="3", idle_s=4000, util=0.0, at=1.0), "i", "GPU 3: held, but not used for 1h06m"),
+        (a_gpu(GpuState.THROTTLED, throttled=("too hot",)), "t", "GPU 0: slowed down: too hot"),
+        (
+            a_gpu(GpuState.STRANGER, strangers=(Stranger(pid=7, user="eve", command="miner"),)),
+            "!",
+            "GPU 0: process 7 (miner of eve) belongs to no job",
+        ),
+        (a_gpu(GpuState.BUSY, name="3", util=93.0, memory_mib=2048.0, at=1.0), "#", "GPU 3 93%  2.0 GiB"),
+    ],
+)
+def test_what_is_wrong_with_a_gpu_is_a_cell_of_its_node_and_is_said_below(gpu: Gpu, cell: str, told: str) -> None:
+    node = Node(name="n1", partition="main", host="h", gpu_kind="GPU", gpus=2, free_gpus=0, job_ids=(1,))
+    gpus = (gpu, a_gpu(GpuState.BUSY, place=1, rank=1))
+
+    shown = row(node, None, gpus, width=100, look=Look())
+    below = detail_lines(node, a_client().queue[:1], None, (), gpus, width=200)
+
+    assert f" {cell}# " in "".join(text for text, _ in shown)
+    assert told in "\n".join("".join(text for text, _ in line) for line in below)
+
+
+def test_cells_of_gpus_come_with_the_nodes_view() -> None:
+    client = a_client()
+    client.gpu_cells = [a_gpu(GpuState.IDLE, idle_s=60.0), a_gpu(GpuState.BUSY, place=1)]
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("4")
+        await pilot.pause()
+        assert " i#" in screen_text(app)
 
     piloted(app, use, (120, 30))
 
@@ -326,6 +406,10 @@ def test_hostile_names_break_no_view(size: tuple[int, int], is_ascii: bool) -> N
     client.queue[0] = a_running_job(1, name=HOSTILE, user=HOSTILE, account=HOSTILE, nodes=(HOSTILE,), error=HOSTILE)
     client.queue.append(a_job(4, state=JobState.FAILED, reason=None, error=HOSTILE, name=HOSTILE))
     client.share_rows[1] = a_share(HOSTILE, None, 1)
+    client.gpu_cells = [
+        a_gpu(state, name=HOSTILE, strangers=(Stranger(pid=1, user=HOSTILE, command=HOSTILE),), throttled=(HOSTILE,))
+        for state in (GpuState.STRANGER, GpuState.IDLE)
+    ]
     client.drained = [Drain(node=HOSTILE, reason=HOSTILE, since=NOW, by_user=HOSTILE)]
     client.curves = {HOSTILE: a_curve(a_series(HOSTILE))}
     app = an_app(client, look=Look(is_ascii=is_ascii))

@@ -11,6 +11,7 @@ from gpuq import models
 from gpuq.client import Json
 from gpuq.diagnosis import Diagnosis
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq.tracing import Traced
 from gpuq.wire import decode
 from gpuq_tui.changes import Streams
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
@@ -38,6 +39,8 @@ class Asks(Streams, Protocol):
     def limits(self) -> list[Json]: ...
     def reservations(self) -> list[Json]: ...
     def drains(self) -> list[Json]: ...
+    def gpus(self) -> list[Json]: ...
+    def trace(self, handle: str) -> Json: ...
     def diag(self) -> Json: ...
     def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json: ...
     def series(self, job_id: int) -> list[Json]: ...
@@ -69,7 +72,7 @@ class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
     `series` is the one whose curve is drawn, thinned to `columns`; `log_rank` None is the driver's log, read
-    from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`.
+    from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`. `trace` is a handle.
     """
 
     everything: bool = False
@@ -81,11 +84,12 @@ class Wanted:
     charts: ChartsWanted | None = None
     log_rank: int | None = None
     log_offset: int | None = None
+    trace: str | None = None
 
     @property
     def is_question(self) -> bool:
         """Whether there is anything that the stream does not tell."""
-        return self.job_id is not None or bool(self.lists) or self.charts is not None
+        return self.job_id is not None or bool(self.lists) or self.charts is not None or self.trace is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class Answer:
     log: LogPiece | None = None
     lists: Lists | None = None
     charts: Charts | None = None
+    trace: Traced | None = None
     problem: str | None = None
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -130,6 +135,8 @@ class Feed:
                 answer = self._with_lists(answer)
             if wanted.charts is not None:
                 answer = replace(answer, charts=self._charts(wanted.charts, answer.refused))
+            if wanted.trace is not None:
+                answer = self._with_trace(answer, wanted.trace)
             if wanted.job_id is not None:
                 answer = self._with_details(answer, wanted.job_id)
         except (GpuqError, OSError) as error:
@@ -163,6 +170,10 @@ class Feed:
             case _:
                 model = LISTED[name]
                 return tuple(self._model(model, row) for row in getattr(self._client, name)())
+
+    def _with_trace(self, answer: Answer, handle: str) -> Answer:
+        part = _Parts(answer.refused, self._look)
+        return replace(answer, trace=part.take("trace", lambda: self._model(Traced, self._client.trace(handle))))
 
     def _with_details(self, answer: Answer, job_id: int) -> Answer:
         wanted, refused = answer.wanted, answer.refused

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpuq.diagnosis import ConfigChange, Diagnosis
-from gpuq.models import Cluster, PriorityTerm, Reason, Why
+from gpuq.gpus import Gpu
+from gpuq.models import Cluster, PriorityTerm, Reason, Signal, Why
 from gpuq.sharing import LentRow, WasteRow
 from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.bell import Bell
@@ -41,6 +42,7 @@ class Desk:
 
     `wake` asks for a scheduling pass; `nudge` makes a running job's course look at what is wanted of it, `hurry` makes
     it end at once, `order` tells its ranks something and returns whether its driver was there to hear.
+    `flags` are what is so now of how a running job uses its GPUs, `gpus` all GPUs and how they are.
     `hindrances` are what would make any job of a partition fail; to find them takes a second, off the event loop.
     `rules_changed` is called after operators have changed something; `shares` are as of now, running jobs included;
     `lent` is what accounts and users have lent each other, `wasted` GPU time held for nothing since a moment;
@@ -80,6 +82,8 @@ class Desk:
     hurry: Callable[[int], None]
     order: Callable[[int, Order], Awaitable[bool]]
     silent_since: Callable[[int], float | None]
+    flags: Callable[[int], tuple[Signal, ...]]
+    gpus: Callable[[], tuple[Gpu, ...]]
     hindrances: Callable[[str], tuple[str, ...]]
     accounts: AccountStore
     rules_changed: Callable[[], None]

@@ -52,8 +52,9 @@ async def stream_events(
     A stream that cannot go on where `Last-Event-ID` was begins with `reset`, then everything there is (`cluster`, and
     `jobs` in several events), then `ready`. After that every event has an `id`: `job` (its `id` and the fields that
     changed, all of them of a job not told of before; `priority`, and `charged_gpu_s` while it runs, are left out),
-    `removed`, `node`, `node_removed`, `engine`, `shares` (computed anew), `rules` (what operators decide; with the
-    drained nodes). Who reads too slowly gets `reset` again.
+    `removed`, `node`, `node_removed`, `engine`, `shares` (computed anew), `gpus` (are used otherwise), `pods` (of
+    jobs have changed), `rules` (what operators decide; with the drained nodes). Who reads too slowly gets
+    `reset` again.
     """
     if desk.feed.streams >= _MOST_STREAMS:
         raise UnavailableError(f"{_MOST_STREAMS} streams are open already: try again later.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from typing import Literal
 
 from litestar import Response, get
@@ -43,6 +44,7 @@ async def metrics(desk: Desk) -> Response[str]:
     made = Exposition()
     _daemon(desk, made)
     _queue(desk, made)
+    _gpus(desk, made)
     _vitals(desk, made)
     return Response(made.text(), media_type=CONTENT_TYPE)
 
@@ -68,6 +70,22 @@ def _queue(desk: Desk, made: Exposition) -> None:
     made.gauge("gpuq_gpus", "GPU slots of nodes that are up.", [({"partition": p}, n) for p, n in totals.items()])
     made.gauge("gpuq_gpus_used", "GPU slots held by jobs.", [({"partition": p}, n) for p, n in used.items()])
     made.gauge("gpuq_nodes_down", "Nodes that are down.", [({}, sum(not node.is_up for node in nodes))])
+
+
+def _gpus(desk: Desk, made: Exposition) -> None:
+    gpus = desk.gpus()
+    states = Counter((gpu.partition, gpu.state.value) for gpu in gpus)
+    counts = [({"partition": partition, "state": state}, count) for (partition, state), count in states.items()]
+    made.gauge("gpuq_gpu_states", "GPUs by how they are: free, busy, idle, throttled, stranger or down.", counts)
+    for name, text, values in (
+        ("gpuq_gpu_use_percent", "Share of the last second in which a GPU computed.", [gpu.util for gpu in gpus]),
+        ("gpuq_gpu_memory_mib", "Memory of a GPU that is used.", [gpu.memory_mib for gpu in gpus]),
+        ("gpuq_gpu_power_watts", "Power that a GPU draws.", [gpu.power_w for gpu in gpus]),
+        ("gpuq_gpu_celsius", "Temperature of a GPU.", [gpu.temperature_c for gpu in gpus]),
+    ):
+        told = zip(gpus, values, strict=True)
+        rows = [({"node": gpu.node, "place": str(gpu.place)}, value) for gpu, value in told if value is not None]
+        made.gauge(name, text, rows)
 
 
 def _vitals(desk: Desk, made: Exposition) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,13 +17,16 @@ from gpuq.units import moment, parse_task
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.handles import Handle, Kind, job_in_path, readings
+from gpuq_daemon.processes import identify
 from gpuq_daemon.store.pods import PodRow
 from gpuq_daemon.store.tracing import MOST, Found
+from gpuq_job.process_tree import attempt_of
 
 _FORMS = (
     "a job, pod, namespace/pod, uid, container, application, app/executor, host:pid, gpu:host/3, GPU-..., or a path"
 )
 
+_HERE = ("localhost", "127.0.0.1", "::1")
 _ARTICLES = dict.fromkeys("ae", "an")
 
 
@@ -74,7 +78,9 @@ def _found(desk: Desk, handle: Handle) -> list[Found]:
         case Kind.EXECUTOR:
             return desk.traces.of_executor(place or "", name)
         case Kind.PROCESS:
-            return desk.traces.of_process(place or "", int(name))
+            return _of_process(desk, place or "", int(name))
+        case Kind.YARN_CONTAINER:
+            return desk.traces.of_yarn_container(name, place or "")
         case Kind.GPU:
             return desk.traces.of_gpu(name, place)
         case Kind.CONTAINER:
@@ -87,6 +93,25 @@ def _found(desk: Desk, handle: Handle) -> list[Found]:
                 return []
             job_id, attempt = there
             return _attempts_of(desk, job_id) if attempt is None else [Found(job_id=job_id, attempt=attempt)]
+
+
+def _of_process(desk: Desk, place: str, pid: int) -> list[Found]:
+    """Return whose a process is. One that lives on this machine is known by its start: its number may have been used.
+
+    By its mark it is known too, if it is only a child of a rank or an executor.
+    """
+    alive = identify(pid) if _is_here(desk, place) else None
+    if alive is None:
+        return desk.traces.of_process(place, pid)
+    found = desk.traces.of_identity(pid, alive.start_time, alive.boot_id)
+    token = attempt_of(pid)
+    return found or ([] if token is None else desk.traces.of_token(token))
+
+
+def _is_here(desk: Desk, place: str) -> bool:
+    """Whether a host or node is the machine that gpuqd runs on."""
+    hosts = {node.host for node in desk.cluster().nodes if node.name == place}
+    return not {place, *hosts}.isdisjoint((*_HERE, socket.gethostname()))
 
 
 def _task(desk: Desk, number: int, index: int | None) -> int:

@@ -35,7 +35,7 @@ def whole(desk: Desk, job: Job) -> Job:
         charged_gpu_s=charged,
         error=job.error or (desk.trouble(job.id, job.attempt) if job.attempt else None),
         progress=told.progress if told else None,
-        signals=told.signals if told else (),
+        signals=(*(told.signals if told else ()), *(desk.flags(job.id) if job.state is JobState.RUNNING else ())),
         damaged_events=told.damaged if told else 0,
         p50_at=None if estimate is None else estimate.p50_at,
         p90_at=None if estimate is None else estimate.p90_at,
@@ -96,7 +96,7 @@ def why(desk: Desk, job: Job) -> Why:
         job_id=job.id,
         state=job.state,
         reason=_reason(desk, job),
-        text=_course(job) + _waiting_pods(desk, job),
+        text=_course(job) + _waiting_pods(desk, job) + _signs(whole(desk, job)),
         needs_gpus=job.gpus,
         free_gpus=sum(node.free_gpus for node in nodes),
         total_gpus=sum(node.gpus for node in nodes),
@@ -115,6 +115,13 @@ def _waiting_pods(desk: Desk, job: Job) -> str:
     there = [pod for pod in desk.pods.of_job(job.id, job.attempt) if pod.gone_at is None]
     waiting = [pod for pod in there if pod.waits_for is not None]
     return "".join(f" Pod {pod.name} waits: {pod.waits_for}" for pod in waiting[:_PODS_SHOWN])
+
+
+def _signs(job: Job) -> str:
+    """Return what a running job's points, and what it uses, say of it."""
+    if job.state is not JobState.RUNNING:
+        return ""
+    return "".join(f" {signal.text[:1].upper()}{signal.text[1:]}." for signal in job.signals)
 
 
 def _course(job: Job) -> str:

@@ -26,7 +26,8 @@ class Attempt:
     `gpus_by_node` are the nodes that its workers were given and the GPUs on each, `ps_by_node` those of its parameter
     servers and its evaluator, which get no GPU, and how many on each; nothing if the engine may choose. `owner` is
     whom its processes run as, None for the user that gpuqd runs as. `carried_to` is the address that its event files,
-    logs and checkpoints are carried to, None if they stay where they are. `is_standby`: it is no job's yet.
+    logs and checkpoints are carried to, None if they stay where they are. `is_standby`: it is no job's yet. What its
+    ranks use is sampled every `sample_every_s`; 0: never.
     """
 
     job_id: int
@@ -52,6 +53,7 @@ class Attempt:
     array_index: int | None = None
     carried_to: str | None = None
     is_standby: bool = False
+    sample_every_s: float = 0.0
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -197,6 +197,7 @@ def run_of(
         seats=seats,
         carried_to=attempt.carried_to,
         words=task(attempt),
+        sample_every_s=attempt.sample_every_s,
     )
 
 

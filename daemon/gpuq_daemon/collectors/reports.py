@@ -46,6 +46,9 @@ class _Rank(Struct, tag="rank", tag_field="kind"):
     gpus: Annotated[tuple[Word, ...], Meta(max_length=256)] = ()
     exit_code: Code | None = None
     rows: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
+    start_time: Annotated[int, Meta(ge=0, lt=2**62)] | None = None
+    boot_id: Word | None = None
+    container_id: Word | None = None
 
 
 class _Outcome(Struct, tag="outcome", tag_field="kind"):
@@ -141,4 +144,7 @@ def _merged(before: Rank | None, said: _Rank) -> Rank:
         executor_id=said.executor_id or (before.executor_id if before else None),
         gpus=said.gpus or (before.gpus if before else ()),
         rows=said.rows if said.rows is not None or before is None else before.rows,
+        start_time=said.start_time if said.start_time is not None or before is None else before.start_time,
+        boot_id=said.boot_id or (before.boot_id if before else None),
+        container_id=said.container_id or (before.container_id if before else None),
     )

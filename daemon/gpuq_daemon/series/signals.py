@@ -14,7 +14,7 @@ from statistics import median
 from gpuq.models import SeriesKind, Signal, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import number
-from gpuq_daemon.series.points import ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.points import SAMPLED, ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.standing import is_loss
 
 FIRST_POINTS = 10
@@ -57,7 +57,7 @@ class Signals:
         """Take in new points and return what they say that was not said before."""
         found: list[Signal] = []
         for key, points in scalars.items():
-            if key.kind is not SeriesKind.SCALAR or not len(points):
+            if key.kind is not SeriesKind.SCALAR or key.run == SAMPLED or not len(points):
                 continue
             recent = self._recent.setdefault(key, deque(maxlen=_WINDOW))
             recent.extend((step, at) for step, at, _ in points.newest(_WINDOW))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from gpuq.models import Series, SeriesKind
+from gpuq_daemon.series.points import SAMPLED
 
 _VALIDATION = re.compile(r"(?:^|[^a-z])(?:val|valid|validation|eval|evaluation|test)(?:[^a-z]|$)")
 
@@ -15,9 +16,9 @@ def standing_for(series: Iterable[Series]) -> Series | None:
 
     A loss comes before everything else, training before validation, the plainest name first ("loss", then
     "epoch_loss", then "loss_of_something"); per-epoch before per-batch, which some writers sum over replicas.
-    Without a loss it is the first tag that was written.
+    Without a loss it is the first tag that was written. What gpuq itself samples stands for nothing.
     """
-    scalars = [s for s in series if s.kind is SeriesKind.SCALAR]
+    scalars = [s for s in series if s.kind is SeriesKind.SCALAR and s.run != SAMPLED]
     losses = [s for s in scalars if is_loss(s.tag)]
     if losses:
         return min(losses, key=_loss_order)

@@ -20,7 +20,10 @@ from gpuq_daemon.store.job_states import advance, state_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAttempt:
-    """An attempt that has started and has not been proven gone."""
+    """An attempt that has started and has not been proven gone.
+
+    `first_started_at` is when its job's first one began.
+    """
 
     job_id: int
     number: int
@@ -57,6 +60,7 @@ class ActiveAttempt:
     running_at: float | None = None
     retries_left: int = 0
     code_sha256: str | None = None
+    first_started_at: float = 0.0
 
     @property
     def rank_count(self) -> int:
@@ -78,6 +82,8 @@ def active_attempts(database: Database, job_id: int | None = None) -> list[Activ
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
                    j.epochs, j.independent, j.driver, j.stop_on, j.code_sha256,
                    a.running_at, j.retries - j.retried AS retries_left,
+                   (SELECT f.started_at FROM attempts f WHERE f.job_id = j.id
+                    ORDER BY f.number LIMIT 1) AS first_started_at,
                    (SELECT json_group_object(l.node, l.gpus) FROM allocations l
                     WHERE l.job_id = a.job_id AND l.attempt = a.number AND l.gpus > 0) AS gpus_by_node,
                    (SELECT json_group_object(l.node, l.servers) FROM allocations l
@@ -140,14 +146,16 @@ def record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> Non
         row = {**asdict(rank), "gpus": json.dumps(rank.gpus), "job_id": job_id, "attempt": attempt}
         tables.execute(
             """INSERT INTO ranks (job_id, attempt, rank, role, host, node, pid, executor_id, gpus, state,
-                                  exit_code, rows)
+                                  exit_code, rows, start_time, boot_id, container_id)
                VALUES (:job_id, :attempt, :rank, :role, :host, :node, :pid, :executor_id, :gpus, :state,
-                       :exit_code, :rows)
+                       :exit_code, :rows, :start_time, :boot_id, :container_id)
                ON CONFLICT (job_id, attempt, rank) DO UPDATE SET role = excluded.role, host = excluded.host,
                  node = coalesce(excluded.node, node), pid = coalesce(excluded.pid, pid),
                  executor_id = coalesce(excluded.executor_id, executor_id),
                  gpus = CASE excluded.gpus WHEN '[]' THEN gpus ELSE excluded.gpus END,
-                 state = excluded.state, exit_code = excluded.exit_code, rows = coalesce(excluded.rows, rows)""",
+                 state = excluded.state, exit_code = excluded.exit_code, rows = coalesce(excluded.rows, rows),
+                 start_time = coalesce(excluded.start_time, start_time), boot_id = coalesce(excluded.boot_id, boot_id),
+                 container_id = coalesce(excluded.container_id, container_id)""",
             row,
         )
     _correct_allocations(tables, key)

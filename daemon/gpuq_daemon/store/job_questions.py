@@ -93,6 +93,17 @@ class JobQuestions:
         where = f"j.state IN {HOLDING}" + ("" if user is None else " AND j.user = :user")
         return self._jobs(where, {"user": user}, limit=1_000_000)
 
+    def has_process_beside(self, job_id: int, rank: int, pid: int) -> bool:
+        """Return whether a process on the host of a running job's rank is known as a rank of some running job."""
+        return bool(
+            self._db.rows(
+                f"""SELECT 1 FROM ranks it JOIN ranks r ON r.pid = :pid AND (r.host = it.host OR r.node = it.node)
+                    JOIN jobs j ON j.id = r.job_id AND j.attempt = r.attempt AND j.state IN {HOLDING}
+                    WHERE it.job_id = :job_id AND it.rank = :rank LIMIT 1""",
+                {"job_id": job_id, "rank": rank, "pid": pid},
+            )
+        )
+
     def pending(self) -> tuple[PendingJob, ...]:
         """Return what waits, by id."""
         return pending_jobs(self._db.tuples(f"SELECT {QUEUED_COLUMNS} FROM jobs WHERE state = 'PENDING' ORDER BY id"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -12,7 +12,7 @@ from threading import Lock
 
 from gpuq.models import Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
 from gpuq_daemon.series.chunk import unpack_histogram
-from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
+from gpuq_daemon.series.points import SAMPLED, Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.restarts import Course, course
 from gpuq_daemon.series.signals import Signals
 from gpuq_daemon.series.standing import standing_for
@@ -98,6 +98,22 @@ class MetricsStore:
                 rows.put_signal(db, batch.job_id, signal)
         with self._reading:
             self._told.pop(batch.job_id, None)
+        return True
+
+    def append_samples(self, batch: Batch, signals: Sequence[Signal]) -> bool:
+        """Store what was sampled of an attempt, and what it says; all else as `append`. It is no progress of a job."""
+        with self._transaction() as db:
+            if not rows.continues(db, batch):
+                return False
+            for key, points in batch.scalars.items():
+                rows.append_scalars(db, batch, key, points)
+            for position in batch.positions:
+                rows.put_position(db, batch, position)
+            for signal in signals:
+                rows.put_signal(db, batch.job_id, signal)
+        if signals:
+            with self._reading:
+                self._told.pop(batch.job_id, None)
         return True
 
     def _watching(self, db: sqlite3.Connection, batch: Batch) -> Signals:
@@ -368,7 +384,8 @@ def _asked(job_id: int, which: Mapping[str, str | int | None]) -> dict[str, str 
 
 
 def _progress(db: sqlite3.Connection, job_id: int) -> Progress | None:
-    found = sorted(rows.list_series(db, job_id), key=lambda f: f[0])  # as first written
+    written = [one for one in rows.list_series(db, job_id) if one[1].run != SAMPLED]
+    found = sorted(written, key=lambda f: f[0])  # as first written
     newest = max((series.attempt for _, series in found), default=0)
     ids = {series: row for row, series in found if series.attempt == newest}
     series = standing_for(ids)

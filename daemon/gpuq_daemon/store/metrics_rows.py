@@ -11,7 +11,7 @@ from typing import Any, cast
 from gpuq.errors import NotFoundError
 from gpuq.models import Series, SeriesKind, Signal, SignalKind
 from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
-from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.points import SAMPLED, Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.signals import Signals
 
 _SERIES = "job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value"
@@ -223,7 +223,7 @@ def watching(db: sqlite3.Connection, job_id: int, attempt: int) -> Signals:
     asked = {"job_id": job_id, "attempt": attempt}
     found = Signals(attempt=attempt, told={(SignalKind(kind), rank) for kind, rank in db.execute(told, asked)})
     for row, series in list_series(db, job_id):
-        if series.attempt == attempt and series.kind is SeriesKind.SCALAR:
+        if series.attempt == attempt and series.kind is SeriesKind.SCALAR and series.run != SAMPLED:
             points = ScalarPoints()
             for blob, count in db.execute(
                 "SELECT points, count FROM chunk WHERE series_id = ? ORDER BY number", (row,)

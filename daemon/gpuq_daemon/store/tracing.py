@@ -71,6 +71,32 @@ class TraceStore:
             {"pid": pid, "host": host},
         )
 
+    def of_identity(self, pid: int, start_time: int, boot_id: str) -> list[Found]:
+        """Return the rank whose process exactly this is, whatever its host is called."""
+        return self._found(
+            f"""SELECT r.job_id, r.attempt, r.rank FROM ranks r
+                JOIN attempts a ON a.job_id = r.job_id AND a.number = r.attempt
+                WHERE r.pid = :pid AND r.start_time = :start_time AND r.boot_id = :boot_id ORDER BY {_THERE_FIRST}""",
+            {"pid": pid, "start_time": start_time, "boot_id": boot_id},
+        )
+
+    def of_token(self, token: str) -> list[Found]:
+        """Return the attempt that processes with this mark are of."""
+        return self._found(
+            f"""SELECT a.job_id, a.number AS attempt, NULL AS rank FROM attempts a
+                WHERE a.token = :token ORDER BY {_THERE_FIRST}""",
+            {"token": token},
+        )
+
+    def of_yarn_container(self, container_id: str, application_id: str) -> list[Found]:
+        """Return the rank in a container of an application, else the application's attempt."""
+        return self._found(
+            f"""SELECT a.job_id, a.number AS attempt, r.rank FROM attempts a
+                LEFT JOIN ranks r ON r.job_id = a.job_id AND r.attempt = a.number AND r.container_id = :container_id
+                WHERE a.application_id = :application_id ORDER BY {_THERE_FIRST}""",
+            {"container_id": container_id, "application_id": application_id},
+        )
+
     def of_gpu(self, gpu: str, node: str | None) -> list[Found]:
         """Return the ranks that have or had a GPU of a node or host; by its own identifier only those that have it."""
         place = "r.node = :node OR r.host = :node" if node is not None else "1"
@@ -109,7 +135,8 @@ class TraceStore:
     def ranks(self, job_id: int, number: int) -> list[Rank]:
         """Return the ranks of any attempt, by number."""
         rows = self._db.rows(
-            """SELECT rank, role, host, node, pid, executor_id, gpus, state, exit_code, rows FROM ranks
+            """SELECT rank, role, host, node, pid, executor_id, gpus, state, exit_code, rows,
+                   start_time, boot_id, container_id FROM ranks
                WHERE job_id = :job_id AND attempt = :number ORDER BY rank""",
             {"job_id": job_id, "number": number},
         )

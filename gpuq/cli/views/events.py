@@ -75,6 +75,10 @@ def _said(kind: str, data: Any) -> str:
             return f"engine  {'ok' if data.get('engine_ok') else clean(str(data.get('engine_message') or 'down'))}"
         case "shares":
             return "shares and priorities computed anew"
+        case "gpus":
+            return "GPUs are used otherwise"
+        case "pods":
+            return "pods have come, changed or gone"
         case "rules":
             return "operators decided something"
         case _:

@@ -53,6 +53,7 @@ def _rank(rank: Json, pod: Json | None, *, is_it: bool) -> Iterator[str]:
     parts = [f"rank {rank['rank']} {rank['role']} {rank['state']}", f"on {rank['node'] or rank['host']}"]
     parts += [f"host {rank['host']}"] if rank["node"] and rank["node"] != rank["host"] else []
     parts += [] if rank["executor_id"] is None else [f"executor {rank['executor_id']}"]
+    parts += [] if rank.get("container_id") is None else [f"container {rank['container_id']}"]
     parts += [] if rank["pid"] is None else [f"pid {rank['pid']}"]
     parts += [] if rank["exit_code"] is None else [f"exit code {rank['exit_code']}"]
     yield f"{_mark(is_it)}       {'  '.join(parts)}"

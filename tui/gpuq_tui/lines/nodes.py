@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpuq.gpus import Gpu, GpuState
 from gpuq.models import Job, Node
 from gpuq.sharing import Drain, ReservationRow
 from gpuq.units import moment, plural
 from gpuq_tui.lines.actions import Action
+from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
 
-LEGEND = "# busy  . free  x drained  - down"
+LEGEND = "# busy  i idle  ! stranger  t throttled  . free  x drained  - down"
 _MOST_CELLS = 64
+_LETTERS = {
+    GpuState.BUSY: "#",
+    GpuState.IDLE: "i",
+    GpuState.STRANGER: "!",
+    GpuState.THROTTLED: "t",
+    GpuState.FREE: ".",
+    GpuState.DOWN: "-",
+}
+_WRONG = (GpuState.IDLE, GpuState.STRANGER, GpuState.THROTTLED)
 
 
 def heading(width: int, look: Look) -> Line:
@@ -20,28 +31,38 @@ def heading(width: int, look: Look) -> Line:
     return line(f"  {fit('NODE', name, look)} {fit('PARTITION', 10, look)} {fit('GPU', 12, look)} FREE  GPUS", Tone.DIM)
 
 
-def row(node: Node, drain: Drain | None, *, width: int, look: Look) -> Line:
-    """Return one node: a cell for each GPU, and what is wrong with it in words."""
+def row(node: Node, drain: Drain | None, gpus: Sequence[Gpu] = (), *, width: int, look: Look) -> Line:
+    """Return one node: a cell for each GPU, and what is wrong with it in words; `gpus` are the node's, if known."""
     name, note = _widths(width)
     model = node.gpu_type or node.gpu_kind
     head = f"{fit(node.name, name, look)} {fit(node.partition, 10, look)} {fit(model, 12, look)} {node.free_gpus:>4}  "
     jobs = "jobs " + " ".join(str(job_id) for job_id in node.job_ids) if node.job_ids else "no job"
     told = f"drained: {drain.reason}" if drain is not None else "down" if not node.is_up else jobs
-    bad = Tone.BAD if not node.is_up else Tone.WARN if drain is not None else Tone.PLAIN
-    cells = gpu_cells(node, is_drained=drain is not None)
+    wrong = [gpu.state for gpu in gpus if gpu.state in _WRONG]
+    bad = Tone.BAD if not node.is_up else Tone.WARN if drain is not None or wrong else Tone.PLAIN
+    told += f", {', '.join(dict.fromkeys(wrong))}" if wrong and node.is_up else ""
+    cells = gpu_cells(node, gpus, is_drained=drain is not None)
     return (head, Tone.PLAIN), (cells, bad), ("  " + fit(told, max(0, note - len(cells)), look), bad)
 
 
-def gpu_cells(node: Node, *, is_drained: bool) -> str:
-    """Return a letter for each GPU of a node, the busy ones first; `+` stands for those that there is no room for."""
+def gpu_cells(node: Node, gpus: Sequence[Gpu] = (), *, is_drained: bool) -> str:
+    """Return a letter for each GPU of a node, the held ones first; `+` stands for those that there is no room for."""
     busy = max(0, node.gpus - node.free_gpus)
     idle = "-" if not node.is_up else "x" if is_drained else "."
     cells = "#" * busy + idle * (node.gpus - busy)
+    if len(gpus) == node.gpus and sum(gpu.job_id is not None for gpu in gpus) == busy:  # else older than the node
+        cells = "".join(idle if gpu.state is GpuState.FREE else _LETTERS[gpu.state] for gpu in gpus)
     return cells if len(cells) <= _MOST_CELLS else cells[: _MOST_CELLS - 1] + "+"
 
 
 def detail_lines(
-    node: Node, jobs: Sequence[Job], drain: Drain | None, reservations: Sequence[ReservationRow], *, width: int
+    node: Node,
+    jobs: Sequence[Job],
+    drain: Drain | None,
+    reservations: Sequence[ReservationRow],
+    gpus: Sequence[Gpu] = (),
+    *,
+    width: int,
 ) -> list[Line]:
     """Return what is to be said of a node: its jobs with their ranks and GPUs, its drain, who has it reserved."""
     lines: list[Line] = []
@@ -49,10 +70,15 @@ def detail_lines(
         lines.append(line(f"job {job.id} {job.name} ({job.user}/{job.account}) {job.state}", Tone.STRONG))
         for rank in job.ranks:
             if rank.node == node.name:
-                gpus = f"GPU {','.join(rank.gpus)}" if rank.gpus else "no GPU"
-                lines.append(line(f"  rank {rank.rank} {rank.role}  {gpus}  pid {rank.pid or '-'}  {rank.state}"))
+                its = f"GPU {','.join(rank.gpus)}" if rank.gpus else "no GPU"
+                lines.append(line(f"  rank {rank.rank} {rank.role}  {its}  pid {rank.pid or '-'}  {rank.state}"))
+                mine = [gpu for gpu in gpus if (gpu.job_id, gpu.rank) == (job.id, rank.rank)]
+                lines += [_use(gpu) for gpu in mine if gpu.at is not None]
     if not jobs:
         lines.append(line("no job", Tone.DIM))
+    for gpu in gpus:
+        wrong = [f"GPU {gpu.name or gpu.place}: {text}" for text in _wrong(gpu)]
+        lines += [line(part, Tone.WARN) for text in wrong for part in wrap(text, width)]
     if drain is not None:
         text = f"drained by {drain.by_user} since {moment(drain.since)}: {drain.reason}"
         lines += [line(part, Tone.WARN) for part in wrap(text, width)]
@@ -62,6 +88,20 @@ def detail_lines(
             text = f"reserved as {held.name} for {whose}, {moment(held.start_at)} to {moment(held.end_at)}"
             lines += [line(part) for part in wrap(text, width)]
     return [*lines, line(f"host {node.host}, {plural(node.gpus, node.gpu_kind)}", Tone.DIM)]
+
+
+def _use(gpu: Gpu) -> Line:
+    """Return how much a held GPU is used; of a virtual one there is only the CPU."""
+    memory = "" if gpu.memory_mib is None else f"  {gpu.memory_mib / 1024:.1f} GiB"
+    power = "" if gpu.power_w is None else f"  {gpu.power_w:.0f} W"
+    used = f"CPU {gpu.cpu or 0:.0f}%" if gpu.util is None else f"GPU {gpu.name} {gpu.util:.0f}%{memory}{power}"
+    return line(f"    {used}", Tone.WARN if gpu.state in _WRONG else Tone.DIM)
+
+
+def _wrong(gpu: Gpu) -> list[str]:
+    found = [f"process {one.pid} ({one.command} of {one.user}) belongs to no job" for one in gpu.strangers]
+    found += [f"slowed down: {', '.join(gpu.throttled)}"] if gpu.throttled else []
+    return found + ([f"held, but not used for {short(gpu.idle_s or 0)}"] if gpu.state is GpuState.IDLE else [])
 
 
 def node_actions(node: Node, drain: Drain | None) -> list[Action]:

@@ -1,11 +1,13 @@
-"""A job from the outside in: its attempt, the Spark application, the ranks, their GPUs."""
+"""A job from the outside in: its attempt, the Spark application, the pods, the ranks, their GPUs, earlier attempts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpuq.models import Job, Rank
-from gpuq.units import plural
+from gpuq.tracing import Trace, TracedPod
+from gpuq.units import moment, plural
 from gpuq_tui.lines.line import Line, Tone, line
 from gpuq_tui.lines.queue import note
 
@@ -22,8 +24,13 @@ class Leaf:
     rank: int | None = None
 
 
-def tree(job: Job) -> list[Leaf]:
-    """Return the lines of a job from the top down; what is not known yet is left out."""
+def tree(job: Job, traces: Sequence[Trace] = ()) -> list[Leaf]:
+    """Return the lines of a job from the top down; what is not known yet is left out.
+
+    `traces` are its attempts as gpuqd traces them: from these come the pods, and the attempts before.
+    """
+    now = next((trace for trace in traces if trace.attempt == job.attempt), None)
+    pods = {pod.executor_id: pod for pod in (() if now is None else now.pods) if pod.role == "executor"}
     held = f"  {plural(job.gpus, job.gpu_kind)}"
     leaves = [Leaf(key="job", line=_head("", f"job {job.id} {job.name}", f"  {job.state}{held}"), copy=str(job.id))]
     leaves.append(Leaf(key="account", line=line(f"  of {job.user} in account {job.account}", Tone.DIM), copy=job.user))
@@ -37,18 +44,40 @@ def tree(job: Job) -> list[Leaf]:
                 key="application", line=_head("    ", f"application {job.application_id}", pid), copy=job.application_id
             )
         )
+    leaves += [_pod(pod) for pod in (() if now is None else now.pods) if pod.role != "executor"]
     for rank in job.ranks:
-        leaves += _rank(rank, job)
+        leaves += _rank(rank, job, pods.pop(rank.executor_id, None))
+    leaves += [_pod(pod) for pod in pods.values()]  # of ranks that never came up
     for key, uri in (("logs", job.log_uri), ("checkpoints", job.checkpoint_uri)):
         if uri:
             leaves.append(Leaf(key=key, line=line(f"  {key} {uri}", Tone.DIM), copy=uri))
+    leaves += [_earlier(trace) for trace in traces if trace.attempt and trace.attempt < job.attempt]
     return leaves
 
 
-def _rank(rank: Rank, job: Job) -> list[Leaf]:
+def _earlier(trace: Trace) -> Leaf:
+    reason = f" ({trace.end_reason})" if trace.end_reason else ""
+    told = f"  {moment(trace.started_at)} to {moment(trace.ended_at)}{reason}, {plural(len(trace.ranks), 'rank')}"
+    key = f"attempt {trace.attempt}"
+    return Leaf(key=key, line=_head("  ", key, told, Tone.DIM), copy=trace.application_id or str(trace.job_id))
+
+
+def _pod(pod: TracedPod, rank: int | None = None) -> Leaf:
+    ended = "" if pod.exit_code is None else f"  exit code {pod.exit_code}"
+    reason = "" if pod.reason is None else f" ({pod.reason})"
+    gone = "" if pod.gone_at is None else f"  gone since {moment(pod.gone_at)}"
+    odd = "" if pod.disagrees is None else f"  {pod.disagrees}"
+    tone = Tone.BAD if pod.reason is not None or odd else Tone.DIM
+    name = f"{pod.namespace}/{pod.name}"
+    text = f"        pod {name}  {pod.phase}{ended}{reason}{gone}{odd}"
+    return Leaf(key=f"pod {pod.uid}", line=line(text, tone), copy=name, rank=rank)
+
+
+def _rank(rank: Rank, job: Job, pod: TracedPod | None) -> list[Leaf]:
     where = rank.host if rank.node is None or rank.node == rank.host else f"{rank.node} ({rank.host})"
     process = "" if rank.pid is None else f"  pid {rank.pid}"
     executor = "" if rank.executor_id is None else f"  executor {rank.executor_id}"
+    executor += "" if rank.container_id is None else f"  {rank.container_id}"
     ended = "" if rank.exit_code is None else f"  exit code {rank.exit_code}"
     first = "  failed first" if rank.rank == job.failed_rank else ""
     text = f"  on {where}{executor}{process}  {rank.state}{ended}{first}"
@@ -62,6 +91,7 @@ def _rank(rank: Rank, job: Job) -> list[Leaf]:
             rank=rank.rank,
         )
     ]
+    rows += [] if pod is None else [_pod(pod, rank.rank)]
     for gpu in rank.gpus:
         name = f"gpu:{rank.node or rank.host}/{gpu}"
         rows.append(Leaf(key=f"{rank.rank} {name}", line=line(f"        {name}"), copy=name, rank=rank.rank))

@@ -9,7 +9,21 @@ from gpuq.errors import UsageError
 
 READING = frozenset(
     (
-        *("queue", "history", "show", "why", "logs", "events", "wait", "prio", "share", "nodes", "trace", "usage"),
+        *(
+            "queue",
+            "history",
+            "show",
+            "why",
+            "logs",
+            "events",
+            "wait",
+            "prio",
+            "share",
+            "nodes",
+            "gpus",
+            "trace",
+            "usage",
+        ),
         *(
             "free",
             "when",

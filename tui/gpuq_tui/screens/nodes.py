@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpuq.gpus import Gpu
 from gpuq.models import Job, Node
 from gpuq.sharing import Drain
 from gpuq_tui.lines.actions import Action
@@ -15,7 +16,7 @@ class NodesScreen(RowsView):
     """View 4: walk from a GPU to its job."""
 
     name_of_view = "nodes"
-    lists = ("drains", "reservations")
+    lists = ("drains", "reservations", "gpus")
 
     @property
     def selected(self) -> Job | None:
@@ -53,7 +54,7 @@ class NodesScreen(RowsView):
         """Show the nodes in their order."""
         nodes = self._all()
         width = self.table.size.width - 2
-        lines = [row(node, self._drain(node), width=width, look=self.look) for node in nodes]
+        lines = [row(node, self._drain(node), self._gpus(node), width=width, look=self.look) for node in nodes]
         title = f"Nodes {len(nodes)} | {LEGEND}"
         self.table.show_rows(
             [node.name for node in nodes], lines, title=title, heading=heading(width, self.look), nothing=self.missing()
@@ -65,9 +66,8 @@ class NodesScreen(RowsView):
         if node is None:
             self.detail.show((), title="")
             return
-        lines = detail_lines(
-            node, self._jobs(), self._drain(node), self.known.reservations or (), width=self.detail.size.width
-        )
+        held, width = self.known.reservations or (), self.detail.size.width
+        lines = detail_lines(node, self._jobs(), self._drain(node), held, self._gpus(node), width=width)
         self.detail.show(lines, title=node.name)
 
     def _all(self) -> tuple[Node, ...]:
@@ -79,6 +79,9 @@ class NodesScreen(RowsView):
 
     def _drain(self, node: Node) -> Drain | None:
         return next((drain for drain in self.known.drains or () if drain.node == node.name), None)
+
+    def _gpus(self, node: Node) -> tuple[Gpu, ...]:
+        return tuple(gpu for gpu in self.known.gpus or () if gpu.node == node.name)
 
     def _jobs(self) -> list[Job]:
         node = self._node()

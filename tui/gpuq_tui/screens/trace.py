@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from gpuq.models import Job
+from gpuq.tracing import Trace
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.actions import Action, actions
 from gpuq_tui.lines.job import overview_lines
@@ -18,7 +19,7 @@ from gpuq_tui.screens.rows_view import RowsView
 
 
 class TraceScreen(RowsView):
-    """View 5: job, attempt, application, ranks, GPUs; enter opens a rank's log."""
+    """View 5: job, attempt, application, pods, ranks, GPUs, earlier attempts; enter opens a rank's log."""
 
     name_of_view = "trace"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -27,6 +28,7 @@ class TraceScreen(RowsView):
     ]
     _job: Job | None = None
     _leaves: Sequence[Leaf] = ()
+    _traces: Sequence[Trace] = ()
 
     @property
     def selected(self) -> Job | None:
@@ -35,12 +37,13 @@ class TraceScreen(RowsView):
 
     def choose(self, job: Job | None) -> None:
         """Show the tree of another job."""
-        self._job = job or self._job or next((one for one in self.jobs if one.state.holds_gpus), None)
+        self._choose(job or self._job or next((one for one in self.jobs if one.state.holds_gpus), None))
         self.show_all()
 
     def wanted(self) -> Wanted:
         """Return the job."""
-        return Wanted(job_id=None if self._job is None else self._job.id)
+        job_id = None if self._job is None else self._job.id
+        return Wanted(job_id=job_id, trace=None if job_id is None else str(job_id))
 
     def keys(self) -> str:
         """Return the commonest keys."""
@@ -61,7 +64,7 @@ class TraceScreen(RowsView):
         if not ids or self._job is None:
             return
         at = ids.index(self._job.id) + by if self._job.id in ids else 0
-        self._job = self.jobs[max(0, min(at, len(ids) - 1))]
+        self._choose(self.jobs[max(0, min(at, len(ids) - 1))])
         self.show_all()
         self.post_message(self.Wants())
 
@@ -78,11 +81,13 @@ class TraceScreen(RowsView):
         known = (*(answer.jobs or ()), *(() if answer.job is None else (answer.job,)))
         if self._job is not None:
             self._job = next((job for job in known if job.id == self._job.id), self._job)
+            if answer.trace is not None and answer.wanted.trace == str(self._job.id):
+                self._traces = answer.trace.traces
         super().show_answer(answer)
 
     def show_rows(self) -> None:
         """Show the tree."""
-        self._leaves = () if self._job is None else tree(self._job)
+        self._leaves = () if self._job is None else tree(self._job, self._traces)
         nothing = (line("  No job runs; choose one in the queue (1) and come back.", Tone.DIM),)
         name = "Trace" if self._job is None else f"Trace | {title(self._job, self.data_time)}"
         self.table.show_rows(
@@ -96,6 +101,11 @@ class TraceScreen(RowsView):
             return
         width = self.detail.size.width
         self.detail.show(overview_lines(self._job, None, now=self.data_time, width=width, look=self.look), title="Job")
+
+    def _choose(self, job: Job | None) -> None:
+        if job is None or self._job is None or job.id != self._job.id:
+            self._traces = ()  # those of another one
+        self._job = job
 
     def _leaf(self) -> Leaf | None:
         at = self.table.cursor

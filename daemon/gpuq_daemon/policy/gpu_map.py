@@ -1,0 +1,115 @@
+"""Every GPU of every node, and how it is: nodes, who holds what, and what is told of it, put together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gpuq.gpus import Gpu, GpuState, Stranger
+from gpuq.models import Job, Node
+from gpuq_daemon.series.sampled import GpuSample, Sample
+
+
+def gpu_map(
+    nodes: Sequence[Node],
+    jobs: Sequence[Job],
+    held: Mapping[int, Mapping[str, int]],
+    samples: Mapping[tuple[int, int], Sample],
+    *,
+    idle_after_s: float,
+    here: Mapping[str, GpuSample],
+    nodes_here: Collection[str],
+) -> tuple[Gpu, ...]:
+    """Return the GPUs of all nodes in their order, on each node those that are held first.
+
+    `jobs` hold GPUs, `held` of each how many on which node; `samples` are by job and rank. `here` is what this
+    machine's own GPUs tell, by name: it fills in what no rank has told, on `nodes_here`.
+    """
+    taken = _Taken(jobs, held, samples, idle_after_s)
+    left = {name: gpu for name, gpu in here.items() if name not in taken.names_on(nodes_here)}
+    found: list[Gpu] = []
+    for node in nodes:
+        held_here = list(taken.on(node))[: node.gpus]
+        free = [_free(node) for _ in range(node.gpus - len(held_here))]
+        if node.name in nodes_here and node.is_up:
+            free = [_filled(cell, left.pop(next(iter(left)))) if left else cell for cell in free]
+        found += [replace(cell, place=place) for place, cell in enumerate((*held_here, *free))]
+    return tuple(found)
+
+
+def appearance(gpus: Sequence[Gpu]) -> tuple[object, ...]:
+    """Return what of a map is worth being told of: how each GPU is, and its use to a fifth."""
+    return tuple(
+        (gpu.node, gpu.place, gpu.state, gpu.job_id, gpu.rank, None if gpu.util is None else round(gpu.util / 20))
+        for gpu in gpus
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The GPUs that jobs hold."""
+
+    jobs: Sequence[Job]
+    held: Mapping[int, Mapping[str, int]]
+    samples: Mapping[tuple[int, int], Sample]
+    idle_after_s: float
+
+    def on(self, node: Node) -> Iterator[Gpu]:
+        """Yield a cell for each GPU of a node that is held; of ranks that have not told theirs without a name."""
+        for job in self.jobs:
+            count = self.held.get(job.id, {}).get(node.name, 0)
+            told = [
+                cell for rank in job.ranks if rank.node == node.name for cell in self._of_rank(job, node, rank.rank)
+            ]
+            yield from told[:count]
+            for _ in range(count - len(told)):
+                yield replace(_free(node), state=GpuState.BUSY, job_id=job.id, user=job.user)
+
+    def names_on(self, nodes: Collection[str]) -> set[str]:
+        """Return the GPUs of some nodes that ranks have."""
+        return {gpu for job in self.jobs for rank in job.ranks if rank.node in nodes for gpu in rank.gpus}
+
+    def _of_rank(self, job: Job, node: Node, number: int) -> Iterator[Gpu]:
+        rank = next(rank for rank in job.ranks if rank.rank == number)
+        sample = self.samples.get((job.id, number))
+        for name in rank.gpus:
+            cell = replace(_free(node), state=GpuState.BUSY, name=name, job_id=job.id, user=job.user, rank=number)
+            if sample is not None:
+                is_idle = sample.idle_s >= self.idle_after_s
+                cell = replace(cell, cpu=sample.cpu, idle_s=sample.idle_s, at=sample.t)
+                cell = replace(cell, state=GpuState.IDLE) if is_idle else cell
+                gpu = next((one for one in sample.gpus if name in (one.name, one.uuid)), None)
+                cell = cell if gpu is None else _filled(cell, gpu)
+            yield cell
+
+
+def _free(node: Node) -> Gpu:
+    return Gpu(
+        node=node.name,
+        partition=node.partition,
+        place=0,
+        state=GpuState.FREE if node.is_up else GpuState.DOWN,
+        kind=node.gpu_kind,
+        model=node.gpu_type,
+    )
+
+
+def _filled(cell: Gpu, gpu: GpuSample) -> Gpu:
+    """Return a cell with what its GPU tells; what is wrong with it is what it is."""
+    state = GpuState.STRANGER if gpu.strangers else GpuState.THROTTLED if gpu.throttled else cell.state
+    return replace(
+        cell,
+        state=state,
+        name=cell.name or gpu.name,
+        model=cell.model or gpu.model,
+        util=gpu.util,
+        memory_mib=gpu.memory_mib,
+        memory_total_mib=gpu.memory_total_mib,
+        power_w=gpu.power_w,
+        temperature_c=gpu.temperature_c,
+        throttled=gpu.throttled,
+        strangers=tuple(
+            Stranger(pid=one.pid, user=one.user, command=one.command, memory_mib=one.memory_mib)
+            for one in gpu.strangers
+        ),
+    )

@@ -1,0 +1,34 @@
+"""`gpuq gpus`."""
+
+from __future__ import annotations
+
+import click
+
+from gpuq.cli import terminal
+from gpuq.cli.views.gpus import gpu_lines
+from gpuq.client import Client
+
+
+@click.command("gpus")
+@click.option("-w", "--wrong", is_flag=True, help="Only those with which something is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of GPUs.")
+def command(wrong: bool, as_json: bool) -> None:
+    """Show every GPU: who holds it, how much it is used, and what is wrong with it.
+
+    \b
+    busy, free   held by a job, or not
+    idle         a job holds it and has not used it for long
+    stranger     a process is on it that belongs to no job
+    throttled    it runs slower than it could
+    down         its node is
+
+    Of a virtual GPU there is only what the rank's processes use of the CPU.
+    """
+    gpus = Client().gpus()
+    if wrong:
+        gpus = [gpu for gpu in gpus if gpu["state"] not in ("free", "busy")]
+    if as_json:
+        terminal.say_json(gpus)
+        return
+    mark = "…" if terminal.is_utf8() else "~"
+    terminal.say("\n".join(gpu_lines(gpus, width=terminal.width(), mark=mark)))
