@@ -26,6 +26,7 @@ _NAMES = (
     "hdfs",
     "restart",
     "top",
+    "trace",
     "stress",
 )
 _MARKS = {True: "met", False: "MISSED", None: ""}

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from gpuq_job import process_tree
+from gpuq_job import process_tree, spec
+from gpuq_job.driver_end import DriverEnd
 from gpuq_job.gpu_readings import Nvml
+from gpuq_job.hearing import Hearing
+from gpuq_job.outcome import Ranks
 from gpuq_job.sampling import Sampler, sampled
 from gpuq_job.steps import StepTimes
 from tests.support.nvml import a_gpu_line, fake_nvml
@@ -178,3 +181,20 @@ def test_a_real_gpu_tells_what_it_does() -> None:
         assert reading.memory_total_mib is not None
         assert reading.memory_total_mib > 1000
     assert sampler.look()["gpus"][0]["uuid"] == readings[0].uuid
+
+
+def test_a_driver_keeps_what_its_ranks_use_beside_its_reports(tmp_path: Path) -> None:
+    run = spec.Run(
+        job_id=1, attempt=1, workers=1, gpus_per_worker=1, script="", args=(), folder=str(tmp_path), checkpoints="",
+        host="127.0.0.1", key="00",
+    )  # fmt: skip
+    end = DriverEnd("127.0.0.1", b"0")
+    hearing = Hearing(run, end, Ranks(workers=1), lambda executor: None)
+
+    said = hearing.reports({"rank": 0, "sample": {"cpu": 1.0}})
+    hearing.reports({"rank": -1, "sample": {"cpu": 2.0}})  # a witness has no such thing to say
+    end.close()
+
+    assert said == []
+    (line,) = (tmp_path / "samples.jsonl").read_text().splitlines()
+    assert {name: json.loads(line)[name] for name in ("rank", "cpu")} == {"rank": 0, "cpu": 1.0}

@@ -54,7 +54,13 @@ async def trace(
 
 def _traced(desk: Desk, who: Caller, text: str, handle: Handle) -> Traced:
     found = list(dict.fromkeys(_found(desk, handle)))
-    traces = [one for each in found[: MOST - 1] if (one := _trace(desk, who, handle, each)) is not None]
+    told = found[: MOST - 1]
+    jobs = {job.id: job for job in desk.jobs.jobs_of({each.job_id for each in told})}
+    traces = [
+        one
+        for each in told
+        if (job := jobs.get(each.job_id)) is not None and (one := _trace(desk, who, handle, each, job)) is not None
+    ]
     since = desk.traces.since()
     kept = "nothing yet" if since is None else f"all attempts since {moment(since)}"
     return Traced(
@@ -136,12 +142,8 @@ def _roots(desk: Desk) -> tuple[str, ...]:
     return (jobs, f"file://{jobs}", *(uri for uri in carried if uri is not None))
 
 
-def _trace(desk: Desk, who: Caller, handle: Handle, found: Found) -> Trace | None:
+def _trace(desk: Desk, who: Caller, handle: Handle, found: Found, job: Job) -> Trace | None:
     """Return an attempt with all that it consists of; None if there is none, or none that is theirs to see."""
-    try:
-        job = desk.jobs.job(found.job_id)
-    except NotFoundError:
-        return None
     if not who.may_see(job.user):
         return None
     row = desk.traces.attempt(job.id, found.attempt)

@@ -10,7 +10,7 @@ from gpuq.models import Rank
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import HOLDING, rank_of
 
-MOST = 21
+MOST = 11
 """At most so many attempts are looked up; one more than is ever told, so that it is known whether there are more."""
 
 _THERE_FIRST = "a.ended_at IS NOT NULL, a.started_at DESC LIMIT :most"
@@ -98,15 +98,24 @@ class TraceStore:
         )
 
     def of_gpu(self, gpu: str, node: str | None) -> list[Found]:
-        """Return the ranks that have or had a GPU of a node or host; by its own identifier only those that have it."""
-        place = "r.node = :node OR r.host = :node" if node is not None else "1"
-        there = "" if node is not None else f"AND r.job_id IN (SELECT id FROM jobs WHERE state IN {HOLDING})"
+        """Return the ranks that have or had a GPU of a node or host; by its own identifier only those that have it.
+
+        A node has had very many: beyond those that run, the jobs queued last are looked at first.
+        """
+        there = self._of_gpu(f"r.job_id IN (SELECT id FROM jobs WHERE state IN {HOLDING})", gpu, node)
+        if node is None:
+            return there
+        gone = [one for place in ("node", "host") for one in self._of_gpu(f"r.{place} = :node", gpu, None, node)]
+        gone.sort(key=lambda one: (one.job_id, one.attempt), reverse=True)
+        return list(dict.fromkeys((*there, *gone)))[:MOST]
+
+    def _of_gpu(self, where: str, gpu: str, place: str | None, node: str | None = None) -> list[Found]:
         return self._found(
             f"""SELECT r.job_id, r.attempt, r.rank FROM ranks r
-                JOIN attempts a ON a.job_id = r.job_id AND a.number = r.attempt
-                WHERE ({place}) {there} AND EXISTS (SELECT 1 FROM json_each(r.gpus) WHERE value = :gpu)
-                ORDER BY {_THERE_FIRST}""",
-            {"gpu": gpu, "node": node},
+                WHERE {where} AND (:place IS NULL OR :place IN (r.node, r.host))
+                  AND EXISTS (SELECT 1 FROM json_each(r.gpus) WHERE value = :gpu)
+                ORDER BY r.job_id DESC, r.attempt DESC LIMIT :most""",
+            {"gpu": gpu, "place": place, "node": node},
         )
 
     def of_pod(self, name: str, namespace: str | None) -> list[Found]:
@@ -143,8 +152,9 @@ class TraceStore:
         return [rank_of(row) for row in rows]
 
     def since(self) -> float | None:
-        """Return when the oldest attempt that is kept began."""
-        return self._db.rows("SELECT min(started_at) AS at FROM attempts", {})[0]["at"]
+        """Return when the first attempt of the oldest job that is kept and was started began."""
+        rows = self._db.rows("SELECT started_at FROM attempts ORDER BY job_id, number LIMIT 1", {})
+        return rows[0]["started_at"] if rows else None
 
     def _of_pods(self, where: str, name: str, namespace: str | None) -> list[Found]:
         return self._found(
