@@ -83,10 +83,10 @@ def measure(
     engine = decider
     rng = random.Random(seed)
     span = jobs[-1].submit_s
-    due = sorted(rng.uniform(0.15 * span, 0.95 * span) for _ in range(moments))
+    due = sorted(rng.uniform(0.15 * span, 0.7 * span) for _ in range(moments))
     kept, made_then = Kept(), list[tuple[float, Estimate]]()
     runs: list[Run] = []
-    starts: dict[int, float] = {}
+    starts: dict[int, list[float]] = {}
     pending: dict[int, PendingJob] = {}
 
     def made(job_id: int, trace: TraceJob) -> PendingJob:
@@ -97,7 +97,7 @@ def measure(
 
     def heard(_: int, at: float, plan: Plan) -> None:
         for start in plan.starts:
-            starts.setdefault(start.job_id, at)
+            starts.setdefault(start.job_id, []).append(at)
         if due and at >= due[0]:
             due.pop(0)
             started = {start.job_id for start in plan.starts}
@@ -129,11 +129,10 @@ def measure(
         heard=heard,
     )
     course.run()
-    kept.made = [
-        Made(at, one.p50_at, one.p90_at, pending[one.job_id].submitted_at, starts[one.job_id])
-        for at, one in made_then
-        if one.job_id in starts
-    ]
+    for at, one in made_then:
+        next_start = next((start for start in starts.get(one.job_id, ()) if start > at), None)
+        if next_start is not None:
+            kept.made.append(Made(at, one.p50_at, one.p90_at, pending[one.job_id].submitted_at, next_start))
     return kept
 
 

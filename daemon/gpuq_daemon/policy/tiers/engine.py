@@ -111,7 +111,8 @@ class TieredEngine(Engine):
         self._enter(job, 1)
         leaf, units = self._leaf(job), self._weigh.units(job)
         submitted = job.started_at if job.submitted_at is None else job.submitted_at
-        self._running[job.job_id] = Running(job, leaf, job.gpus, units, submitted)
+        waited_s = job.started_at - job.arrived_at
+        self._running[job.job_id] = Running(job, leaf, job.gpus, units, submitted, waited_s)
         self._ledger.hold(leaf, units)
 
     def end(self, job_id: int, fate: Fate) -> None:

@@ -224,7 +224,9 @@ class Turns:
                 members.setdefault(branch.parent.path, {})[branch.path] = branch
         for path in sorted(inner, key=lambda path: -path.count("/") if path else 1):
             branch = inner[path]
-            branch.heap = [(self._value(one), one.path, one) for one in members.get(path, {}).values()]
+            below = members.get(path, {}).values()
+            values = ((self._value(one, is_running=bool(self._head_runs(one))), one) for one in below)
+            branch.heap = [(value, one.path, one) for value, one in values]
             heapify(branch.heap)
 
     def next(self) -> Branch | None:
@@ -239,17 +241,17 @@ class Turns:
     def done(self, leaf: Branch) -> None:
         """Find the leaf its new place, after its turn."""
         branch = leaf
-        while branch.parent is not None:
-            above = branch.parent
-            if self._head_runs(branch) is None:
+        while (above := branch.parent) is not None:
+            runs = self._head_runs(branch)
+            if runs is None:
                 heappop(above.heap)
             else:
-                heapreplace(above.heap, (self._value(branch), branch.path, branch))
+                heapreplace(above.heap, (self._value(branch, is_running=runs), branch.path, branch))
             branch = above
 
-    def _value(self, branch: Branch) -> float:
+    def _value(self, branch: Branch, *, is_running: bool) -> float:
         over = branch.used / branch.weight if branch.weight > 0 else inf
-        return over - (self._hysteresis if self._head_runs(branch) else 0.0)
+        return over - self._hysteresis if is_running else over
 
     def _head_runs(self, branch: Branch) -> bool | None:
         while branch.mix is None:

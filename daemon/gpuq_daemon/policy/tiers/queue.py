@@ -61,13 +61,14 @@ class Waiting(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A running job with what each pass wants to know of it."""
+    """A running job with what each pass wants to know of it. `waited_s` is how long it waited until it started."""
 
     job: ActiveJob
     leaf: Branch
     gpus: int
     units: int
     submitted_at: float
+    waited_s: float
 
 
 class Mix:
@@ -85,6 +86,10 @@ class Mix:
         if not self._running:
             return False if self._heap else None
         return not self._heap or self._running[-1][0] < self._heap[0][0]
+
+    def has_waiting(self) -> bool:
+        """Return whether anybody is left who waits."""
+        return bool(self._heap)
 
     def head_gpus(self) -> int:
         """Return how many GPUs the head, which waits, asks for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ class Tiers:
     """The settings. Times are seconds, `_gpu_s` GPU-seconds, `_part` parts of all GPUs.
 
     A job is small until it has had `small_gpu_s`; small jobs together get at most `small_part`. Jobs that have had
-    less than each of `levels_gpu_s` go before those that have had more. What an account is owed halves in
+    less than each of `levels_gpu_s`, which rise, go before those that have had more. What an account is owed halves in
     `half_life_s` and is repaid within `repay_s`. Who has waited `guard_after_s` is guarded, while the guarded hold
     at most `guard_part`, until it has run for `guard_quantum_s`; None is no guard. Nobody is stopped within
     `least_run_s` of its start, or more often than `most_preemptions` times; nobody is stopped for a job that waits
@@ -41,7 +42,7 @@ class Tiers:
 
     def level(self, attained_gpu_s: float) -> int:
         """Return how many of the levels a job has passed."""
-        return sum(attained_gpu_s >= level for level in self.levels_gpu_s)
+        return bisect_right(self.levels_gpu_s, attained_gpu_s)
 
     def guard_part_at(self, deviation: float) -> float:
         """Return the part of all GPUs that the guarded may hold while shares are missed by this part of them."""

@@ -56,7 +56,7 @@ class Turn:
         running: list[tuple[Key, Running]] = []
         for one in active:
             job = one.job
-            if job.job_id in guarded or job.started_at - job.arrived_at > guard_s:
+            if one.waited_s > guard_s or job.job_id in guarded:
                 rank = 0 if job.job_id in guarded else 1
                 running.append((key_of((rank, 0), job.arrived_at, job.job_id), one))
         self.guarded = self._through(Mix(lines, running), lambda _: May.PREEMPT, self._guard_gpus)
@@ -70,11 +70,12 @@ class Turn:
         return May.PREEMPT if is_due else May.NOT_YET
 
     def rest(self, mixes: Mapping[Branch, Mix]) -> None:
-        """T2: the rest, whoever is furthest below what it may have."""
+        """T2: the rest, whoever is furthest below what it may have. Once nobody is left who waits it is over."""
         for leaf, mix in mixes.items():
             leaf.mix = mix
         turns = self._ledger.turns(mixes)
-        while self._walk.claimed_gpus < self._units.gpus:
+        waiting = sum(mix.has_waiting() for mix in mixes.values())
+        while waiting and self._walk.claimed_gpus < self._units.gpus:
             leaf = turns.next()
             if leaf is None:
                 return
@@ -84,6 +85,7 @@ class Turn:
             else:
                 is_below = leaf.is_below()
                 self._look(mix, lambda job, is_below=is_below: self._judged(job, is_below=is_below))
+                waiting -= not mix.has_waiting()
             turns.done(leaf)
 
     def _judged(self, job: PendingJob, *, is_below: bool) -> May:
