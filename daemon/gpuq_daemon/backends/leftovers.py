@@ -22,16 +22,19 @@ def kill_marked(
     work_folders: Collection[Path] = (),
     uid: int | None = None,
 ) -> int:
-    """Kill all processes of a user with a mark, their children and strays; return how many live after `wait_s`.
+    """Kill all processes of a user with a mark, their children and strays; return how many may live after `wait_s`.
 
     `uid` None is the user that gpuqd runs as; of others nothing is killed but what descends from those.
     """
     remaining: set[ProcessId] = set()
 
     def are_gone() -> bool:
+        if any(processes.is_alive(process) for process in remaining):
+            return False  # to look at all processes again costs more than the rest of the end
+        remaining.clear()
         found = processes.marked(token, marker=marker, uid=uid)
-        remaining.update(processes.strays(log_folder, work_folders, uid=uid))
-        remaining.update(found, processes.descendants([process.pid for process in found]))
+        strays = processes.strays(log_folder, work_folders, uid=uid) if log_folder or work_folders else ()
+        remaining.update(found, processes.descendants([process.pid for process in found]), strays)
         remaining.intersection_update([process for process in remaining if processes.is_alive(process)])
         for process in remaining:
             processes.send_signal(process, signal.SIGKILL)

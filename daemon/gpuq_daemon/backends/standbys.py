@@ -184,7 +184,8 @@ class Standbys:
 
     def end(self, one: Standby, application_id: str | None = None) -> int:
         """End one; return how much of it is left."""
-        leftovers.kill_marked(one.token, wait_s=_END_S, uid=one.uid)
+        if not (Path(one.control) / "exit.json").exists():
+            leftovers.kill_marked(one.token, wait_s=_END_S, uid=one.uid)
         if not self._has_shim_ended(one):
             return 1
         left = self._engine.reclaim(one.token, application_id)
