@@ -31,7 +31,7 @@ REASONS: Mapping[str, str] = {
     "TensorFlow process": r"without a word|[Ww]orker|cluster failed",
     "whole group": r"driver",
 }
-_SURVIVED_S = 45.0
+_SURVIVED_S = 25.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
