@@ -5,7 +5,7 @@
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && echo yes),$(p))))
 BIN := .venv/bin
-EXTRAS := tui,daemon,job,dev
+EXTRAS := web,daemon,job,dev
 READY := .venv/.ready
 
 .PHONY: demo test check format bench setup clean

@@ -66,7 +66,8 @@ def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: 
     Raises:
         UsageError: this is not a terminal.
     """
-    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
+    is_served = "TEXTUAL_DRIVER" in os.environ  # to a browser, by `gpuq_tui.web`
+    if not is_served and not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
         raise UsageError("gpuq top needs a terminal; for text that can be piped there is `gpuq queue`.")
     look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
     app = GpuqApp(

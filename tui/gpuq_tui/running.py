@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 _PIECE = 64 * 1024
-_PROGRAM = "import sys; from gpuq.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from gpuq.cli import main; sys.exit(main())"
 
 
 class Run(Protocol):
@@ -39,7 +39,7 @@ class Process:
     def __init__(self, words: Sequence[str], columns: int, environ: Mapping[str, str], host: str) -> None:
         # -P: the folder that gpuq top was started in is no place for imports
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, *words],
+            [sys.executable, "-P", "-c", PROGRAM, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

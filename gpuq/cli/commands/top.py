@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -10,6 +11,10 @@ import click
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 VIEWS = ("queue", "why", "shares", "nodes", "trace", "charts", "admin")
 
 
@@ -17,17 +22,39 @@ VIEWS = ("queue", "why", "shares", "nodes", "trace", "charts", "admin")
 @click.option("--view", type=click.Choice(VIEWS), default="queue", help="The view to begin with. [queue]")
 @click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed or typed.")
 @click.option("--mouse", is_flag=True, help="Take the mouse too; the terminal's own selection then needs shift.")
-def command(view: str, read_only: bool, mouse: bool) -> int:
+@click.option("--web", "is_web", is_flag=True, help="Serve it to a browser on this machine instead.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where, with --web. [any free one]")
+def command(view: str, read_only: bool, mouse: bool, is_web: bool, port: int | None) -> int:
     """Watch and do everything in a full-screen terminal."""
-    try:
-        app = import_module("gpuq_tui.app")
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("textual", "gpuq_tui"):
-            raise
-        raise GpuqError(
-            "The full-screen view is not installed; install it with `pip install 'gpuq-cluster[tui]'`."
-        ) from error
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if is_web:
+        words = ["top", "--view", view, *(["--read-only"] if read_only else []), "--mouse"]
+        try:
+            _module("web", "web").serve(words, port=port)
+        except OSError as error:
+            raise UsageError(
+                f"Port {port} cannot be had: {error.strerror}; leave --port out for any free one."
+            ) from error
+        return 0
+    if port is not None:
+        raise UsageError("--port is for --web.")
+    app = _module("app", "tui")
+    if "TEXTUAL_DRIVER" not in os.environ and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("gpuq top needs a terminal; `gpuq queue` prints the same for a pipe.")
     code: object = app.run(AdminClient(), mouse=mouse, is_read_only=read_only, view=view)
     return code if isinstance(code, int) else 0
+
+
+def _module(name: str, extra: str) -> ModuleType:
+    """Return a module of the interface.
+
+    Raises:
+        GpuqError: what it needs is not installed.
+    """
+    try:
+        return import_module(f"gpuq_tui.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("textual", "gpuq_tui", "textual_serve", "aiohttp"):
+            raise
+        raise GpuqError(
+            f"The full-screen view is not installed; install it with `pip install 'gpuq-cluster[{extra}]'`."
+        ) from error
