@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.kubernetes.labels import APPLICATION, EXECUTOR, ROLE, TOKEN
@@ -149,5 +150,34 @@ def test_what_went_while_nobody_watched_is_noted_as_gone(tmp_path: Path) -> None
 
         gone = {uid: row.gone_at for uid in ("stays", "went") if (row := house.store.pod(uid)) is not None}
         assert gone == {"stays": None, "went": 200.0}
+
+    with_house(tmp_path, course)
+
+
+def test_links_are_those_of_a_clean_list_whatever_the_watch_lost_doubled_delayed_and_mixed_up(tmp_path: Path) -> None:
+    random = Random(5)
+    told = [seen(a_sight(f"u{n}", token="t1" if n % 2 else "t2", executor=str(n))) for n in range(20)]
+    told += [seen(a_sight(f"u{n}", token="t1" if n % 2 else "t2", phase="Failed"), Change.CHANGED) for n in range(20)]
+    told += [
+        seen(a_sight(f"u{n}", token="t1" if n % 2 else "t2", phase="Failed"), Change.GONE) for n in range(0, 20, 3)
+    ]
+    faulty = [event for event in told if random.random() > 0.3 for _ in range(random.randint(1, 2))]
+    random.shuffle(faulty)
+    there = {f"u{n}" for n in range(20) if n % 3}
+    clean = [seen(a_sight(uid, token="t1" if int(uid[1:]) % 2 else "t2", phase="Failed")) for uid in sorted(there)]
+
+    async def course(house: House) -> None:
+        for event in faulty:
+            await house.links.take_in(event)
+        for event in clean:  # the list that a broken watch is begun anew with
+            await house.links.take_in(event)
+        await house.store.sweep("p", there, now=900.0)
+
+        for job_id in (house.first, house.second):
+            rows = house.store.of_job(job_id, 1)
+            its = [f"u{n}" for n in range(20) if (n % 2 == 1) == (job_id == house.first)]
+            assert {row.uid for row in rows if row.gone_at is None} == {uid for uid in its if uid in there}
+            assert {row.uid for row in rows} <= set(its)
+            assert {row.phase for row in rows if row.gone_at is None} == {"Failed"}
 
     with_house(tmp_path, course)

@@ -103,3 +103,20 @@ def test_a_job_is_ended_for_holding_a_gpu_that_it_does_not_use_where_it_asked_fo
 
     assert job["state"] == "CANCELLED"
     assert job["error"].startswith("stopped: rank 0 holds a virtual GPU and does nothing since ")
+
+
+def test_a_job_that_tells_of_the_far_future_is_not_believed(gpuqd: Gpuqd) -> None:
+    job_id = gpuqd.enqueue(_WORKS)
+    until(lambda: counted(gpuqd, job_id) > 0, timeout_s=30, what="points")
+    lie = {"t": 1e11, "rank": 0, "cpu": 77_777.0, "memory_mib": 1, "idle_s": 1e9}
+    with (gpuqd.folder / f"jobs/{job_id}/1/samples.jsonl").open("a") as file:
+        file.write(json.dumps(lie) + "\n")
+    before = counted(gpuqd, job_id)
+    until(lambda: counted(gpuqd, job_id) > before + 3, timeout_s=30, what="more points")
+
+    curve, job, cell = gpuqd.client.curve(job_id, "cpu/util"), gpuqd.client.job(job_id), gpuqd.client.gpus()[0]
+    gpuqd.client.cancel(job_id)
+    gpuqd.ended(job_id)
+
+    assert max(curve["high"]) < 77_777
+    assert (job["signals"], cell["state"]) == ([], "busy")

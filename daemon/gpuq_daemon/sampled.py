@@ -23,6 +23,7 @@ from gpuq_daemon.store.metrics import MetricsStore
 logger = logging.getLogger(__name__)
 
 _STALE_S = 90.0
+_CLOCKS_DIFFER_S = 60.0
 _MOST_FLAGS = 64
 
 Key = tuple[int, int]  # job, attempt
@@ -107,6 +108,8 @@ class Sampled:
         samples, position = read_samples(self._place(attempt).folder, known.position, attempt.rank_count)
         if position is None or position == known.position:
             return [], None
+        soon = self._clock.now() + _CLOCKS_DIFFER_S
+        samples = [sample for sample in samples if sample.t <= soon]  # one of the far future would stand for ever
         for sample in samples:
             known.paces.add(sample)
         slow = None if attempt.independent else known.paces.slow()
