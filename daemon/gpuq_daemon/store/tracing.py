@@ -10,7 +10,7 @@ from gpuq.models import Rank
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import HOLDING, rank_of
 
-MOST = 11
+MOST = 6
 """At most so many attempts are looked up; one more than is ever told, so that it is known whether there are more."""
 
 _THERE_FIRST = "a.ended_at IS NOT NULL, a.started_at DESC LIMIT :most"
