@@ -17,6 +17,7 @@ _NAMES = (
     "spark",
     "engines",
     "policy",
+    "pods",
     "submits",
     "checkpoint",
     "events",
