@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -147,3 +149,24 @@ def test_a_yarn_container_leads_to_its_rank_and_only_within_its_application(daem
     assert [(trace["job_id"], trace["rank"], trace["ranks"][0]["container_id"]) for trace in gone] == [
         (job_id, 0, known)
     ]
+
+
+def test_a_job_whose_pods_a_quota_does_not_let_be_made_says_so(daemon: Gpuqd) -> None:
+    job_id = daemon.enqueue(SLEEPS, args=["--never-begins"])
+    until(lambda: bool(daemon.client.job(job_id)["ranks"]), timeout_s=30, what="a rank")
+    said = "pods x is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2\n"
+    (daemon.folder / f"attempts/{job_id}/1/driver.log").write_text(said)
+    before = daemon.client.why(job_id)["text"]
+    with closing(sqlite3.connect(daemon.folder / "state.db", timeout=30)) as database, database:
+        database.execute(
+            """INSERT INTO pods (uid, job_id, attempt, namespace, name, role, phase, first_seen, last_seen)
+               VALUES ('u', ?, 1, 'prod', 'driver', 'driver', 'Running', 1, 1)""",
+            (job_id,),
+        )
+
+    after = daemon.client.why(job_id)["text"]
+    daemon.client.cancel(job_id)
+    daemon.ended(job_id)
+
+    assert "quota" not in before
+    assert "The namespace's quota few lets no further pod be made: it allows pods=2;" in after

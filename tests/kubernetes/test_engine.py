@@ -12,9 +12,11 @@ import pytest
 from gpuq.models import EndReason
 from gpuq_daemon.backends.base import EngineError, Explanation
 from gpuq_daemon.backends.kubernetes import KubernetesEngine
+from gpuq_daemon.kubernetes.api import ApiError
 from gpuq_daemon.kubernetes.fate import waits_for
 from gpuq_daemon.kubernetes.labels import OURS, TOKEN
 from gpuq_daemon.kubernetes.objects import Pod, one_pod
+from gpuq_daemon.kubernetes.quota import exceeded
 from tests.support.kube_engine import an_engine
 from tests.support.kube_nodes import a_pod, some_nodes
 from tests.support.kube_server import NAMESPACE, KubeServer, create
@@ -160,3 +162,23 @@ def test_a_pod_that_waits_says_for_what(server: KubeServer, folder: Path, names:
         for name in (large, strange):
             server.api().ask("DELETE", f"/api/v1/namespaces/default/pods/{name}")
         until(lambda: not phase(server, large) and not phase(server, strange))
+
+
+def test_a_quota_is_named_as_the_api_itself_says_it(server: KubeServer) -> None:
+    named = {"metadata": {"name": "few", "namespace": "tight"}}
+    few = {"pods": "1"}
+    create(server.api(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tight"}})
+    account = {"metadata": {"name": "default", "namespace": "tight"}}
+    create(server.api(), {"apiVersion": "v1", "kind": "ServiceAccount", **account})
+    create(server.api(), {"apiVersion": "v1", "kind": "ResourceQuota", **named, "spec": {"hard": few}})
+    path = "/api/v1/namespaces/tight/resourcequotas/few"  # no controller here counts what is there
+    known = server.api().json("GET", path)
+    server.api().json("PUT", f"{path}/status", {**known, "status": {"hard": few, "used": {"pods": "1"}}})
+    pod = a_pod("late", "true")
+    pod["metadata"]["namespace"] = "tight"
+
+    with pytest.raises(ApiError) as refused:
+        create(server.api(), pod)
+
+    said = "The namespace's quota few lets no further pod be made: it allows pods=1; used pods=1, wanted pods=1."
+    assert exceeded(str(refused.value)) == said

@@ -21,6 +21,7 @@ from gpuq_daemon.kubernetes import access
 from gpuq_daemon.kubernetes.access import AccessError
 from gpuq_daemon.kubernetes.fate import end_of
 from gpuq_daemon.kubernetes.objects import Pod
+from gpuq_daemon.kubernetes.quota import exceeded
 from gpuq_daemon.partitions import VolumeTable
 
 WHOSE = Whose(gpuqd="g", uid=1234, gid=100, groups=(27,))
@@ -239,3 +240,17 @@ def test_an_end_is_told_in_words(status: dict[str, Any], code: int, said: str) -
 
     assert end is not None
     assert (end.exit_code, end.text) == (code, said)
+
+
+def test_a_quota_that_lets_no_pod_be_made_is_told_from_what_was_printed() -> None:
+    said = (
+        '24/11 10:00 WARN ExecutorPodsSnapshotsStoreImpl: Failure executing: POST. Message: pods "train-exec-2" is '
+        "forbidden: exceeded quota: few, requested: pods=1,requests.nvidia.com/gpu=1, used: pods=2,"
+        "requests.nvidia.com/gpu=1, limited: pods=2,requests.nvidia.com/gpu=1. Received status: Status(...)\n"
+    )
+
+    assert exceeded("nothing of the kind") is None
+    assert exceeded(said.replace("few", "old") + said + "more\n") == (
+        "The namespace's quota few lets no further pod be made: it allows pods=2,requests.nvidia.com/gpu=1; "
+        "used pods=2,requests.nvidia.com/gpu=1, wanted pods=1,requests.nvidia.com/gpu=1."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -9,9 +10,11 @@ from gpuq.coming_up import coming_up
 from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.forecast.estimate import Estimate
+from gpuq_daemon.kubernetes.quota import exceeded
 from gpuq_daemon.policy.reasons import clock
 
 _PODS_SHOWN = 3
+_TAIL_OF_LOG = 64 * 1024
 
 
 def whole(desk: Desk, job: Job) -> Job:
@@ -114,7 +117,21 @@ def _waiting_pods(desk: Desk, job: Job) -> str:
         return ""
     there = [pod for pod in desk.pods.of_job(job.id, job.attempt) if pod.gone_at is None]
     waiting = [pod for pod in there if pod.waits_for is not None]
-    return "".join(f" Pod {pod.name} waits: {pod.waits_for}" for pod in waiting[:_PODS_SHOWN])
+    said = "".join(f" Pod {pod.name} waits: {pod.waits_for}" for pod in waiting[:_PODS_SHOWN])
+    return said if said or not there else _missing_pods(desk, job)
+
+
+def _missing_pods(desk: Desk, job: Job) -> str:
+    """Return why pods of a job that has some were not made, where its driver has said so."""
+    try:
+        with desk.place(job.id, job.attempt).own_log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_OF_LOG))
+            log = file.read(_TAIL_OF_LOG)
+    except OSError:
+        return ""
+    said = exceeded(log.decode(errors="replace"))
+    return "" if said is None else f" {said}"
 
 
 def _signs(job: Job) -> str:
