@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def main(workers: int, path: str, idle_s: float) -> int:
     context = SparkContext()
     context.parallelize(range(workers), workers).foreachPartition(_come_up)
     importing.join()
-    connection, run = _next(_listener(path), idle_s)
+    connection, run = next_attempt(listening(path), idle_s)
     if connection is None or run is None:
         return 0
     threading.Thread(target=_end_with, args=(connection,), name="lead", daemon=True).start()
@@ -51,7 +53,8 @@ def _come_up(numbers: Iterable[int]) -> None:
     """Do nothing in an executor, whose Python then stands by."""
 
 
-def _listener(path: str) -> socket.socket:
+def listening(path: str) -> socket.socket:
+    """Return a socket that can be found at the path as soon as it listens."""
     listener = socket.socket(socket.AF_UNIX)
     draft = f"{path}.draft"
     listener.bind(draft)  # in a folder that is closed to all but the owner
@@ -60,8 +63,8 @@ def _listener(path: str) -> socket.socket:
     return listener
 
 
-def _next(listener: socket.socket, idle_s: float) -> tuple[socket.socket | None, spec.Run | None]:
-    """Return the first attempt and who brings it, None if none comes in time."""
+def next_attempt(listener: socket.socket, idle_s: float) -> tuple[socket.socket | None, spec.Run | None]:
+    """Return the first attempt and who brings it; None if none comes in time, or who brought it has not waited."""
     listener.settimeout(idle_s)
     with listener:
         try:
@@ -72,9 +75,18 @@ def _next(listener: socket.socket, idle_s: float) -> tuple[socket.socket | None,
     said = b""
     while not said.endswith(b"\n") and len(said) < _LONGEST_PATH:
         said += connection.recv(_LONGEST_PATH) or b"\n"
-    run = spec.read(Path(os.fsdecode(said.rstrip(b"\n"))))
-    connection.sendall(TAKEN)
+    try:
+        run = spec.read(Path(os.fsdecode(said.rstrip(b"\n"))))
+    except (OSError, ValueError, KeyError, TypeError):  # it begins anew, and says then what is wrong
+        traceback.print_exc()
+        connection.close()
+        return None, None
+    with contextlib.suppress(OSError):
+        connection.sendall(TAKEN)
     connection.settimeout(None)
+    if select.select([connection], [], [], 0)[0]:  # it says nothing more: this is its end, and it has begun anew
+        connection.close()
+        return None, None
     return connection, run
 
 
