@@ -14,7 +14,7 @@ from gpuq_daemon.forecast.arrivals import arrivals
 from gpuq_daemon.forecast.estimate import Estimate, estimates
 from gpuq_daemon.forecast.lengths import Lengths
 from gpuq_daemon.forecast.packing import Run, Scene, packed, plain
-from gpuq_daemon.forecast.questions import Estimated, Estimates
+from gpuq_daemon.forecast.questions import Estimates
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import Hold, PendingJob, Snapshot
@@ -142,8 +142,27 @@ def test_a_snapshot_is_the_same_after_it_was_bytes(seed: int, is_tiered: bool) -
     assert fresh.plan(2000.0).starts == engine.plan(2000.0).starts
 
 
-def test_an_estimate_that_is_broken_off_says_nothing() -> None:
-    found = estimates(a_queue(), whole(), random.Random(1), enough=lambda: True)
+def test_who_has_not_started_when_a_replay_is_broken_off_starts_later_than_can_be_told() -> None:
+    looks = iter(range(10**6))
 
-    assert found == ()
-    assert Estimated(estimates=found, cpu_s=0.0).estimates == ()
+    found = estimates(a_queue(), whole(), random.Random(1), replays=1, each=lambda: lambda: next(looks) > 200)
+
+    assert [one.p50_at is None for one in found] == [False, True, True]
+
+
+def test_short_jobs_that_come_all_the_time_do_not_fill_a_cluster_that_they_hardly_use() -> None:
+    """Jobs of two minutes, one every ten, on a node that is needed whole in four days from now."""
+    now = 10 * 86_400.0
+    came = [
+        ran(a_job(100 + i, user="ann", gpus_per_worker=4, time_limit_s=120, submitted_at=now - i * 600.0 - 1), 120.0)
+        for i in range(200)
+    ]
+    held = running(1, {"n1": 4}, user="bob", started_at=now, until=now + 96 * H)
+    job = a_job(5, user="bob", gpus_per_worker=8, time_limit_s=3600, submitted_at=now - 10)
+    rules = Rules(tiers=Tiers(may_preempt=False))
+    snapshot = a_snapshot([job], on=nodes(1), active=[held], now=now, rules=rules)
+
+    found = estimate(snapshot, sorted([*whole("bob"), *came], key=lambda run: run.job.submitted_at))[5]
+
+    assert found.p50_at is not None
+    assert found.p50_at <= now + 97 * H

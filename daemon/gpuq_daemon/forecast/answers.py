@@ -7,7 +7,7 @@ from random import Random
 from typing import assert_never
 
 from gpuq.errors import NotFoundError, UsageError
-from gpuq_daemon.forecast.estimate import estimates
+from gpuq_daemon.forecast.estimate import REPLAYS, estimates
 from gpuq_daemon.forecast.packing import Scene
 from gpuq_daemon.forecast.questions import (
     Again,
@@ -29,6 +29,8 @@ from gpuq_daemon.forecast.sooner import sooner
 from gpuq_daemon.forecast.then import decided_again, then, why_then
 from gpuq_daemon.forecast.what_if import moved
 
+_COARSE_S = 900.0  # of questions that somebody waits for
+
 
 def answer(question: Question, cpu_s: Callable[[], float]) -> object:
     """Return the answer; `cpu_s` is the CPU time this process has had."""
@@ -41,7 +43,7 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
                 question.job_id,
                 question.runs,
                 question.seed,
-                course=Course(half_life_s=question.half_life_s),
+                course=Course(half_life_s=question.half_life_s, most_step_s=_COARSE_S),
                 enough=_within(question.budget_s, cpu_s),
             )
         case WhatIf():
@@ -67,7 +69,7 @@ def _changed(asked: WhatIf, cpu_s: Callable[[], float]) -> Changed:
             asked.line,
             asked.runs,
             asked.seed,
-            course=Course(half_life_s=asked.half_life_s),
+            course=Course(half_life_s=asked.half_life_s, most_step_s=_COARSE_S),
             enough=enough,
         )
     except UsageError as error:
@@ -101,6 +103,6 @@ def _estimated(asked: Estimates, cpu_s: Callable[[], float]) -> Estimated:
         asked.runs,
         Random(asked.seed),
         course=Course(half_life_s=asked.half_life_s),
-        enough=lambda: cpu_s() - began > asked.budget_s,
+        each=lambda: _within(asked.budget_s / REPLAYS, cpu_s),
     )
     return Estimated(estimates=found, cpu_s=cpu_s() - began)

@@ -36,20 +36,19 @@ def estimates(
     *,
     course: Course | None = None,
     replays: int = REPLAYS,
-    enough: Callable[[], bool] = lambda: False,
+    each: Callable[[], Callable[[], bool]] = lambda: lambda: False,
 ) -> tuple[Estimate, ...]:
     """Return an estimate for every pending job that nobody holds, from `runs` of the past by submit.
 
-    `enough` ends it early: a replay that is broken off counts for nothing, and without a single whole one nothing is
-    estimated.
+    `each` is asked at the beginning of a replay, and its answer then whether that is to end: who has not started by
+    then starts later than can be told.
     """
     lengths = lengths_of(runs)
     asked = [job.job_id for job in snapshot.pending if is_startable(job)]
     found: list[dict[int, float]] = []
     for _ in range(replays if asked else 0):
         replay = Replay(snapshot, lengths, coming(snapshot, runs, lengths, rng), rng, course)
-        if not replay.run(enough):
-            break
+        replay.run(until=each())
         found.append(replay.starts)
     if not found:
         return ()

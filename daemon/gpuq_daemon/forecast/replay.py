@@ -23,12 +23,14 @@ _RECALCULATE = 8  # passes
 class Course:
     """How a replay goes. It ends `horizon_s` after the snapshot, or when all have started who waited then.
 
-    Passes are `least_step_s` apart, and later as far as `coarse` of the time that has gone by: what is far away need
-    not be known as exactly. A restart after being stopped costs `restart_s`.
+    Passes are `least_step_s` apart, and later as far as `coarse` of the time that has gone by, at most `most_step_s`:
+    what is far away need not be known as exactly, but who has ended holds its GPUs until the next pass. A restart after
+    being stopped costs `restart_s`.
     """
 
-    horizon_s: float = 21 * 86_400.0
+    horizon_s: float = 14 * 86_400.0
     least_step_s: float = 10.0
+    most_step_s: float = 300.0
     coarse: float = 0.02
     restart_s: float = 120.0
     half_life_s: float = 7 * 86_400.0
@@ -99,7 +101,7 @@ class Replay:
     def _later(self) -> float:
         """Return when to look next: not before anything happens."""
         course = self._course
-        step = max(course.least_step_s, course.coarse * (self._now - self._began))
+        step = max(course.least_step_s, min(course.most_step_s, course.coarse * (self._now - self._began)))
         return self._now + step
 
     def _happen(self) -> None:
