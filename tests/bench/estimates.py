@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -57,17 +57,26 @@ class Kept:
     def told(self) -> str:
         """Return the figures."""
         known = [(one, one.p50_at) for one in self.made if one.p50_at is not None]
-        late = [one.p90_at is not None and one.started_at <= one.p90_at for one in self.made]
-        n = max(1, len(known))
+        late = [one.started_at <= one.p90_at for one in self.made if one.p90_at is not None]
+        n = len(known)
+        if not n:
+            return f"{len(self.made)} promises at {self.moments} moments, none with a middle"
         ahead = sorted(abs(p50 - one.started_at) / max(one.started_at - one.at, 60.0) for one, p50 in known)
         whole = sorted(abs(p50 - one.started_at) / max(one.started_at - one.submitted_at, 60.0) for one, p50 in known)
         return (
-            f"{len(self.made)} promises at {self.moments} moments ({len(self.made) - len(known)} without a middle): "
+            f"{len(self.made)} promises at {self.moments} moments ({len(self.made) - n} without a middle, "
+            f"{len(self.made) - len(late)} without a late one): "
             f"p50 kept {sum(one.started_at <= p50 for one, p50 in known) / n:.1%}, "
             f"p90 kept {sum(late) / max(1, len(late)):.1%}; median error {ahead[len(ahead) // 2]:.1%} of what was left "
             f"to wait, {whole[len(whole) // 2]:.1%} of the whole wait; "
             f"{self.cpu_s / max(1, self.moments):.2f} CPU-s a moment"
         )
+
+
+def half_a_second() -> Callable[[], bool]:
+    """Return what says when half a second of CPU is over, which is what gpuqd gives a replay."""
+    began = time.process_time()
+    return lambda: time.process_time() - began > 0.5
 
 
 def measure(
@@ -111,6 +120,7 @@ def measure(
                 sorted(runs[-_HISTORY:], key=lambda run: run.job.submitted_at),
                 rng,
                 replays=replays,
+                each=half_a_second,
                 course=Ahead(half_life_s=HALF_LIFE_S),
             )
             kept.cpu_s += time.process_time() - began
