@@ -288,6 +288,15 @@ class Client:
         """Return a picture as its script wrote it."""
         return self._bytes(f"/v1/jobs/{job_id}/pictures/{picture_id}", {})
 
+    def event_files(self, job_id: int) -> Json:
+        """Return `{"attempt", "files": [models.EventFile]}` of the job's newest attempt."""
+        return self._ask("GET", f"/v1/jobs/{job_id}/event-files")
+
+    def event_bytes(self, job_id: int, path: str, *, attempt: int, offset: int, limit: int) -> bytes:
+        """Return up to `limit` bytes of an event file from `offset` on; none at its end, or if it is gone."""
+        which = {"path": path, "attempt": attempt, "offset": offset, "limit": limit}
+        return self._bytes(f"/v1/jobs/{job_id}/event-files/bytes", which)
+
     def compare(self, ids: Sequence[int], tags: Sequence[str], **which: Any) -> Json:
         """Return `{"tags": [models.Compared], "left_out"}` of several jobs; `rank`, `run`."""
         return self._ask("GET", "/v1/compare", {"job": list(ids), "tag": list(tags), **which})

@@ -510,6 +510,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventFile:
+    """An event file by its path below an attempt's events, `rank-0/...`; `size` is how many bytes gpuqd has read."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
     """Where a training began again: the first step that it wrote then."""
 

@@ -18,6 +18,7 @@ from gpuq_daemon.check import (
     check,
     check_clock,
     check_files,
+    check_log_uri,
     check_packages,
     check_partition,
     check_socket,
@@ -119,6 +120,17 @@ def test_a_job_is_told_what_it_would_lack_each_with_its_fix(tmp_path: Path) -> N
     assert list(found) == ["java", "jobs_dir"]
     assert "-> install Java" in found["java"]
     assert "or set jobs_dir to a folder that gpuqd can write" in found["jobs_dir"]
+
+
+def test_a_folder_that_files_are_carried_to_must_be_there_and_writable(tmp_path: Path) -> None:
+    missing = check_log_uri((tmp_path / "logs").as_uri(), {})
+    (tmp_path / "logs").write_text("in the way")
+
+    assert missing.fix == f"mkdir -m 1777 {tmp_path}/logs"
+    assert check_log_uri((tmp_path / "logs").as_uri(), {}).level is Level.FAIL
+    assert check_log_uri(tmp_path.as_uri(), {}).level is Level.OK
+    assert check_log_uri("hdfs://127.0.0.1:1/logs", {}).level is Level.FAIL
+    assert [*tmp_path.iterdir()] == [tmp_path / "logs"]
 
 
 def test_a_port_that_is_taken_fails_unless_gpuqd_has_it() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.support.hadoop import running_hdfs
 
 pytestmark = [
     pytest.mark.hadoop,
-    pytest.mark.skipif("GPUQ_HDFS_COURSES" not in os.environ, reason="takes minutes: asked for by GPUQ_HDFS_COURSES=1"),
+    pytest.mark.long,
 ]
 
 WAITS = """

@@ -60,10 +60,15 @@ def log(gpuqd: Gpuqd) -> Path:
     return gpuqd.folder / "gpuqd.log"
 
 
-def test_an_old_job_leaves_with_all_but_its_checkpoints(gpuqd: Gpuqd) -> None:
+def test_an_old_job_leaves_with_all_but_its_checkpoints(gpuqd: Gpuqd, tmp_path: Path) -> None:
     old, saved, young = (gpuqd.ended(gpuqd.enqueue(TRAINS, args=args)) for args in ([], ["saves"], []))
     assert {one["state"] for one in (old, saved, young)} == {"COMPLETED"}
     gpuqd.stop()
+    mounted = tmp_path / str(saved["id"])
+    for name in ("1/events/rank-0/deep", "checkpoints"):
+        (mounted / name).mkdir(parents=True)
+        (mounted / name / "file").write_text("carried")
+    (gpuqd.folder / "attempts" / str(saved["id"]) / "1" / "log-uri").write_text(mounted.as_uri())
     grown_older(gpuqd, [old["id"], saved["id"]], 40 * DAY)
     keeps(gpuqd, "jobs_days = 30")
 
@@ -75,6 +80,10 @@ def test_an_old_job_leaves_with_all_but_its_checkpoints(gpuqd: Gpuqd) -> None:
     until(lambda: not (jobs / str(old["id"])).exists(), timeout_s=30, what="the folder's end", log=log(gpuqd))
     kept = [path.relative_to(jobs) for path in (jobs / str(saved["id"])).rglob("*")]
     assert sorted(map(str, kept)) == [f"{saved['id']}/checkpoints", f"{saved['id']}/checkpoints/model"]
+    assert [str(path.relative_to(mounted)) for path in sorted(mounted.rglob("*"))] == [
+        "checkpoints",
+        "checkpoints/file",
+    ]
     assert "a line" in gpuqd.client.logs(young["id"], rank=0)["data"]
     assert Path("/etc/passwd").exists()
     assert is_verified(gpuqd)

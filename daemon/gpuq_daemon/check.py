@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from gpuq_daemon.backends import gpus, java, memory
 from gpuq_daemon.backends.making import make_engine, make_engines
 from gpuq_daemon.check_access import check_access
 from gpuq_daemon.config import Config, load
+from gpuq_daemon.files.door import Door, path_of
+from gpuq_daemon.files.found import FilesError, OneFileError
 from gpuq_daemon.findings import Finding, fail, ok, warn
 from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition, Partition
 from gpuq_daemon.state_folder import network_type
@@ -72,6 +75,8 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
                 found.append(check_cluster(name, partition, config))
     needs = [path for engine in make_engines(config).values() for path in engine.needs()]
     found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
+    uris = sorted({uri for name in config.partition if (uri := config.log_uri_of(name)) is not None})
+    found += [check_log_uri(uri, environment) for uri in uris]
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))
 
 
@@ -83,6 +88,7 @@ def hindrances(config: Config, partition: str, environment: Mapping[str, str]) -
         check_packages(python, environment),
         check_scratch(config.scratch),
         check_jobs(config.jobs),
+        check_log_uri(config.log_uri_of(partition), environment),
     )
     return tuple(f"{one.name}: {one.text} -> {one.fix}" for one in found if one.fix)
 
@@ -199,6 +205,30 @@ def check_jobs(path: Path) -> Finding:
         fix = f"chown {_whoami()} {nearest}, or set jobs_dir to a folder that gpuqd can write"
         return fail("jobs_dir", f"{path} cannot be written, so no job has a place for its logs", fix)
     return ok("jobs_dir", f"{path} can be written")
+
+
+def check_log_uri(uri: str | None, environment: Mapping[str, str]) -> Finding:
+    """Return whether the folder that files of jobs are carried to is there, and takes files of gpuqd's user."""
+    if uri is None:
+        return ok("log_uri", "files of jobs stay in jobs_dir")
+    path = path_of(uri)
+    make = f"hdfs dfs -mkdir -p {path} && hdfs dfs -chmod 1777 {path}"
+    with closing(Door(environment)) as door:
+        try:
+            if uri.startswith("file://"):
+                with tempfile.TemporaryFile(dir=path):
+                    pass
+            else:
+                door.hdfs(uri).check_writable(path)
+        except FileNotFoundError:
+            made = f"mkdir -m 1777 {path}" if uri.startswith("file://") else make
+            return fail("log_uri", f"{uri} is not there", made)
+        except OneFileError as error:
+            return fail("log_uri", str(error), make)
+        except (OSError, FilesError) as error:
+            said = error.strerror if isinstance(error, OSError) else str(error)
+            return fail("log_uri", f"{uri}: {said}", "see to that file system, or to HADOOP_CONF_DIR of gpuqd")
+    return ok("log_uri", f"{uri} takes files")
 
 
 def _whoami() -> str:

@@ -58,9 +58,12 @@ class Points:
         self._behind: dict[Key, UnavailableError] = {}
 
     def trouble(self, job_id: int, attempt: int) -> str | None:
-        """Return why points of an attempt are not taken in now, in a sentence; None while they are."""
+        """Return why points of an attempt are not taken in now, or not carried, in a sentence; None while they are."""
         behind = self._behind.get((job_id, attempt))
-        return None if behind is None else str(behind)
+        if behind is not None:
+            return str(behind)
+        files = self._files.get((job_id, attempt))
+        return None if files is None else files.trouble
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
         """Take in what is new; return whether there was anything, a change of `trouble` included."""
@@ -77,7 +80,7 @@ class Points:
         except Exception:
             logger.exception("points were not taken in", extra={"job_id": attempt.job_id})
             return False
-        return has_points or before is not None
+        return has_points or self.trouble(*key) != before
 
     async def drain(self, attempt: ActiveAttempt) -> None:
         """Take in everything up to the ends of the files; for an attempt that writes no more.

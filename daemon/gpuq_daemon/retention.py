@@ -162,7 +162,7 @@ class Retention:
         job = self._config.jobs / str(one.job_id)
         for number in range(1, one.attempt + 1):
             await self._remove(job, str(number), one.job_id, one.uid)
-            await self._remove_elsewhere(one.job_id, number)
+            await self._remove_elsewhere(one.job_id, number, one.uid)
             own_log = place_of(self._config, one.job_id, number).own_log
             await asyncio.to_thread(own_log.unlink, missing_ok=True)
 
@@ -173,15 +173,17 @@ class Retention:
         names = await asyncio.to_thread(_numbered, job)
         done = [await self._remove(job, name, job_id, uid) for name in names]
         done += [
-            await self._remove_elsewhere(job_id, int(name))
+            await self._remove_elsewhere(job_id, int(name), uid)
             for name in await asyncio.to_thread(_numbered, own / str(job_id))
         ]
         await asyncio.to_thread(_remove_empty, job / "checkpoints", job)
         return all(done) and await self._remove(own, str(job_id), job_id, uid)
 
-    async def _remove_elsewhere(self, job_id: int, number: int) -> bool:
-        """Remove what was carried elsewhere of an attempt; return whether that is done. A mounted folder is left."""
+    async def _remove_elsewhere(self, job_id: int, number: int, uid: int) -> bool:
+        """Remove what was carried elsewhere of an attempt; return whether that is done."""
         uri = await asyncio.to_thread(place_of(self._config, job_id, number).carried_to)
+        if uri is not None and uri.startswith("file://"):
+            return await self._remove(Path(path_of(uri)), str(number), job_id, uid)
         if uri is None or not uri.startswith(HDFS):
             return True
         try:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from gpuq_job.appended import Appended
 from gpuq_job.checkpoints import Checkpoints
@@ -182,5 +183,13 @@ def main() -> int:
         return 1
 
 
+def run() -> NoReturn:
+    """Carry, and end at once: threads of the library abort a Python that ends while they look for a lost NameNode."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

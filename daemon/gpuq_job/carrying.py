@@ -14,7 +14,7 @@ from gpuq_job.spec import Run
 
 _LONGEST_END_S = 600.0
 _LONGEST_RETURN_S = 600.0
-_START = "import sys; sys.path[:] = {path!r}; from gpuq_job.carrier import main; sys.exit(main())"
+_START = "import sys; sys.path[:] = {path!r}; from gpuq_job.carrier import run; run()"
 
 
 class Carrying:

@@ -73,6 +73,8 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/jobs/{job_id}/heatmap/picture"): Rule(Role.USER, query="tag=w"),
     ("GET", "/v1/jobs/{job_id}/points"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/texts"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/event-files"): ANYBODY,
+    ("GET", "/v1/jobs/{job_id}/event-files/bytes"): Rule(Role.USER, query="path=rank-0/a"),
     ("GET", "/v1/jobs/{job_id}/pictures"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}/pictures/{picture_id}"): ANYBODY,
     ("GET", "/v1/compare"): Rule(Role.USER, query="job=1"),

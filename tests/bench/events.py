@@ -41,7 +41,7 @@ def measure() -> list[Row]:
         Row(name=f"followed and stored, 10 M over {_RUNS} runs", value=points, unit=_POINTS, aim=">= 3"),
         Row(name="peak memory of that", value=peak_mb, unit="MB", aim="<= 400"),
     ]
-    return [*rows, _idle(), _thinned()]
+    return [*rows, _idle(), *_thinned()]
 
 
 def _one_file() -> Iterator[Row]:
@@ -174,7 +174,7 @@ def _idle() -> Row:
     return Row(name=f"idle poll of {_IDLE_RUNS} runs", value=100 * taken / _TICK_S, unit="% of a core", aim="<= 5")
 
 
-def _thinned() -> Row:
+def _thinned() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "events" / "rank-0"
         root.mkdir(parents=True)
@@ -190,4 +190,12 @@ def _thinned() -> Row:
         store.curve(1, "loss", columns=200)
         value = min(1000 * _cpu_of(lambda: store.curve(1, "loss", columns=200)) for _ in range(10))
         store.close()
-    return Row(name="1 M points of a tag to 200 columns", value=value, unit="CPU-ms", aim="<= 10")
+        first: list[float] = []
+        for _ in range(5):
+            store = MetricsStore(Path(folder) / "metrics.db")
+            first.append(1000 * _cpu_of(lambda store=store: store.curve(1, "loss", columns=200)))
+            store.close()
+    return [
+        Row(name="1 M points of a tag to 200 columns, asked for before", value=value, unit="CPU-ms", aim="<= 10"),
+        Row(name="the same, asked for the first time", value=min(first), unit="CPU-ms", aim="<= 10"),
+    ]

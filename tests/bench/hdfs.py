@@ -24,11 +24,15 @@ _WAITS = "import time\ndef main_fun(args, ctx):\n    time.sleep(3600)\n"
 
 @dataclass(slots=True)
 class _Seen:
-    """When each step of a job was flushed, and how long after that the API had it."""
+    """When each step of a job was flushed, and how long after that the API had it.
+
+    `is_listed_short`: at the last flush the NameNode still listed an old length.
+    """
 
     flushed_at: dict[int, float] = field(default_factory=dict[int, float])
     latencies_s: list[float] = field(default_factory=list[float])
     step: int = 0
+    is_listed_short: bool = False
 
 
 def measure() -> list[Row]:
@@ -57,6 +61,12 @@ def _measured(hdfs: Hadoop, daemon: Gpuqd) -> list[Row]:
         Row(name=f"{name}, p50", value=quantile(latencies, 0.5), unit="s", aim="<= 1"),
         Row(name=f"{name}, p99", value=quantile(latencies, 0.99), unit="s", aim="<= 5"),
         Row(name=f"{name}, steps not seen", value=lost, unit="", aim="<= 0"),
+        Row(
+            name=f"{name}, files listed shorter than they are",
+            value=sum(one.is_listed_short for one in seen.values()),
+            unit="",
+            aim=f">= {_JOBS}",
+        ),
         Row(name=f"hdfs: {_JOBS} jobs, gpuqd's CPU", value=100 * (_cpu_s(pid) - cpu_s) / took_s, unit="% of a core"),
     ]
 
@@ -74,15 +84,18 @@ async def _write_and_watch(hdfs: Hadoop, daemon: Gpuqd, seen: dict[int, _Seen]) 
 
 async def _write(client: AsyncClient, job_id: int, place: int, seen: _Seen) -> None:
     """Flush a step a second, each job at another moment of it."""
-    path = f"/logs/{job_id}/1/events/rank-0/events.out.tfevents.1"
+    path, size = f"/logs/{job_id}/1/events/rank-0/events.out.tfevents.1", 0
     await asyncio.sleep(_EVERY_S * place / _JOBS)
     async with await client.create(path, WriteOptions(create_parent=True)) as file:
         for step in range(1, _STEPS + 1):
             next_at = time.monotonic() + _EVERY_S
-            await file.write(a_file(a_scalar("loss", step, 1 / step, time.time())))
+            data = a_file(a_scalar("loss", step, 1 / step, time.time()))
+            size += len(data)
+            await file.write(data)
             await file.hsync()
             seen.flushed_at[step] = time.monotonic()
             await asyncio.sleep(max(0.0, next_at - time.monotonic()))
+        seen.is_listed_short = (await client.get_file_info(path)).length < size
 
 
 async def _watch(daemon: Gpuqd, seen: dict[int, _Seen]) -> None:

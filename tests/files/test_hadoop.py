@@ -10,18 +10,17 @@ import urllib.request
 import pytest
 
 from tests.support.daemon import until
-from tests.support.hadoop import Hadoop, running_hdfs
+from tests.support.hadoop import Hadoop
 
 pytestmark = pytest.mark.hadoop
 
 
-def test_what_is_written_is_there_after_the_data_node_has_begun_anew() -> None:
-    with running_hdfs() as hdfs:
-        _asked(_location(hdfs, "CREATE", "PUT"), "PUT", b"said")
+def test_what_is_written_is_there_after_the_data_node_has_begun_anew(hdfs: Hadoop) -> None:
+    _asked(_location(hdfs, "CREATE", "PUT"), "PUT", b"said")
 
-        hdfs.do("restart-datanode")
+    hdfs.do("restart-datanode")
 
-        until(lambda: _read(hdfs) == b"said", timeout_s=90, what="what was written")
+    until(lambda: _read(hdfs) == b"said", timeout_s=90, what="what was written")
 
 
 def _read(hdfs: Hadoop) -> bytes | None:

@@ -6,26 +6,24 @@ import base64
 import contextlib
 import itertools
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hdfs_native import Client, WriteOptions
 
+from gpuq_daemon.check import check_log_uri
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.files.found import FilesError
 from gpuq_daemon.files.hdfs import LIST_EVERY_S, HdfsFiles
+from gpuq_daemon.findings import Level
 from gpuq_daemon.series.points import Batch
 from tests.eventfile.event_bytes import a_file, a_scalar
+from tests.support.carrying import a_cargo, carrying
 from tests.support.daemon import until
 from tests.support.hadoop import Hadoop, running_hdfs
 
 pytestmark = pytest.mark.hadoop
-
-
-@pytest.fixture(scope="module")
-def hdfs() -> Generator[Hadoop]:
-    with running_hdfs() as hadoop:
-        yield hadoop
 
 
 @pytest.fixture
@@ -155,9 +153,27 @@ def test_in_safe_mode_files_are_read_and_a_write_is_refused_by_name(hdfs: Hadoop
     hdfs.do("enter-safe-mode")
 
     assert steps(follower.poll()) == [1]
+    until(lambda: door.hdfs(hdfs.uri).trouble is not None, timeout_s=60, what="the trouble of whoever writes")
     with pytest.raises(FilesError, match="is in safe mode: it can be read, nothing can be written"):
         door.hdfs(hdfs.uri).delete("/safe")
+    assert check_log_uri(f"{hdfs.uri}/safe", {"HADOOP_CONF_DIR": str(hdfs.conf)}).level is Level.FAIL
     hdfs.do("leave-safe-mode")
+    until(lambda: door.hdfs(hdfs.uri).trouble is None, timeout_s=60, what="nothing of that any more")
+
+
+def test_a_log_uri_is_looked_at_before_jobs_need_it(hdfs: Hadoop, client: Client) -> None:
+    environment = {"HADOOP_CONF_DIR": str(hdfs.conf)}
+    client.mkdirs("/logs-here", 0o777, create_parent=True)
+    client.mkdirs("/logs-not-mine", 0o700, create_parent=True)
+    client.set_owner("/logs-not-mine", "somebody", "else")
+
+    there = check_log_uri(f"{hdfs.uri}/logs-here", environment)
+    missing = check_log_uri(f"{hdfs.uri}/no/logs", environment)
+    closed = check_log_uri(f"{hdfs.uri}/logs-not-mine", {**environment, "HADOOP_USER_NAME": "ann"})
+
+    assert there.level is Level.OK
+    assert missing.fix == "hdfs dfs -mkdir -p /no/logs && hdfs dfs -chmod 1777 /no/logs"
+    assert "ann may not write into /logs-not-mine" in closed.text
 
 
 def test_an_hdfs_that_hangs_is_given_up_in_time_and_then_refused_at_once(hdfs: Hadoop, door: Door) -> None:
@@ -183,19 +199,28 @@ def _goes(submit: object, follower: EventFileFollower) -> bool:
     return True
 
 
-def test_a_name_node_that_dies_is_followed_to_the_one_that_takes_over() -> None:
-    with running_hdfs(name_nodes=2) as pair:
+def test_a_name_node_that_dies_is_followed_to_the_one_that_takes_over(tmp_path: Path) -> None:
+    cargo = a_cargo(tmp_path, "hdfs://tests/carried")
+    file = Path(cargo.events) / "events.out.tfevents.1"
+    with running_hdfs(name_nodes=2) as pair, carrying(cargo, HADOOP_CONF_DIR=str(pair.conf)):
         door = Door({"HADOOP_CONF_DIR": str(pair.conf)}, deadline_s=10.0)
         path = "/ha/rank-0/events.out.tfevents.1"
         follower = follow(door, f"{pair.uri}/ha")
         flush(pair, path, scalars(1, 2))
         before = steps(follower.poll())
+        carried = follow(door, f"{pair.uri}/carried/1/events")
+        file.write_bytes(scalars(1, 1))
+        arrived: list[int] = []
+        until(lambda: _extended(arrived, carried) == [1], timeout_s=90, what="what the carrier carries")
 
         pair.do("fail-over")
         flush(pair, path, scalars(3, 2))
+        with file.open("ab") as opened:
+            opened.write(scalars(2, 1))
 
         after: list[int] = []
         until(lambda: _extended(after, follower) == [3, 4], timeout_s=90, what="the steps after the fail-over")
+        until(lambda: _extended(arrived, carried) == [1, 2], timeout_s=90, what="what is carried after the fail-over")
         assert before == [1, 2]
         door.close()
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from gpuq_daemon.files.found import FilesError, OneFileError
-from gpuq_daemon.files.lane import Lane
+from gpuq_daemon.files.lane import THREADS, Lane
 
 
 class Clock:
@@ -78,7 +78,7 @@ def test_what_waited_in_line_while_others_hung_does_not_hang_as_well(lane: Lane)
         hang.wait(30)
         fails()
 
-    hung = [lane.submit(hangs) for _ in range(4)]
+    hung = [lane.submit(hangs) for _ in range(THREADS)]
     behind = [lane.submit(lambda number=number: ran.append(number)) for number in range(20)]
     hang.set()
 

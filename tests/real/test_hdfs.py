@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.hadoop,
     pytest.mark.timeout(900),
-    pytest.mark.skipif("GPUQ_HDFS_COURSES" not in os.environ, reason="takes minutes: asked for by GPUQ_HDFS_COURSES=1"),
+    pytest.mark.long,
 ]
 
 SCRIPT = """
@@ -26,17 +26,15 @@ import tensorflow as tf
 
 def main_fun(args, ctx):
     weights = tf.Variable([1.0, 2.0], name="weights")
-    checkpoint = tf.train.Checkpoint(weights=weights)
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(weights=weights), os.environ["GPUQ_CHECKPOINT_DIR"], 3)
     writer = tf.summary.create_file_writer(os.environ["GPUQ_LOG_DIR"])
-    folder = os.environ["GPUQ_CHECKPOINT_DIR"]
-    newest = tf.train.latest_checkpoint(folder)
+    newest = manager.latest_checkpoint
     print("resumes from", newest and os.path.basename(newest), flush=True)
     with writer.as_default():
         tf.summary.scalar("loss", 0.5, step=1)
         writer.flush()
         if newest is None:
-            checkpoint.write(os.path.join(folder, "ckpt-1"))
-            tf.train.update_checkpoint_state(folder, os.path.join(folder, "ckpt-1"))
+            manager.save(1)
         while not os.path.exists(args[1]):
             time.sleep(0.1)
         tf.summary.scalar("loss", 0.25, step=2)
@@ -60,12 +58,14 @@ def test_a_training_is_followed_on_hdfs_and_goes_on_from_there_on_a_host_without
             daemon.reaches(job_id, "PENDING", timeout_s=120)
             shutil.rmtree(daemon.folder / "jobs" / str(job_id) / "checkpoints")
             names = [each["name"] for each in client.checkpoints(job_id)]
+            weights = client.distribution(job_id, "weights", at=None, minus=None, bins=2)
             go.touch()
             client.release(job_id)
             job = daemon.ended(job_id, timeout_s=300)
 
             said = client.logs(job_id, rank=0)["data"]
             assert (job["state"], names) == ("COMPLETED", ["ckpt-1"]), said
+            assert (weights["count"], weights["mean"]) == (2, 1.5)
             assert "resumes from ckpt-1" in said
             assert step(daemon, job_id) == 2
             (daemon.folder / "jobs" / str(job_id) / "2" / "logs" / "rank-0.log").unlink()

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from gpuq.errors import NotFoundError
 from gpuq.models import SeriesKind
+from gpuq_daemon.series.chunk import pack
+from gpuq_daemon.series.growing import Kept
 from gpuq_daemon.series.points import (
     Batch,
     FilePosition,
@@ -24,6 +26,7 @@ from gpuq_daemon.series.points import (
     ScalarPoints,
     SeriesKey,
 )
+from gpuq_daemon.series.thin import unpacked
 from gpuq_daemon.store.metrics import MetricsStore
 
 
@@ -279,3 +282,31 @@ def test_readers_and_a_writer_in_threads_see_whole_batches(store: MetricsStore) 
         for done in [pool.submit(write), pool.submit(read), pool.submit(read)]:
             done.result()
     assert store.series(1)[0].count == 300
+
+
+def test_a_curve_that_was_asked_for_before_has_what_came_since(tmp_path: Path) -> None:
+    store = MetricsStore(tmp_path / "metrics.db")
+    written: list[ScalarPoint] = []
+    key = SeriesKey(rank=0, run=".", tag="loss", kind=SeriesKind.SCALAR)
+    for size in (1, 3, 5000, 4095, 1, 2, 9000, 1):
+        more = [(step, float(step), step / 7) for step in range(len(written), len(written) + size)]
+        written += more
+        assert store.append(Batch(job_id=1, attempt=1, scalars={key: ScalarPoints(more)}))
+
+        points = store.course(1, "loss")[1].points
+
+        assert list(zip(points.steps, points.wall_times, points.values, strict=True)) == written
+    while not store.forget(1):
+        pass
+    assert store.append(Batch(job_id=1, attempt=1, scalars={key: ScalarPoints([(5, 5.0, 5.0)])}))
+    assert store.course(1, "loss")[1].points.steps.tolist() == [5.0]
+    store.close()
+
+
+def test_no_more_points_are_kept_unpacked_than_is_allowed() -> None:
+    kept = Kept(most=10)
+    for number in range(3):
+        kept.get((1, number)).append(unpacked([(pack([(0, 0.0, 0.0)] * 4), 4)]))
+        kept.trim()
+
+    assert [kept.get((1, number)).count for number in (2, 1, 0)] == [4, 4, 0]

@@ -14,13 +14,12 @@ from gpuq.errors import NotFoundError
 from gpuq.models import Picture, Text
 from gpuq_daemon.api.charts import PICTURE_HEADERS
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.event_files import event_bytes
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.series import Attempt, Rank, Run, Tag
 from gpuq_daemon.api.visible import visible_job
-from gpuq_daemon.files.found import Files, Found
-from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.series.notes import MOST_NOTES
-from gpuq_daemon.store.metrics_notes import Lies
+from gpuq_daemon.series.points import FilePosition
 
 _TYPES = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp"}
 _ANSWERS = {
@@ -86,25 +85,12 @@ async def picture(
     """Return a picture as the script wrote it, PNG, JPEG, GIF or BMP, out of the event file that it lies in."""
     job = visible_job(request, desk, job_id)
     lies = await asyncio.to_thread(desk.metrics.where_picture_lies, job.id, picture_id)
+    where = FilePosition(path=lies.picture.path, identity=lies.picture.identity, offset=0)
     place = desk.place(job.id, lies.attempt)
-    uri = await asyncio.to_thread(place.carried_to)
-    if uri is None:
-        data = await asyncio.to_thread(_read, LocalFiles(place.events), lies)
-    else:
-        address = f"{uri}/{lies.attempt}/events"
-        files = desk.door.files(address)
-        data = await asyncio.wrap_future(desk.door.lane(address).submit(lambda: _read(files, lies)))
+    data = await event_bytes(desk, place, lies.attempt, where, lies.picture.at, lies.picture.bytes)
     kind = next((kind for begins, kind in _TYPES.items() if data.startswith(begins)), None)
     if kind is None:
         raise NotFoundError(
             f"Picture {picture_id} of job {job_id} is no longer there: its event file is another one now."
         )
     return Response(data, media_type=kind, headers=PICTURE_HEADERS)
-
-
-def _read(files: Files, lies: Lies) -> bytes:
-    """Return the bytes where a picture lay, none if its file is gone."""
-    wanted = lies.picture
-    file = Found(parts=tuple(wanted.path.split("/")), identity=wanted.identity, size=0, changed_at_ns=0)
-    with files.open(file) as opened:
-        return b"" if opened is None else opened.read(wanted.at, wanted.bytes)

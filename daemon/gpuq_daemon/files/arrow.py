@@ -75,6 +75,8 @@ class ArrowFiles:
         found = [_found(self._root, info) for info in infos[:MAX_ENTRIES] if info.type == fs.FileType.File]
         return sorted((each for each in found if self._is_wanted(each.parts[-1])), key=lambda each: each.parts)
 
+    trouble = None
+
     def look_again(self) -> None:
         """Nothing is known here: each `find` asks."""
 

@@ -65,6 +65,11 @@ class Files(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What hinders their writers though they can be read, in a sentence; None while all is well."""
+        ...
+
     def look_again(self) -> None:
         """Let the next `find` trust nothing that it knows: nobody writes any more."""
         ...

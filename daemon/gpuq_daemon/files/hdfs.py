@@ -77,6 +77,7 @@ class HdfsFiles:
         self._read_to: dict[int, int] = {}
         self._grew_at: dict[int, float] = {}
         self._looks = 0
+        self._trouble: str | None = None
 
     def find(self) -> list[Found]:
         """Return the files by path.
@@ -89,6 +90,11 @@ class HdfsFiles:
         if self._listed_at is None or now - self._listed_at >= LIST_EVERY_S:
             self._list(now)
         return [self._found(parts, entry, now) for parts, entry in self._entries]
+
+    @property
+    def trouble(self) -> str | None:
+        """What hinders writers now; known since the last list."""
+        return self._trouble
 
     def look_again(self) -> None:
         """Let the next `find` list anew and think every file worth a look."""
@@ -115,6 +121,7 @@ class HdfsFiles:
             if known.get(entry.file_id) != entry.length:
                 self._grew_at[entry.file_id] = now
         self._entries = sorted(entries, key=lambda each: each[0])
+        self._trouble = self._hdfs.trouble
         self._listed_at = now
 
     def _walk(self, parts: tuple[str, ...], entries: list[tuple[tuple[str, ...], Entry]], budget: int) -> int:

@@ -12,13 +12,13 @@ from gpuq_daemon.files.found import FilesError, OneFileError
 
 T = TypeVar("T")
 
-_THREADS = 4
+THREADS = 12
 _MOST_WAITING = 1000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
 class Lane:
-    """Runs work on one file system, four pieces at a time.
+    """Runs work on one file system, a dozen pieces at a time.
 
     Once something went wrong everybody is told so at once, without trying, but for one piece of work every so often
     (after 1 s, then twice as long, up to 15 s) until one goes well.
@@ -27,7 +27,7 @@ class Lane:
     def __init__(self, name: str, *, ticks: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self._ticks = ticks
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"files {name}")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"files {name}")
         self._lock = Lock()
         self._waiting = 0
         self._trouble: str | None = None

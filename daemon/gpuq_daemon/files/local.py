@@ -50,6 +50,8 @@ class LocalFiles:
     look in any case.
     """
 
+    trouble = None
+
     def __init__(
         self,
         root: Path,

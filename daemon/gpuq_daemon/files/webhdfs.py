@@ -24,6 +24,8 @@ _LONGEST_ANSWER = 32 * 2**20
 _MOST_LOCATIONS = 4096
 _MOST_IDLE = 64
 _MOVED_ON = ("StandbyException", "RetriableException", "ObserverRetryOnActiveException")
+_SAFE_MODE = "{} is in safe mode: it can be read, nothing can be written."
+_BELIEVED_S = 5.0
 _PAST_END = ("Offset=", "seek after EOF", "past EOF", "out of the range")
 
 
@@ -71,6 +73,8 @@ class WebHdfs:
         self._lock = threading.Lock()
         self._idle: list[tuple[WebAddress, http.client.HTTPConnection]] = []
         self._locations: dict[str, str] = {}
+        self._trouble: str | None = None
+        self._writable_until = 0.0
 
     def list(self, path: str) -> list[Entry]:
         """Return what is in a folder."""
@@ -84,6 +88,38 @@ class WebHdfs:
     def delete(self, path: str) -> bool:
         """Remove a file, or a folder with all that is in it; False if it was not there."""
         return bool(self._named("DELETE", path, {"op": "DELETE", "recursive": "true"})["boolean"])
+
+    def check_writable(self, path: str) -> None:
+        """Return if the folder takes files of the user that is asked as.
+
+        Raises:
+            FilesError: it does not, or the HDFS is in safe mode.
+            FileNotFoundError: it is not there.
+        """
+        try:
+            self._named("GET", path, {"op": "CHECKACCESS", "fsaction": "-wx"})
+        except OneFileError as error:
+            raise OneFileError(f"{self.name}: {self._user} may not write into {path}.") from error
+        if self.is_in_safe_mode():
+            raise FilesError(_SAFE_MODE.format(self.name))
+
+    @property
+    def trouble(self) -> str | None:
+        """What hinders writers though files can be read, in a sentence; asked again after five seconds."""
+        now = self._ticks()
+        if now >= self._writable_until:
+            self._writable_until = now + _BELIEVED_S
+            self._trouble = _SAFE_MODE.format(self.name) if self.is_in_safe_mode() else None
+        return self._trouble
+
+    def is_in_safe_mode(self) -> bool:
+        """Whether nothing can be written now, as its NameNode's page says; False where that page is closed to us."""
+        address, target = self._addresses[self._active], "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
+        try:
+            said = self._exchange(address, "GET", target, _LONGEST_ANSWER, self._ticks() + self._deadline_s)
+            return any(bean.get("Safemode") for bean in json.loads(said)["beans"])
+        except (_Refused, OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+            return False
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset` on, of an open file too; none at its end or past it."""
@@ -157,7 +193,7 @@ class WebHdfs:
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(data)
+            found = json.loads(data or b"{}")
         except ValueError as error:
             raise FilesError(f"{self.name} does not answer as WebHDFS does.") from error
         if not isinstance(found, dict):
@@ -170,7 +206,7 @@ class WebHdfs:
         if error.kind == "FileNotFoundException":
             return FileNotFoundError(path)
         if "SafeMode" in error.kind or "safe mode" in words:
-            return FilesError(f"{self.name} is in safe mode: it can be read, nothing can be written.")
+            return FilesError(_SAFE_MODE.format(self.name))
         if "CannotObtainBlockLength" in error.kind or "Cannot obtain block length" in words:
             return OneFileError(f"{self.name}: a DataNode that has the end of {path} has begun anew; it comes back.")
         if error.kind == "AccessControlException":

@@ -12,6 +12,7 @@ from threading import Lock
 
 from gpuq.models import Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
 from gpuq_daemon.series.chunk import unpack_histogram
+from gpuq_daemon.series.growing import Kept
 from gpuq_daemon.series.points import SAMPLED, Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.restarts import Course, course
 from gpuq_daemon.series.signals import Signals
@@ -63,6 +64,7 @@ class MetricsStore:
             self._reader, self._reading = _open(path), Lock()
         self._told: dict[int, Told] = {}
         self._watches: dict[tuple[int, int], Signals] = {}
+        self._kept = Kept()
 
     def close(self) -> None:
         """Close the file; wait for a call in another thread to end first."""
@@ -213,12 +215,21 @@ class MetricsStore:
         Raises:
             NotFoundError: the job has no such scalar.
         """
-        sql = "SELECT points, count FROM chunk WHERE series_id = :id ORDER BY number"
         with self._snapshot() as db:
             row, series = rows.find(db, job_id, tag, SeriesKind.SCALAR, rank, run, attempt)
             ids = [row] if attempt is not None else rows.over_attempts(db, series)
-            parts = [unpacked(db.execute(sql, {"id": one})) for one in ids]
+            parts = [self._columns(db, job_id, one) for one in ids]
+            self._kept.trim()
         return series, course(parts)
+
+    def _columns(self, db: sqlite3.Connection, job_id: int, row: int) -> Columns:
+        """Return all points of a series; those that were read before are not read again."""
+        kept = self._kept.get((job_id, row))  # rows are numbered anew once they are gone, jobs are not
+        first, chunks = rows.chunks_from(db, row, kept.count)
+        new = unpacked(chunks)
+        skip = kept.count - first
+        kept.append(Columns(steps=new.steps[skip:], wall_times=new.wall_times[skip:], values=new.values[skip:]))
+        return kept.columns()
 
     def histograms(
         self,
@@ -336,6 +347,7 @@ class MetricsStore:
             db.execute("DELETE FROM unread WHERE job_id = :job_id", {"job_id": job_id})
             is_gone = rows.forget(db, job_id, most)
         with self._reading:
+            self._kept.clear()
             self._told.pop(job_id, None)
         return is_gone
 

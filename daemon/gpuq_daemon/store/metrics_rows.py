@@ -278,6 +278,17 @@ def points_from(db: sqlite3.Connection, row: int, start: int, chunks: int) -> tu
     return (found[0][2] if found else start), [(points, count) for points, count, _ in found]
 
 
+def chunks_from(db: sqlite3.Connection, row: int, start: int) -> tuple[int, list[tuple[bytes, int]]]:
+    """Return the chunks of a series from that with point number `start` on, and which number their first point has."""
+    first = number = 0
+    for place, count in db.execute("SELECT number, count FROM chunk WHERE series_id = ? ORDER BY number", (row,)):
+        if first + count > start:
+            break
+        first, number = first + count, place + 1
+    sql = "SELECT points, count FROM chunk WHERE series_id = ? AND number >= ? ORDER BY number"
+    return first, db.execute(sql, (row, number)).fetchall()
+
+
 def histograms_from(db: sqlite3.Connection, row: int, start: int, at_most: int) -> list[bytes]:
     """Return some distributions of a series from number `start` on, in the order written."""
     sql = "SELECT point FROM histogram WHERE series_id = :id AND number >= :start ORDER BY number LIMIT :at_most"
