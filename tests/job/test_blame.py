@@ -46,6 +46,8 @@ def test_an_exception_tells_whose_fault_it_is(error: BaseException, reason: str)
         ("Job aborted: ExecutorLostFailure (executor 1 exited caused by one of the running tasks)", "NodeLost"),
         ("ExecutorLostFailure ... Command exited with code 52", "OutOfMemory"),
         ("SparkException: Python worker exited unexpectedly (crashed): java.io.EOFException", "NodeLost"),
+        ("EOFException ... from gpuq_job.python_daemon's stdout and terminated with code: 137..", "NodeLost"),
+        ("EOFException ... from gpuq_job.python_daemon's stdout and terminated with code: 1..", "EngineFailed"),
         ("Exception: timed out waiting for reservations to complete", "ReservationTimeout"),
         ("All masters are unresponsive! Giving up.", "EngineFailed"),
     ],

@@ -119,6 +119,25 @@ def test_the_failed_ranks_own_exit_code_is_the_jobs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("exit_code", "reason", "error"),
+    [(137, EndReason.OUT_OF_MEMORY, "its pod was full"), (3, EndReason.USER_ERROR, "ValueError: no")],
+)
+def test_of_a_rank_that_was_killed_the_engine_knows_more_than_who_was_inside(
+    exit_code: int, reason: EndReason, error: str
+) -> None:
+    lost = EndReason.NODE_LOST if exit_code == 137 else EndReason.USER_ERROR
+    outcome = Outcome(exit_code=exit_code, error="ValueError: no", failed_rank=1, tail=(), reason=lost)
+
+    decided = verdict(None, outcome, DriverEnd(exit_code=1, error="its pod was full", reason=_FULL))
+
+    assert (decided.reason, decided.error) == (reason, error)
+    assert tried_again(decided, 1) == decided  # in vain
+
+
+_FULL = EndReason.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(
     ("end", "code", "says", "reason"),
     [
         (DriverEnd(signal=9), 137, "killed by signal 9", EndReason.NODE_LOST),
@@ -127,6 +146,7 @@ def test_the_failed_ranks_own_exit_code_is_the_jobs() -> None:
         (DriverEnd(exit_code=0), 1, "without a report", EndReason.USER_ERROR),
         (DriverEnd(exit_code=3), 3, "exit code 3", EndReason.ENGINE_FAILED),
         (DriverEnd(exit_code=127, error="cannot start java"), 127, "cannot start", EndReason.NOT_STARTED),
+        (DriverEnd(exit_code=137, error="its pod was full", reason=EndReason.OUT_OF_MEMORY), 137, "full", _FULL),
     ],
 )
 def test_a_driver_that_says_nothing_is_judged_by_how_it_ended(
