@@ -73,10 +73,10 @@ class Kept:
         )
 
 
-def half_a_second() -> Callable[[], bool]:
-    """Return what says when half a second of CPU is over, which is what gpuqd gives a replay."""
+def a_replay_s_time() -> Callable[[], bool]:
+    """Return what says when a second and a half of CPU is over, which is what gpuqd gives a replay."""
     began = time.process_time()
-    return lambda: time.process_time() - began > 0.5
+    return lambda: time.process_time() - began > 1.5
 
 
 def measure(
@@ -120,7 +120,7 @@ def measure(
                 sorted(runs[-_HISTORY:], key=lambda run: run.job.submitted_at),
                 rng,
                 replays=replays,
-                each=half_a_second,
+                each=a_replay_s_time,
                 course=Ahead(half_life_s=HALF_LIFE_S),
             )
             kept.cpu_s += time.process_time() - began

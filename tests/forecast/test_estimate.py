@@ -151,11 +151,11 @@ def test_who_has_not_started_when_a_replay_is_broken_off_starts_later_than_can_b
 
 
 def test_short_jobs_that_come_all_the_time_do_not_fill_a_cluster_that_they_hardly_use() -> None:
-    """Jobs of two minutes, one every ten, on a node that is needed whole in four days from now."""
+    """Jobs of 20 minutes, one every hour, on a node that is needed whole in four days from now."""
     now = 10 * 86_400.0
     came = [
-        ran(a_job(100 + i, user="ann", gpus_per_worker=4, time_limit_s=120, submitted_at=now - i * 600.0 - 1), 120.0)
-        for i in range(200)
+        ran(a_job(100 + i, user="ann", gpus_per_worker=4, time_limit_s=1200, submitted_at=now - i * H - 1), 1200.0)
+        for i in range(100)
     ]
     held = running(1, {"n1": 4}, user="bob", started_at=now, until=now + 96 * H)
     job = a_job(5, user="bob", gpus_per_worker=8, time_limit_s=3600, submitted_at=now - 10)

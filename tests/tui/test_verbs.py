@@ -55,6 +55,7 @@ def test_words_are_taken_as_a_shell_would_and_back() -> None:
 
     assert words == ["update", "12", "name=a b", "dependency=x"]
     assert words_of(line_of(words)) == words
+    assert words_of("at 14:05") == ["queue", "--at", "14:05"]
     assert words_of("logs -f 12_3 $(reboot) `x`") == ["logs", "-f", "12_3", "$(reboot)", "`x`"]
     with pytest.raises(UsageError, match="quotation"):
         words_of("name 'x")

@@ -29,8 +29,6 @@ from gpuq_daemon.forecast.sooner import sooner
 from gpuq_daemon.forecast.then import decided_again, then, why_then
 from gpuq_daemon.forecast.what_if import moved
 
-_COARSE_S = 900.0  # of questions that somebody waits for
-
 
 def answer(question: Question, cpu_s: Callable[[], float]) -> object:
     """Return the answer; `cpu_s` is the CPU time this process has had."""
@@ -43,7 +41,7 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
                 question.job_id,
                 question.runs,
                 question.seed,
-                course=Course(half_life_s=question.half_life_s, most_step_s=_COARSE_S),
+                course=Course(half_life_s=question.half_life_s),
                 enough=_within(question.budget_s, cpu_s),
             )
         case WhatIf():
@@ -69,7 +67,7 @@ def _changed(asked: WhatIf, cpu_s: Callable[[], float]) -> Changed:
             asked.line,
             asked.runs,
             asked.seed,
-            course=Course(half_life_s=asked.half_life_s, most_step_s=_COARSE_S),
+            course=Course(half_life_s=asked.half_life_s),
             enough=enough,
         )
     except UsageError as error:

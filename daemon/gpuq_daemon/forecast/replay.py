@@ -30,7 +30,7 @@ class Course:
 
     horizon_s: float = 14 * 86_400.0
     least_step_s: float = 10.0
-    most_step_s: float = 300.0
+    most_step_s: float = 1800.0
     coarse: float = 0.02
     restart_s: float = 120.0
     half_life_s: float = 7 * 86_400.0

@@ -56,6 +56,8 @@ _FOLLOWING = frozenset(("-f", "--follow", "--watch"))
 def words_of(text: str) -> list[str]:
     """Return a typed line as words, quoted as in a shell; a leading `gpuq` may be there. No shell reads it.
 
+    `at TIME` is short for the queue as it was then.
+
     Raises:
         UsageError: a quotation has no end.
     """
@@ -65,7 +67,8 @@ def words_of(text: str) -> list[str]:
         raise UsageError(
             f"{str(error).capitalize()}: close it, or put a backslash before the quotation mark."
         ) from None
-    return words[1:] if words[:1] == ["gpuq"] else words
+    words = words[1:] if words[:1] == ["gpuq"] else words
+    return ["queue", "--at", *words[1:]] if words[:1] == ["at"] else words
 
 
 def line_of(words: Sequence[str]) -> str:
