@@ -40,7 +40,7 @@ def measure() -> list[Row]:
 
 def _first_step_at(daemon: Gpuqd, job_id: int) -> float:
     """Return when TensorFlow wrote the first point, by its own clock."""
-    until(lambda: bool(daemon.client.series(job_id)), timeout_s=300, what="a point")
+    until(lambda: daemon.client.job(job_id)["progress"] is not None, timeout_s=300, what="a point")
     series = next(s for s in daemon.client.series(job_id) if s["tag"] == "loss")
     curve = daemon.client.curve(job_id, "loss", columns=10_000)
     assert series["first_step"] == curve["steps"][0]

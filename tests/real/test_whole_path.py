@@ -97,7 +97,7 @@ def test_a_job_that_never_ends_is_ended_at_its_limit(gpuqd: Gpuqd, run_gpuq: Run
 
 def test_a_requeued_training_saves_and_goes_on_from_there(gpuqd: Gpuqd, run_gpuq: Run) -> None:
     job_id = queued(run_gpuq, SAMPLES / "digits_resumed.py", "--", "--epochs", "2000", "--save-every", "1000000")
-    until(lambda: bool(gpuqd.client.series(job_id)), timeout_s=200, what="a first point")
+    until(lambda: gpuqd.client.job(job_id)["progress"] is not None, timeout_s=200, what="a first point")
     stacks = run_gpuq("stacks", str(job_id))
     assert stacks.returncode == 0, stacks.stderr
     assert "in main_fun" in stacks.stdout
@@ -150,17 +150,10 @@ def test_a_killed_driver_leaves_nothing_behind(gpuqd: Gpuqd, run_gpuq: Run) -> N
     assert_nothing_is_left(gpuqd, job_id)
 
 
-def test_a_job_trains_on_while_gpuqd_is_killed_its_points_are_complete_and_its_slow_rank_is_named(
-    gpuqd: Gpuqd, run_gpuq: Run, tmp_path: Path
-) -> None:
-    epochs = 12
-    script = tmp_path / "digits_sync.py"
-    step = "            step += 1\n"
-    text = (SAMPLES / "digits_sync.py").read_text()
-    assert step in text
-    script.write_text(text.replace(step, f"{step}            __import__('time').sleep(0.1 * ctx.executor_id)\n"))
-    job_id = queued(run_gpuq, script, "--", "--epochs", str(epochs))
-    until(lambda: bool(gpuqd.client.series(job_id)), timeout_s=200, what="a first point")
+def test_a_job_trains_on_while_gpuqd_is_killed_and_its_points_are_complete(gpuqd: Gpuqd, run_gpuq: Run) -> None:
+    epochs = 120
+    job_id = queued(run_gpuq, SAMPLES / "digits_sync.py", "--", "--epochs", str(epochs))
+    until(lambda: gpuqd.client.job(job_id)["progress"] is not None, timeout_s=200, what="a first point")
     gpuqd.kill()
     said = gpuqd.folder / "jobs" / str(job_id) / "1" / "logs" / "rank-0.log"
     size = said.stat().st_size
@@ -174,8 +167,6 @@ def test_a_job_trains_on_while_gpuqd_is_killed_its_points_are_complete_and_its_s
     assert loss["count"] == loss["last_step"] - loss["first_step"] + 1
     assert f"epoch {epochs}/{epochs}  step {loss['last_step']}" in run_gpuq("logs", str(job_id)).stdout
     assert {s["kind"] for s in gpuqd.client.series(job_id)} == {"scalar", "histogram"}
-    assert [(one["kind"], one["rank"]) for one in job["signals"]] == [("slow-rank", 1)]
-    assert {s["rank"] for s in gpuqd.client.series(job_id) if s["tag"] == "step/own_seconds"} == {0, 1}
     assert any((gpuqd.folder / "jobs" / str(job_id) / "checkpoints").iterdir())
     plotted = run_gpuq("plot", str(job_id), "loss")
     assert f"last {loss['last_value']:.4g}" in plotted.stdout

@@ -195,7 +195,7 @@ def gpuqd_with(partition: str, *, owners: str = "allow_root_jobs = true") -> Gen
     with short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
-            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\nsample_every_s = 2\n'
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
             f"[owners]\n{owners}\n[partition.local]\n{partition}\n"
         )
         argv = [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)]
