@@ -38,7 +38,7 @@ _CONTAINER_WAS_FULL = re.compile(
 )
 _EXECUTOR_IS_GONE = re.compile(
     r"ExecutorLostFailure|executor \S+ (exited|lost)|worker lost|Container (killed|released)|node .{0,40}lost"
-    r"|Python worker exited unexpectedly|python_daemon's stdout and terminated with code: (137|143)\b",
+    r"|Python worker exited unexpectedly|python_daemon's stdout(?! and terminated with code: (?!137|143))",
     re.IGNORECASE,
 )
 _CRASH = re.compile(r"^Fatal Python error: ", re.MULTILINE)  # faulthandler's first line

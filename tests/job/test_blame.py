@@ -48,6 +48,7 @@ def test_an_exception_tells_whose_fault_it_is(error: BaseException, reason: str)
         ("SparkException: Python worker exited unexpectedly (crashed): java.io.EOFException", "NodeLost"),
         ("EOFException ... from gpuq_job.python_daemon's stdout and terminated with code: 137..", "NodeLost"),
         ("EOFException ... from gpuq_job.python_daemon's stdout and terminated with code: 1..", "EngineFailed"),
+        ("EOFException ... from gpuq_job.python_daemon's stdout.", "NodeLost"),
         ("Exception: timed out waiting for reservations to complete", "ReservationTimeout"),
         ("All masters are unresponsive! Giving up.", "EngineFailed"),
     ],
