@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Reader = Callable[[str, float], Any]
 
 _LONGEST_WORD = 64 * 1024
+_YES, _NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
 
 
 def read(given: Mapping[str, tuple[str, str]], now: float) -> dict[str, Any]:
@@ -73,6 +74,19 @@ def _plain(what: str) -> Reader:
     return reader
 
 
+def _flag(word: str, _: float) -> bool:
+    if word.lower() not in _YES | _NO:
+        raise UsageError(f"'{fit(clean(word), 60)}' is neither yes nor no.")
+    return word.lower() in _YES
+
+
+def _files(word: str, _: float) -> list[str]:
+    paths = word.split(",")
+    if not all(paths):
+        raise UsageError("--files names files and folders, with commas between them.")
+    return paths
+
+
 def _sweep(word: str, _: float) -> str:
     from gpuq.sweep import parse
 
@@ -91,10 +105,10 @@ READERS: dict[str, tuple[str, Reader]] = {
     "workers": ("workers", _count("workers")),
     "gpus_per_worker": ("gpus_per_worker", _count("GPUs per worker")),
     "ps": ("ps", lambda word, _: parse_whole(word, "a number of parameter servers")),
-    "evaluator": ("evaluator", lambda word, _: word == "yes"),
+    "evaluator": ("evaluator", _flag),
     "epochs": ("epochs", _count("epochs")),
-    "independent": ("independent", lambda word, _: word == "yes"),
-    "driver": ("driver", lambda word, _: word == "yes"),
+    "independent": ("independent", _flag),
+    "driver": ("driver", _flag),
     "cpus_per_ps": ("cpus_per_ps", _count("CPUs per parameter server")),
     "memory_per_ps": ("memory_mib_per_ps", lambda word, _: parse_memory(word)),
     "time": ("time_limit_s", lambda word, _: parse_time_limit(word)),
@@ -103,12 +117,12 @@ READERS: dict[str, tuple[str, Reader]] = {
     "qos": ("qos", _called("a QOS")),
     "gpu_type": ("gpu_type", _called("a GPU model")),
     "nodes": ("nodes", _count("nodes")),
-    "exclusive": ("exclusive", lambda word, _: word == "yes"),
+    "exclusive": ("exclusive", _flag),
     "layout": ("layout", _layout),
     "cpus": ("cpus_per_worker", lambda word, _: parse_whole(word, "a number of CPUs")),
     "memory": ("memory_mib_per_worker", lambda word, _: parse_memory(word)),
     "nice": ("nice", lambda word, _: parse_whole(word, "a nice value")),
-    "hold": ("hold", lambda word, _: word == "yes"),
+    "hold": ("hold", _flag),
     "begin": ("begin_at", lambda word, now: parse_moment(word, now=now)),
     "deadline": ("deadline", lambda word, now: parse_moment(word, now=now)),
     "dependency": ("dependency", _plain("a dependency")),
@@ -117,6 +131,6 @@ READERS: dict[str, tuple[str, Reader]] = {
     "signal": ("signal_s", _signal),
     "stop_on": ("stop_on", lambda word, _: ",".join(part.strip().lower() for part in word.split(","))),
     "sweep": ("sweep", _sweep),
-    "files": ("files", lambda word, _: [part for part in word.split(",") if part]),
+    "files": ("files", _files),
     "retries": ("retries", lambda word, _: parse_whole(word, "a number of retries")),
 }

@@ -7,17 +7,18 @@ import stat
 
 from gpuq.errors import UsageError
 from gpuq.text import clean, fit
-from gpuq.units import plural, size
+from gpuq.units import size
 
 MOST_FILES = 1000
 MAX_CODE_BYTES = 2 * 1024 * 1024
 DIFF = ".gpuq/uncommitted.diff"
 _MAX_DIFF_BYTES = 256 * 1024
 _PATIENCE_S = 5.0
+_PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gpuq.client import Json
 
@@ -32,26 +33,45 @@ def code_of(script: str, paths: Sequence[str], *, base: str = "") -> Json | None
         UsageError: a path is no text file or folder, or it is too much.
     """
     root = os.path.dirname(os.path.abspath(script))
+    taken = files_of(paths, root, base=base, but=os.path.basename(script))
+    commit, diff = _commit(root, os.path.basename(script))
+    if diff:
+        taken[DIFF] = diff
+    return None if not taken and commit is None else code_with(commit, taken)
+
+
+def code_with(commit: str | None, texts: Mapping[str, str]) -> Json:
+    """Return the `models.Code` of a commit and of texts by their places."""
+    return {"commit": commit, "files": [{"path": name, "text": texts[name]} for name in sorted(texts)]}
+
+
+def files_of(paths: Sequence[str], root: str, *, base: str = "", but: str = "") -> dict[str, str]:
+    """Return the texts of files by the places that they get beside a script in the folder `root`, all `but` one.
+
+    Raises:
+        UsageError: a path is no text file or folder, two are to have one place, or it is too much.
+    """
+    sources: dict[str, str] = {}
     taken: dict[str, str] = {}
     for path in paths:
-        given = os.path.abspath(os.path.join(base, path))
-        for file, name in _files(given, root):
-            if name == os.path.basename(script) and os.path.samefile(file, script):
+        is_empty = True
+        for file, name in _files(os.path.abspath(os.path.join(base, path)), root):
+            is_empty = False
+            if name == but and os.path.realpath(file) == os.path.realpath(os.path.join(root, but)):
                 continue  # a folder with the script in it
+            if sources.setdefault(name, os.path.realpath(file)) != os.path.realpath(file) or name.startswith(".gpuq/"):
+                raise UsageError(f"--files: two files are to be '{fit(clean(name), 60)}' beside the script.")
             taken[name] = _text(file)
             if len(taken) > MOST_FILES:
                 raise UsageError(f"--files has more than {MOST_FILES} files: name the ones that the script needs.")
-    n_bytes = sum(len(text) for text in taken.values())
+        if is_empty:
+            raise UsageError(f"--files: there is nothing to take in {fit(clean(path), 200)}.")
+    n_bytes = sum(len(text.encode()) for text in taken.values())
     if n_bytes > MAX_CODE_BYTES:
         raise UsageError(
             f"--files has {size(n_bytes)}; code may have {size(MAX_CODE_BYTES)}: put data on the file system."
         )
-    commit, diff = _commit(root)
-    if diff:
-        taken[DIFF] = diff
-    if not taken and commit is None:
-        return None
-    return {"commit": commit, "files": [{"path": name, "text": taken[name]} for name in sorted(taken)]}
+    return taken
 
 
 def _files(given: str, root: str) -> Iterator[tuple[str, str]]:
@@ -97,15 +117,31 @@ def _text(path: str) -> str:
         raise UsageError(f"--files: {shown} is not UTF-8 text: data belongs on the file system.") from error
 
 
-def _commit(folder: str) -> tuple[str | None, str | None]:
-    """Return the commit of the repository around a folder, with `-dirty` where files differ, and that difference."""
+def _commit(folder: str, script: str) -> tuple[str | None, str | None]:
+    """Return the commit of the repository around a folder, with `-dirty` where files differ, and that difference.
+
+    What git cannot say in time counts as different, and so does a script that is not in the repository.
+    """
     if not _is_in_repository(folder):
         return None, None
     head = _git(folder, "rev-parse", "--verify", "HEAD")
     if head is None or len(head.strip()) not in (40, 64):
         return None, None
-    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv") or ""
+    diff = _git(folder, *_without_filters(folder), "diff", "HEAD", "--no-color", *_PLAIN)
+    if diff is None:
+        diff = "[git could not say in time what differs]\n"
+    if not diff and _git(folder, "ls-files", "--error-unmatch", "--", script) is None:
+        diff = "[the script itself is not in the repository]\n"
     return f"{head.strip()}{'-dirty' if diff else ''}", diff or None
+
+
+def _without_filters(folder: str) -> list[str]:
+    """Return options of git that turn off the filters which the repository itself names: they are commands to run."""
+    listed = _git(folder, "config", "--show-scope", "--name-only", "--get-regexp", r"^filter[.]") or ""
+    names = {line.partition("\t")[2] for line in listed.splitlines() if line.startswith(("local", "worktree"))}
+    drivers = {name.removeprefix("filter.").rpartition(".")[0] for name in names}
+    kinds = ("clean=", "smudge=", "process=", "required=false")
+    return [word for driver in sorted(drivers) for kind in kinds for word in ("-c", f"filter.{driver}.{kind}")]
 
 
 def _is_in_repository(folder: str) -> bool:
@@ -121,21 +157,28 @@ def _is_in_repository(folder: str) -> bool:
 def _git(folder: str, *words: str) -> str | None:
     """Return what git prints, cut where it is long; None where it cannot say. The repository names nothing to run."""
     import subprocess
+    import threading
 
     command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat"},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE_S,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return None
-    if done.returncode != 0:
-        return None
-    text = done.stdout[:_MAX_DIFF_BYTES].decode("utf-8", "replace")
-    left_out = len(done.stdout) - _MAX_DIFF_BYTES
-    return text if left_out <= 0 else f"{text}\n[{plural(left_out, 'byte')} more are left out]\n"
+    with process:
+        assert process.stdout is not None
+        patience = threading.Timer(_PATIENCE_S, process.kill)
+        patience.start()
+        content = process.stdout.read(_MAX_DIFF_BYTES + 1)
+        if len(content) > _MAX_DIFF_BYTES:
+            process.kill()
+        code = process.wait()
+        patience.cancel()
+    if len(content) > _MAX_DIFF_BYTES:
+        return content[:_MAX_DIFF_BYTES].decode("utf-8", "replace") + "\n[more is left out]\n"
+    return content.decode("utf-8", "replace") if code == 0 else None

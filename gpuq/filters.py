@@ -70,8 +70,8 @@ def _is_regex(word: str) -> bool:
 
 def _test(word: str, get: Get) -> Test:
     if word.startswith("!"):
-        if word == "!":
-            return lambda _job: True  # half typed
+        if not word.strip("!"):
+            raise UsageError("A ! stands right before a word, as in !name=bert.")
         inner = _test(word[1:], get)
         return lambda job: not inner(job)
     if _is_regex(word):
@@ -112,6 +112,8 @@ def _text_test(field: str, sign: str, value: str, get: Get) -> Test:
 
 
 def _text(job: Any, field: str, get: Get) -> str:
+    if field == "id" and get(job, "array_id") is not None:
+        return f"{get(job, 'array_id')}_{get(job, 'array_index')}"
     if field == "node":
         return " ".join(get(job, "nodes")).casefold()
     held = get(job, field)

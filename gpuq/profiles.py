@@ -8,6 +8,7 @@ the last counts: the site's defaults, the user's own, `#SBATCH` lines, `#GPUQ` l
 from __future__ import annotations
 
 import os
+import stat
 
 from gpuq.errors import UsageError
 from gpuq.script import FLAGS, OPTIONS
@@ -65,7 +66,10 @@ def defaults() -> Asked:
 def _table(path: str) -> dict[str, Any] | None:
     """Return what a TOML file holds; None where there is none."""
     try:
-        with open(path, "rb") as stream:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would keep us waiting
+        with os.fdopen(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise UsageError(f"{clean(path)} is not a regular file.")
             content = stream.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -65,7 +65,7 @@ def read_sbatch(text: str, path: str) -> Asked:
         if name in _SAME or name in _MEANT or (name in ("nice", "signal") and value):
             given[name] = (value, line)
         else:
-            asked.left_out.append((line, f"--{name}"))
+            asked.left_out.append((line, name if name.startswith("'") else f"--{name}"))
     for name, (value, line) in given.items():
         if name in _SAME:
             asked.fields[_SAME[name]] = (value, f"{clean(path)} line {line}: ")
@@ -75,12 +75,12 @@ def read_sbatch(text: str, path: str) -> Asked:
 
 
 def _options(text: str, path: str) -> Iterator[tuple[str, str, int]]:
-    """Yield name, value ("" for none) and line of each option."""
+    """Yield name, value ("" for none) and line of each option; a word that is none in quotation marks."""
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             return
-        if not stripped.startswith(DIRECTIVE):
+        if stripped.split(None, 1)[:1] != [DIRECTIVE]:
             continue
         try:
             words = shlex.split(stripped.removeprefix(DIRECTIVE), comments=True)
@@ -88,16 +88,23 @@ def _options(text: str, path: str) -> Iterator[tuple[str, str, int]]:
             raise UsageError(f"{path} line {number}: a quotation mark is not closed.") from error
         while words:
             name, value = _split(words.pop(0))
+            if not name.startswith("-"):
+                yield f"'{fit(clean(name), 40)}'", "", number
+                continue
+            name = name[2:]
             if value is None and name not in _FLAGS and words and not words[0].startswith("-"):
                 value = words.pop(0)
             yield name, value or "", number
 
 
 def _split(word: str) -> tuple[str, str | None]:
+    """Return `--name` and value of an option, a word that is none as it is."""
     if word.startswith("--"):
-        name, equals, value = word[2:].partition("=")
+        name, equals, value = word.partition("=")
         return name, value if equals else None
-    return _LETTERS.get(word[1:2], word[1:2]), word[2:] or None
+    if word.startswith("-") and len(word) > 1:
+        return f"--{_LETTERS.get(word[1], word[1])}", word[2:] or None
+    return word, None
 
 
 def _add_flags(asked: Asked, given: dict[str, tuple[str, int]], path: str) -> None:
@@ -181,31 +188,44 @@ def _divided_memory(value: str, parts: int) -> str:
 
 
 def same_line(text: str, path: str) -> str | None:
-    """Return the line of gpuq that does what a batch script for a shell does with one `python` command; None if none.
+    """Return the line of gpuq that does what a batch script for a shell does with its one plain `python` command.
 
-    It takes over the `#SBATCH` options that mean something, and the words after the Python script.
+    It takes over the `#SBATCH` options that mean something, and the words after the Python script. None where there is
+    no such command, or where the shell does more with it than run it.
     """
-    for line in text.split("\n"):
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError:
-            continue
-        place = next((i for i, word in enumerate(words) if os.path.basename(word).startswith("python")), None)
-        if place is None or "$" in line or "`" in line or {"|", ">", "&&", ";"} & set(words):
-            continue
-        rest = words[place + 1 :]
-        while rest and rest[0].startswith("-") and rest[0] != "-m":
-            rest = rest[1:]
-        if not rest or not rest[0].endswith(".py"):
-            continue
-        try:
-            asked = read_sbatch(text, path)
-        except UsageError:
+    commands = [line for line in text.split("\n") if _is_python(line)]
+    if len(commands) != 1 or any(line.split(None, 1)[:1] in (["for"], ["while"], ["if"]) for line in text.split("\n")):
+        return None
+    line = commands[0]
+    if set("$`|<>&;(){}") & set(line):
+        return None
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:
+        return None
+    rest = words[1 + next(i for i, word in enumerate(words) if os.path.basename(word).startswith("python")) :]
+    while rest and rest[0].startswith("-"):
+        if rest[0] in ("-m", "-c"):
             return None
-        options = [f"--{_OPTION.get(name, name).replace('_', '-')}" for name in asked.fields]
-        said: list[str] = []
-        for option, (value, _) in zip(options, asked.fields.values(), strict=True):
-            said += [option] if option in ("--hold", "--exclusive") else [option, shlex.quote(value)]
-        args = ["--", *map(shlex.quote, rest[1:])] if rest[1:] else []
-        return clean(" ".join(["gpuq", "enqueue", *said, shlex.quote(rest[0]), *args]))
-    return None
+        rest = rest[2 if rest[0] in ("-X", "-W") else 1 :]
+    if not rest or not rest[0].endswith(".py"):
+        return None
+    try:
+        asked = read_sbatch(text, path)
+    except UsageError:
+        return None
+    said: list[str] = []
+    for name, (value, _) in asked.fields.items():
+        option = f"--{_OPTION.get(name, name).replace('_', '-')}"
+        said += [option] if option in ("--hold", "--exclusive") else [option, shlex.quote(value)]
+    args = ["--", *map(shlex.quote, rest[1:])] if rest[1:] else []
+    return clean(" ".join(["gpuq", "enqueue", *said, shlex.quote(rest[0]), *args]))
+
+
+def _is_python(line: str) -> bool:
+    """Whether a line of a shell script runs Python, by any of its words."""
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:
+        return "python" in line and not line.lstrip().startswith("#")
+    return any(os.path.basename(word).startswith("python") for word in words)

@@ -50,9 +50,12 @@ def _axis(word: str) -> tuple[str, list[str]]:
 
 def _values(listed: str) -> list[str]:
     first, dots, last = listed.partition("..")
-    if dots and first.isdecimal() and last.isdecimal() and len(last) <= 9 and int(first) <= int(last):
+    if dots:
+        is_range = listed.isascii() and first.isdecimal() and last.isdecimal() and len(last) <= 9
+        if not is_range or int(first) > int(last):
+            return [""]  # no range of whole numbers: refused
         low, high = int(first), int(last)
-        return [str(number) for number in range(low, min(high, low + MOST_TASKS) + 1)]
+        return [str(number).zfill(len(first)) for number in range(low, min(high, low + MOST_TASKS) + 1)]
     return listed.split(",")
 
 

@@ -93,7 +93,7 @@ def parse_past(text: str, *, now: float) -> float:
     ago = None if _is_number(word) else _with_units(word)
     if ago is not None:
         return now - ago
-    if word.startswith("now-"):
+    if word.startswith("now-") and len(word) > 4:
         return 2 * now - parse_moment(f"now+{word[4:]}", now=now)
     at = parse_moment("today" if word == "yesterday" else text, now=now)
     if word == "yesterday" or (at > now and "-" not in word and not word.startswith(("now", "tomorrow"))):

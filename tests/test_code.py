@@ -82,6 +82,61 @@ def test_the_commit_and_what_is_not_committed_are_recorded(project: Path) -> Non
     assert "+changed" in dirty["files"][0]["text"]
 
 
+def a_repository(folder: Path) -> None:
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+
+
+def test_nothing_that_a_repository_names_is_run(project: Path) -> None:
+    (project / ".gitattributes").write_text("*.py filter=evil diff=evil\n")
+    a_repository(project)
+    for name in ("filter.evil.clean", "filter.evil.process", "diff.evil.command", "diff.evil.textconv"):
+        command = f"touch {project}/ran; cat"
+        subprocess.run(["git", "-C", str(project), "config", name, command], check=True)
+    subprocess.run(["git", "-C", str(project), "config", "core.fsmonitor", f"touch {project}/ran"], check=True)
+    (project / "model.py").write_text("changed\n")
+
+    code = code_of(str(project / "train.py"), [])
+
+    assert code is not None
+    assert code["commit"].endswith("-dirty")
+    assert not (project / "ran").exists()
+
+
+def test_a_script_that_is_in_no_commit_is_not_as_committed(project: Path) -> None:
+    a_repository(project)
+    (project / "new.py").write_text("x\n")
+
+    code = code_of(str(project / "new.py"), [])
+
+    assert code is not None
+    assert code["commit"].endswith("-dirty")
+
+
+def test_a_large_difference_is_cut(project: Path) -> None:
+    a_repository(project)
+    (project / "model.py").write_text("x" * 3_000_000)
+
+    code = code_of(str(project / "train.py"), [])
+
+    assert code is not None
+    assert len(code["files"][0]["text"]) < 300_000
+
+
+def test_two_files_of_one_place_and_empty_folders_are_refused(project: Path) -> None:
+    (project / "empty").mkdir()
+    (project.parent / "conf2").mkdir()
+    (project.parent / "conf2" / "model.py").write_text("other\n")
+
+    for paths in (["model.py", "../conf2/model.py"], ["empty"]):
+        with pytest.raises(UsageError, match="--files"):
+            code_of(str(project / "train.py"), paths, base=str(project))
+
+
 @pytest.mark.parametrize(
     "paths",
     [["../x.py"], ["/etc/x"], ["a//b"], ["./a"], ["a/../../b"], [""], ["a\nb"], ["train.py"], ["a", "a"], ["a", "a/b"],

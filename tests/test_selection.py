@@ -53,7 +53,8 @@ def test_numbers_ranges_and_tasks_are_read(words: tuple[str, ...], named: list[A
 @pytest.mark.parametrize(
     "word",
     ["0", "12-", "-12", "15-12", "12_", "12_x", "12_5-3", "12_0-99999999", "1,,2", "resnet", "", "12x", "colour=red",
-     "gpus>many", "user>4", "/(/", "12_[3", "\x1b[31m", "gpus~4"],
+     "gpus>many", "user>4", "/(/", "12_[3", "\x1b[31m", "gpus~4",
+     "!", "!!"],
 )  # fmt: skip
 def test_what_names_no_job_is_refused_in_one_clean_sentence(word: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -41,7 +41,8 @@ def test_every_combination_comes_once(chosen: list[str], data: st.DataObject) ->
 @pytest.mark.parametrize(
     "text",
     ["", " ", "lr", "lr=", "=1", "lr=1,,2", "lr=1,1", "lr=1 lr=2", "1r=1", "l r=1", "lr=a\x1b", "a=0..9999 b=0..9",
-     "a=0..99999999", "x" * 20_000, "--lr=1"],
+     "a=0..99999999", "x" * 20_000, "--lr=1", "a=5..1", "a=-1..3",
+     "a=0.1..0.5", "a=\u0663..\u0665"],
 )  # fmt: skip
 def test_what_is_no_sweep_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as refused:

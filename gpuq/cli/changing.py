@@ -27,19 +27,21 @@ def change_chosen(
     change: Callable[[int, int | None], Json],
     told: str | Callable[[int, int | None, Json | None, Json], str],
     as_json: bool,
+    changes: str = "",
 ) -> int:
     """Change every job that words and options choose and say so; return the exit code: the largest that came up.
 
     `verb` is the command's own name, `states` those that it can change, `change` does it to a job (or task) and returns
-    it. `told` is what was done, or makes the line from number, index, the job before (where it is known) and after.
-    `asked` holds `dry_run` and `yes` beside the options of `selects_jobs`.
+    it; `changes` is what a dry run adds. `told` is what was done, or makes the line from number, index, the job before
+    (where it is known) and after. `asked` holds `dry_run` and `yes` beside the options of `selects_jobs`.
 
     Raises:
         UsageError: a word names no job; nothing was changed.
         NotFoundError: no job passes.
     """
     jobs = chosen(client, words, asked, states=states, verb=verb)
-    if not is_wanted(jobs, verb, dry_run=bool(asked.get("dry_run")), yes=bool(asked.get("yes"))):
+    dry_run, yes = bool(asked.get("dry_run")), bool(asked.get("yes"))
+    if not is_wanted(client, jobs, verb, dry_run=dry_run, yes=yes, changes=changes):
         return 0
     code = 0
     for (job_id, index), before in jobs:

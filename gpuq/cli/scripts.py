@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     Callback = Callable[..., Any]
 
 
+def _joined(between: str) -> Callback:
+    """Return what makes one word of an option that may be given more than once."""
+
+    def joined(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> str | None:
+        return between.join(given) if given else None
+
+    return joined
+
+
 _ASKED = (
     click.option("--name", "-J", help="The job's name; without it the script's."),
     click.option("--workers", "-w", help="TFoS nodes, the chief among them. [1]"),
@@ -49,8 +58,20 @@ _ASKED = (
         "--stop-on", help="End it when its points say so: nan, exploded, no-progress, slow-rank, idle; nan,exploded."
     ),
     click.option("--signal", help="Ask the script to stop so long before its end (SIGUSR1): 60 (seconds), 5m."),
-    click.option("--sweep", help="An array of all combinations: lr=1e-3,1e-4 batch=32,64 seed=0..4."),
-    click.option("--files", "--py-files", "files", help="Also these, beside the script: model.py,layers/,conf.yaml."),
+    click.option(
+        "--sweep",
+        multiple=True,
+        callback=_joined(" "),
+        help="An array of all combinations: lr=1e-3,1e-4 batch=32,64 seed=0..4.",
+    ),
+    click.option(
+        "--files",
+        "--py-files",
+        "files",
+        multiple=True,
+        callback=_joined(","),
+        help="Also these, beside the script: model.py,layers/,conf.yaml.",
+    ),
     click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]"),
 )
 

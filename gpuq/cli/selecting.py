@@ -74,8 +74,9 @@ def chosen(
     selected = selection(words, asked)
     if not (selected.has_numbers or selected.narrows):
         raise UsageError(f"Name the jobs to {verb}, or choose them, as in `gpuq {verb} -u me -s PD 'gpus>4'`.")
+    named: list[tuple[Named, Json | None]] = [(one, None) for one in dict.fromkeys(selected.named)]
     if selected.is_list:
-        return [(named, None) for named in selected.named]
+        return named
     if selected.user == "all":
         selected.user = None
     elif selected.user is None and not selected.has_numbers:
@@ -84,21 +85,34 @@ def chosen(
     states = selected.states or states
     jobs = client.jobs(everything=everything or bool(states & FINAL), user=selected.user)
     found = [job for job in jobs if job["state"] in states and selected.keeps(job)]
-    if not found:
-        raise none_found(selected)
-    return [(task_of(job), job) for job in found]
+    if selected.narrows or not named:
+        if not found:
+            raise none_found(selected)
+        return [(task_of(job), job) for job in found]
+    # Of ranges what can be changed; who is named singly is asked for, so that it is said what does not exist.
+    singly = set(dict(named))
+    return [*named, *((task_of(job), job) for job in found if not {task_of(job), (job["id"], None)} & singly)]
 
 
-def is_wanted(jobs: Sequence[tuple[Named, Json | None]], verb: str, *, dry_run: bool, yes: bool) -> bool:
+def is_wanted(
+    client: Client,
+    jobs: Sequence[tuple[Named, Json | None]],
+    verb: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+    changes: str = "",
+) -> bool:
     """Whether to go on: a person at a terminal is asked before several jobs are changed that nobody named singly.
 
     With `dry_run` what would be changed is printed, a job a line.
+
+    Raises:
+        NotFoundError: a job that is named is not there.
     """
     if dry_run:
-        for (number, index), job in jobs:
-            shown = number if index is None else f"{number}_{index}"
-            told = "" if job is None else f" ({job['name']}, {job['user']}, {job['state']})"
-            terminal.say(clean(f"Would {verb} job {shown}{told}."))
+        for named, job in jobs:
+            terminal.say(_would(client, named, job, verb, changes))
         return False
     is_singly = any(job is None for _, job in jobs) or len(jobs) == 1
     if yes or is_singly or not terminal.is_conversation():
@@ -106,3 +120,13 @@ def is_wanted(jobs: Sequence[tuple[Named, Json | None]], verb: str, *, dry_run: 
     names = ", ".join(str(n) if index is None else f"{n}_{index}" for (n, index), _ in jobs[:10])
     more = f" and {len(jobs) - 10} more" if len(jobs) > 10 else ""
     return click.confirm(f"{verb.capitalize()} {len(jobs)} jobs ({names}{more})?", default=False)
+
+
+def _would(client: Client, named: Named, job: Json | None, verb: str, changes: str) -> str:
+    """Return what would be done to a job, a task or an array."""
+    number, index = named
+    job = job or client.job(number, index=index)
+    if index is None and job.get("array_id") == number:
+        return clean(f"Would {verb} the tasks of array {number} ({job['name']}, {job['user']}){changes}.")
+    shown = number if index is None else f"{number}_{index}"
+    return clean(f"Would {verb} job {shown} ({job['name']}, {job['user']}, {job['state']}){changes}.")

@@ -34,7 +34,17 @@ def test_lines_are_run_in_their_order_up_to_the_first_that_fails(
 
 @pytest.mark.parametrize(
     "line",
-    ["frobnicate", "hold --colour", "admin", "admin account", "admin account add", "hold 'x", "top --help"],
+    [
+        "admin batch x",
+        "gpuq --version",
+        "frobnicate",
+        "hold --colour",
+        "admin",
+        "admin account",
+        "admin account add",
+        "hold 'x",
+        "top --help",
+    ],
 )
 def test_one_line_that_is_none_keeps_all_from_being_run(
     daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path, line: str

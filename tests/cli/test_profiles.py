@@ -95,3 +95,12 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         file.flush()
         with pytest.raises(UsageError):
             JobFile(file.name)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(here: Path) -> None:
+    import os
+
+    os.mkfifo(here / "pipe.toml")
+
+    with pytest.raises(UsageError, match="regular file"):
+        JobFile(str(here / "pipe.toml"))

@@ -83,4 +83,17 @@ def test_a_sweep_is_typed_as_it_reads(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: 
     done = gpuq("enqueue", str(script), "--sweep", "lr=1,2", "b=3", "--array", "%4", "--", "a=b")
 
     assert (queued(daemon)["sweep"], queued(daemon)["args"]) == ("lr=1,2 b=3", ["a=b"])
-    assert "2 combinations of lr=1,2 b=3" in done.out
+    assert "sweeping lr=1,2 b=3" in done.out
+
+
+def test_files_come_beside_those_that_were_there(
+    daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "n.py").write_text("y = 2\n")
+    monkeypatch.chdir(tmp_path)
+
+    gpuq("resubmit", "12", "--files", "n.py")
+
+    code = queued(daemon)["code"]
+    assert code["commit"] == "a" * 40
+    assert [file["path"] for file in code["files"]] == ["m.py", "n.py"]

@@ -76,6 +76,13 @@ def test_what_means_nothing_here_is_named(daemon: FakeDaemon, gpuq: Gpuq, tmp_pa
     assert "--mail-type (line 2), --output (line 2), --colour (line 3)" in done.err
 
 
+def test_a_stray_word_is_named_and_becomes_no_option() -> None:
+    asked = read_sbatch("#SBATCH --comment=two gpus\n#SBATCHx -t 99\n", "t.py")
+
+    assert asked.fields == {}
+    assert asked.left_out == [(1, "--comment"), (1, "'gpus'")]
+
+
 def test_a_script_for_a_shell_is_told_as_the_line_it_is(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
     script = tmp_path / "job.sh"
     script.write_text(
@@ -89,8 +96,11 @@ def test_a_script_for_a_shell_is_told_as_the_line_it_is(daemon: FakeDaemon, gpuq
 
 
 @pytest.mark.parametrize(
-    "command", ["python $SCRIPT.py", "python a.py > out", "./a.out", "python -c 'x'", "python 'a.py"]
-)
+    "command",
+    ["python a.py &", "if true; then\npython a.py\nfi", "python a.py\npython b.py",
+     "for i in 1 2; do\npython a.py\ndone", "python $SCRIPT.py", "python a.py > out", "./a.out",
+     "python -c 'x'", "python 'a.py"],
+)  # fmt: skip
 def test_only_a_plain_command_is_told_as_a_line(command: str) -> None:
     assert same_line(f"#!/bin/sh\n{command}\n", "job.sh") is None
 

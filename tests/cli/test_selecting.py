@@ -73,6 +73,48 @@ def test_a_dry_run_names_the_jobs_and_changes_nothing(daemon: FakeDaemon, gpuq: 
     assert posted(daemon) == []
 
 
+def test_a_number_that_does_not_exist_is_said_beside_a_range(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    done = gpuq("hold", "3-5", "99")
+
+    assert done.code == 3
+    assert sorted(posted(daemon)) == ["/v1/jobs/3/hold", "/v1/jobs/5/hold", "/v1/jobs/99/hold"]
+    assert gpuq("cancel", "99", "--dry-run").code == 3
+
+
+def test_a_wait_for_a_range_counts_those_that_have_ended(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    answers(daemon, a_job(id=3, state=JobState.FAILED, ended_at=5.0, exit_code=7))
+
+    assert gpuq("wait", "3-5").code == 7
+
+
+def test_a_word_with_an_equals_sign_is_a_change_and_no_filter(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    three(daemon)
+
+    shown = gpuq("update", "-u", "me", "gpus>4", "name=x", "--dry-run").out
+
+    assert shown == f"Would update job 3 (resnet, {me()}, PENDING): name=x.\n"
+    assert gpuq("update", "name=j*", "time=1h").code == 2
+    assert gpuq("update", "3", "name=x", "name=y").code == 2
+
+
+@pytest.mark.parametrize(("word", "value"), [("yes", True), ("true", True), ("off", False)])
+def test_a_flag_is_changed_to_what_is_said(daemon: FakeDaemon, gpuq: Gpuq, word: str, value: bool) -> None:
+    daemon.answers["PATCH /v1/jobs/3"] = a_job(id=3)
+
+    gpuq("update", "3", f"exclusive={word}")
+
+    assert daemon.asked[-1][3] == {"exclusive": value}
+    assert gpuq("update", "3", "exclusive=maybe").code == 2
+
+
+def test_a_task_is_found_by_the_id_that_is_shown(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    answers(daemon, a_job(id=4, array_id=3, array_index=1))
+
+    assert gpuq("queue", "id=3_1", "-o", "id", "--no-header").out == "3_1\n"
+
+
 def test_nobody_chosen_changes_nothing_and_says_so(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     three(daemon)
 

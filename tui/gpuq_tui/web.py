@@ -22,6 +22,7 @@ from textual_serve.server import Server
 from gpuq_tui.running import PROGRAM
 
 _COOKIE = "gpuq"
+_OWN_ONLY = "default-src 'self' 'unsafe-inline' data: blob:; connect-src 'self' ws:"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -66,14 +67,17 @@ class Page(Server):
         origin = request.headers.get("Origin")
         typed = request.query.get("token")
         given = typed if typed is not None else request.cookies.get(_COOKIE, "")
-        is_known = hmac.compare_digest(given.encode(), self._token.encode())
+        is_known = hmac.compare_digest(given.encode(errors="surrogateescape"), self._token.encode())
         if not is_known or (origin is not None and origin != self.public_url):
             raise web.HTTPForbidden(text="Open the address that gpuq top --web has printed.")
         if typed is not None:  # out of the address, where history and screens would show it
             answer = web.HTTPFound("/")
             answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="Strict")
             raise answer
-        return await handler(request)
+        answer = await handler(request)
+        if not answer.prepared:  # nothing is fetched from elsewhere, as the page's font would be
+            answer.headers["Content-Security-Policy"] = _OWN_ONLY
+        return answer
 
 
 def serve(words: Sequence[str], *, port: int | None) -> None:

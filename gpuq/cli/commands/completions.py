@@ -9,7 +9,7 @@ from gpuq.cli.completing import source
 
 
 @click.command("completions")
-@click.argument("shell", metavar="bash|zsh|fish")
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 def command(shell: str) -> None:
     """Print the script that completes verbs, options, job numbers, users, accounts, nodes and tags.
 

@@ -64,6 +64,10 @@ def command(
             raise UsageError("--at shows the whole queue as it was: give nothing with it but --json.")
         print_then(parse_past(at, now=time.time()), as_json=as_json)
         return
+    if format == "":
+        raise UsageError("Name columns, as in -o id,name,state.")
+    if no_header and not (format or as_csv):
+        raise UsageError("--no-header is for -o and --csv.")
     selected = selection(words, asked)
     if selected.user == "all":
         selected.user = None

@@ -12,7 +12,7 @@ from gpuq.cli.queueing import queue
 from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.queue import ranges
 from gpuq.client import Client
-from gpuq.code import code_of
+from gpuq.code import code_with, files_of
 from gpuq.sweep import parse
 from gpuq.units import parse_task
 
@@ -40,8 +40,10 @@ def command(job_id: str, args: tuple[str, ...], as_json: bool, **asked: str | No
     given = {field: (value, "") for field, value in asked.items() if value is not None}
     changes = read(given, time.time())
     files = changes.pop("files", [])
-    if files:
-        changes["code"] = code_of(os.path.join(os.getcwd(), spec["script_name"]), files)
+    if files:  # beside those that went with it, in place of those of the same name
+        code: Json = spec["code"] or {"commit": None, "files": []}
+        texts = {file["path"]: file["text"] for file in code["files"]}
+        changes["code"] = code_with(code["commit"], texts | files_of(files, os.getcwd(), but=spec["script_name"]))
     if job["sweep"] is not None:
         spec["sweep"] = job["sweep"]
         spec["args"] = spec["args"][: -2 * len(parse(job["sweep"]))]  # without the words of this combination

@@ -12,6 +12,7 @@ from gpuq.cli.changing import change_chosen
 from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.filters import is_expression
 from gpuq.text import clean, fit
 from gpuq.units import parse_count, parse_job_id
 
@@ -76,18 +77,16 @@ def command(words: tuple[str, ...], as_json: bool, **asked: object) -> int:
     """Change what pending jobs ask for, as in `gpuq update 12 time=2h nice=10 dependency=none`.
 
     Fields are named as the options of `gpuq enqueue`; `none` takes one back. An array's number means all its
-    tasks that wait, 12_3-7 some of them, 12-15 a range of jobs; options choose them otherwise. Besides:
+    tasks that wait, 12_3-7 some of them, 12-15 a range of jobs; options and words such as 'gpus>4' or '!name=x' choose
+    them otherwise (FIELD=VALUE is always a change). Besides:
 
     \b
     throttle=N       how many tasks of the array may run at once
     priority=top     before everybody, priority=normal back again (administrators)
     """
-    first = next((place for place, word in enumerate(words) if not word[:1].isdigit()), len(words))
-    ids, given = words[:first], words[first:]
+    which, given = _split(words)
     if not given:
-        raise UsageError(f"Say what to change, as in `gpuq update {fit(clean(ids[0]), 20)} time=2h`.")
-    if not ids and "=" not in given[0]:
-        parse_job_id(given[0])  # says what a job is called
+        raise UsageError(f"Say what to change, as in `gpuq update {fit(clean(' '.join(which)), 40)} time=2h`.")
     changes, top = parse(given, now=time.time())
     client = Client()
 
@@ -101,14 +100,38 @@ def command(words: tuple[str, ...], as_json: bool, **asked: object) -> int:
 
     return change_chosen(
         client,
-        ids,
+        which,
         asked,
         verb="update",
+        changes=f": {fit(' '.join(given), 200)}",
         states=frozenset({"PENDING"}),
         change=change,
         told="changed",
         as_json=as_json,
     )
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words that choose jobs, and those that change them: whatever is FIELD=VALUE.
+
+    Raises:
+        UsageError: a word is neither.
+    """
+    which: list[str] = []
+    given: list[str] = []
+    for word in words:
+        field, equals, _ = word.partition("=")
+        is_change = bool(equals) and not word[:1].isdigit() and field.replace("-", "").replace("_", "").isalpha()
+        if not is_change and not word[:1].isdigit() and not is_expression(word):
+            if not (which or given):
+                parse_job_id(word)  # says what a job is called
+            raise UsageError(f"'{fit(clean(word), 60)}' is no change: write FIELD=VALUE, for example time=2h.")
+        (given if is_change else which).append(word)
+    fields = [word.partition("=")[0] for word in given]
+    twice = next((field for field in fields if fields.count(field) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{fit(clean(twice), 40)} is changed twice: say it once.")
+    return which, given
 
 
 def parse(words: Sequence[str], *, now: float) -> tuple[Json, bool | None]:

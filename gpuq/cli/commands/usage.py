@@ -53,6 +53,8 @@ def command(
     """
     now = time.time()
     wanted = [word.strip().replace("-", "_") for word in by.split(",") if word.strip()]
+    if not wanted:
+        raise UsageError(f"Say what to add up by: {', '.join(_BY)}.")
     for word in wanted:
         if word not in _BY:
             raise UsageError(f"'{clean(word)[:40]}' is nothing to add up by; there are {', '.join(_BY)}.")

@@ -26,7 +26,9 @@ def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     Each is said as it ends. Without an ID your own jobs are chosen, of those that there are now, by options and words.
     """
     client, code = Client(), 0
-    found = chosen(client, job_ids, asked, states=frozenset(SHORT_STATES) - FINAL, verb="wait")
+    has_numbers = any(word[:1].isdigit() for word in job_ids)  # of those that are named the ended ones count, too
+    states = frozenset(SHORT_STATES) if has_numbers else frozenset(SHORT_STATES) - FINAL
+    found = chosen(client, job_ids, asked, states=states, verb="wait")
     jobs = [job or client.job(number, index=index) for (number, index), job in found]  # an unknown one is said at once
     for ended in ends(client, jobs):
         if as_json:

@@ -10,6 +10,7 @@ from gpuq.cli.queueing import checked_spec
 from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.why import test_lines, when_line
 from gpuq.client import Client
+from gpuq.errors import UsageError
 
 
 @click.command("when", cls=ScriptCommand)
@@ -24,6 +25,8 @@ def command(what: str, args: tuple[str, ...], as_json: bool, **asked: str | None
     as they came on the days before.
     """
     client = Client()
+    if what.replace("_", "").isdecimal() and (args or any(value is not None for value in asked.values())):
+        raise UsageError("A job that waits is as it is: give a script with options, or the job's number alone.")
     is_job = what.replace("_", "").isdecimal()
     why = (
         client.when(number_of(client, what)) if is_job else client.test(checked_spec(what, args, asked), estimate=True)

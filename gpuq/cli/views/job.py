@@ -226,11 +226,8 @@ def queued_line(job: Json) -> str:
     held = f", held until `gpuq release {job['id']}`" if job.get("hold") else ""
     words, swept = job["args"], ""
     if job.get("sweep") is not None:
-        from gpuq.sweep import count, parse
-
-        axes = parse(job["sweep"])
-        words = words[: -2 * len(axes)]
-        swept = f", {plural(count(axes), 'combination')} of {job['sweep']}"
+        words = words[: -2 * len(job["sweep"].split())]
+        swept = f", sweeping {job['sweep']}"
     args = swept + (f", with {_typed(words)}" if words else "")
     return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{args}{held}.")
 

@@ -29,7 +29,7 @@ def prio_lines(job: Json, terms: Sequence[Json]) -> list[str]:
 def pending_lines(jobs: Sequence[Json], *, width: int | None, mark: str = "…") -> list[str]:
     """Return one line a pending job, in the order given; `top` goes before everybody."""
     if not jobs:
-        return ["No job waits."]
+        return ["No job that was asked for waits."]
     rows = [
         (
             str(job["id"]) if job.get("array_id") is None else f"{job['array_id']}_{job['array_index']}",

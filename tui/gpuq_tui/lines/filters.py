@@ -16,6 +16,8 @@ def matcher(text: str) -> Callable[[Job], bool]:
 
 
 def _test(word: str) -> Callable[[Job], bool]:
+    if not word.strip("!"):
+        return lambda _job: True  # half typed
     try:
         return filters.matcher((word,))
     except UsageError:

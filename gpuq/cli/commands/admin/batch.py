@@ -75,6 +75,8 @@ def _lines(text: str, file: str) -> list[tuple[int, list[str]]]:
         try:
             words = shlex.split(line, comments=True)
             words = words[1:] if words[:1] == ["gpuq"] else words
+            if words[:2] == ["admin", "batch"] or {"--help", "-h", "--version", "-V"} & set(words):
+                raise UsageError(f"`{shlex.join(words[:3])}` does not belong into a batch.")
             if words:
                 checked(words)
                 found.append((number, words))
