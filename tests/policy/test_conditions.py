@@ -170,8 +170,11 @@ def test_accounts_are_checked():
     assert account_of(tree, "u", "a") == "a"
     with pytest.raises(UsageError, match="There is no account 'x'"):
         account_of(tree, "u", "x")
-    with pytest.raises(UsageError, match="User v is not in the account 'a': use one of none"):
+    with pytest.raises(UsageError, match="`gpuq admin user add v --account a` puts them there"):
         account_of(tree, "v", "a")
+    with pytest.raises(UsageError, match="gpuq admin user add v --account NAME"):
+        account_of(tree, "v", None)
+    assert account_of(tree, "u", "root") == "b", "a job from before there were accounts goes to the default"
     assert removal_refusal(tree, "b", {"b": 2}) == (
         "Account b has 2 jobs that have not ended: cancel or move them first."
     )

@@ -142,6 +142,19 @@ def test_ended_jobs_are_shown_first_where_there_are_no_others_and_an_empty_list_
     piloted(app, use)
 
 
+def test_ended_jobs_come_back_after_another_view() -> None:
+    app = an_app(ScriptedClient(queue=[a_job(1, state=JobState.FAILED, reason=None, error="out of memory")]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        for key in ("a", "4", "1", "a"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert "out of memory" in screen_text(app)
+
+    piloted(app, use)
+
+
 def test_the_first_job_of_all_ends_as_in_any_queue() -> None:
     client = ScriptedClient()
     app = an_app(client)

@@ -352,6 +352,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
             self._is_asked.clear()
             wanted = self.view.wanted()
             with_ended = wanted.everything and not self._mirror.has_ended
+            if wanted.everything and self._mirror.has_ended and len(self.view.jobs) < self._mirror.count:
+                self._show_told()  # a view may have come back since, which was told of those not ended alone
             if self._contact.problem is None and (with_ended or wanted.is_question):
                 self._is_news = False
                 self._take(await self._beside(partial(self._feed.ask, wanted, with_ended=with_ended)))

@@ -46,6 +46,11 @@ class Mirror:
             self._is_ordered = True
         return tuple(self._live.values())
 
+    @property
+    def count(self) -> int:
+        """How many jobs are known."""
+        return len(self._live) + len(self._ended)
+
     def job(self, job_id: int) -> Job | None:
         """Return a job as it was last told; None if it was not, or is gone."""
         return self._live.get(job_id) or self._ended.get(job_id)

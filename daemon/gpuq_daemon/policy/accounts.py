@@ -76,19 +76,25 @@ def account_of(tree: Tree, user: str, wanted: str | None) -> str:
         UsageError: there is no such account, or the user is not in it or in none.
     """
     mine = [a for a in tree.associations if a.user == user]
+    if wanted == ROOT and all(a.account != ROOT for a in mine):
+        wanted = None  # where a job was queued before there were accounts
     if wanted is not None:
         if any(a.account == wanted for a in mine):
             return wanted
         shown = fit(clean(wanted), 40)
         if all(account.name != wanted for account in tree.accounts):
             raise UsageError(f"There is no account '{shown}': `gpuq share` lists those there are.")
-        known = ", ".join(sorted(a.account for a in mine)) or "none"
-        raise UsageError(f"User {user} is not in the account '{shown}': use one of {known}.")
+        known = ", ".join(sorted(a.account for a in mine))
+        use = f"use one of {known}" if known else f"`gpuq admin user add {user} --account {shown}` puts them there"
+        raise UsageError(f"User {user} is not in the account '{shown}': {use}.")
     default = next((a.account for a in mine if a.is_default), None)
     if default is None and len(mine) == 1:
         default = mine[0].account
     if not mine:
-        raise UsageError(f"User {user} is in no account, so may not queue: ask an administrator for one.")
+        raise UsageError(
+            f"User {user} is in no account, so may not queue: an administrator's "
+            f"`gpuq admin user add {user} --account NAME --default` changes that."
+        )
     if default is None:
         raise UsageError(f"User {user} has no default account: name one with --account.")
     return default

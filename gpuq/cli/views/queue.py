@@ -143,7 +143,7 @@ def _busy(nodes: Sequence[Json]) -> str:
 def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
     elapsed = elapsed_s(job, now)
     return (
-        str(job["id"]) if job["array_id"] is None else f"{job['array_id']}_{job['array_index']}",
+        str(job["id"]) if job["array_index"] is None else f"{job['array_id']}_{job['array_index']}",
         job["name"],
         job["user"],
         SHORT_STATES.get(str(job["state"]), str(job["state"])),

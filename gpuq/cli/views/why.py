@@ -63,7 +63,11 @@ def test_lines(why: Json) -> list[str]:
     if why["reason"] is None:
         return [*fails, "The job would start now. Nothing was queued."]
     at = why["start_at"]
-    when = "It is not known when it would start" if at is None else f"It would start by {moment(at)}"
+    when = (
+        "It is not known when it would start (`gpuq when` estimates it)"
+        if at is None
+        else f"It would start by {moment(at)}"
+    )
     likely = estimate_text(why)
     return [
         *fails,
