@@ -78,7 +78,9 @@ def test_a_training_hears_orders_and_completes_on_two_workers(
     assert engine.order(running.attempt.token, 1, Order.PREEMPTED)
     outcome = running.until(lambda: running.reports("outcome"), timeout_s=600)[0]
     ended = running.end()
+    assert running.attempt.scratch.exists()
     running.until_reclaimed()
+    assert not running.attempt.scratch.exists()
 
     last = {report["rank"]: report for report in running.reports("rank")}
     assert outcome["exit_code"] == 0, outcome

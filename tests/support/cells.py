@@ -98,7 +98,8 @@ def run_cell(gpuqd: Gpuqd, mode: Mode, *, is_interrupted: bool = False) -> Json:
     assert job["attempt"] == 1, (job, said(gpuqd, job_id))
     assert job["state"] == "COMPLETED", (job, said(gpuqd, job_id))
     check_ranks(job)
-    assert what_is_left(gpuqd, job_id) == {}
+    left = what_is_left(gpuqd, job_id)
+    assert left == {}, left
     return job
 
 

@@ -7,6 +7,7 @@ API knows no pod of the attempt any more: a pod's node tells it that nothing of 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -185,6 +186,7 @@ class KubernetesEngine:
         spec.write(path, run)
         own = self._own(attempt.token)
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(own / _SCRATCH, str(attempt.scratch).encode())  # made for it; pods have their own
         templates = own / "driver.json", own / "executor.json"
         write_private(templates[0], json.dumps(pods_of.driver_template(self._pods, whose)).encode())
         write_private(templates[1], json.dumps(pods_of.executor_template(attempt, self._pods, whose)).encode())
@@ -256,11 +258,17 @@ class KubernetesEngine:
             left = self._left(api, attempt_token)
             self._note_ends(attempt_token, left)
             if leftovers.wait_until(lambda: self._remove(api, attempt_token) == 0, _RECLAIM_S):
-                shutil.rmtree(own, ignore_errors=True)
+                self._forget(own)
                 return 0
             return len(self._left(api, attempt_token)) or 1
         except ApiError:
             return 1
+
+    def _forget(self, own: Path) -> None:
+        """Remove what was made for an attempt on this host."""
+        with contextlib.suppress(OSError):
+            shutil.rmtree((own / _SCRATCH).read_text(), ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
 
     def _left(self, api: Api, token: str) -> list[Pod]:
         return list(pods(api, self._pods.namespace, labelSelector=pods_of.selector(token)))
@@ -342,6 +350,7 @@ class KubernetesEngine:
         return self._own(token).with_suffix(".end")
 
 
+_SCRATCH = "scratch"
 _IN_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 # What a driver tells of itself better than its pod does.
 _PLAIN = ("Error", "Completed")
