@@ -56,10 +56,10 @@ def files_of(paths: Sequence[str], root: str, *, base: str = "", but: str = "") 
     for path in paths:
         is_empty = True
         for file, name in _files(os.path.abspath(os.path.join(base, path)), root):
-            is_empty = False
-            if name == but and os.path.realpath(file) == os.path.realpath(os.path.join(root, but)):
+            is_empty, real = False, os.path.realpath(file)
+            if name == but and real == os.path.realpath(os.path.join(root, but)):
                 continue  # a folder with the script in it
-            if sources.setdefault(name, os.path.realpath(file)) != os.path.realpath(file) or name.startswith(".gpuq/"):
+            if sources.setdefault(name, real) != real or name.startswith(".gpuq/"):
                 raise UsageError(f"--files: two files are to be '{fit(clean(name), 60)}' beside the script.")
             taken[name] = _text(file)
             if len(taken) > MOST_FILES:

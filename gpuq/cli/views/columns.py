@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from gpuq.cli.views.queue import elapsed_s, progress
+from gpuq.cli.views.queue import elapsed_s, progress, shown_id
 from gpuq.cli.views.table import table
 from gpuq.errors import UsageError
 from gpuq.states import SHORT_STATES
@@ -58,10 +58,6 @@ def _time(key: str) -> Cell:
     return cell
 
 
-def _id(job: Json, _now: float) -> str:
-    return str(job["id"]) if job.get("array_id") is None else f"{job['array_id']}_{job['array_index']}"
-
-
 def _elapsed(job: Json, now: float) -> str:
     if job.get("started_at") is None:
         return "00:00:00"
@@ -101,7 +97,7 @@ def _newest(key: str) -> Cell:
 
 
 COLUMNS: dict[str, Cell] = {
-    "id": _id,
+    "id": lambda job, _now: shown_id(job),
     "number": _field("id"),
     "array_id": _field("array_id"),
     "array_index": _field("array_index"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.table import table
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ def pending_lines(jobs: Sequence[Json], *, width: int | None, mark: str = "…")
         return ["No job that was asked for waits."]
     rows = [
         (
-            str(job["id"]) if job.get("array_id") is None else f"{job['array_id']}_{job['array_index']}",
+            shown_id(job),
             job["name"],
             job["user"],
             job["account"],

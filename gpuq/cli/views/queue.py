@@ -143,7 +143,7 @@ def _busy(nodes: Sequence[Json]) -> str:
 def _row(job: Json, cluster: Json, now: float, mark: str) -> tuple[str, ...]:
     elapsed = elapsed_s(job, now)
     return (
-        str(job["id"]) if job["array_index"] is None else f"{job['array_id']}_{job['array_index']}",
+        shown_id(job),
         job["name"],
         job["user"],
         SHORT_STATES.get(str(job["state"]), str(job["state"])),
@@ -159,6 +159,12 @@ def _starting(p50_at: float | None, p90_at: float | None, now: float) -> str:
         return ""
     late = "" if p90_at is None or p90_at < now else f" by {time_near(p90_at, now)}"
     return f"~{time_near(max(p50_at, now), now)}{late} | "
+
+
+def shown_id(job: Json) -> str:
+    """Return what people call a job: its number, of a task `12_3` where its index is told."""
+    index = job.get("array_index")
+    return str(job["id"]) if index is None else f"{job['array_id']}_{index}"
 
 
 def elapsed_s(job: Json, now: float) -> float | None:
