@@ -406,7 +406,8 @@ def test_every_term_of_the_priority_is_told(rig: Rig) -> None:
 
 
 def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
-    rig.admin.add_account("bio")
+    for name in ("bio", "chem"):
+        rig.admin.add_account(name)
     rig.admin.add_member(ME, "bio", is_default=True)
     rig.admin.set_limit("user", ME, {"queued_jobs": 2, "longest_s": 60})
 
@@ -415,7 +416,7 @@ def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
     assert job["account"] == "bio"
     for spec, says in {
         "account": ({"account": "gone", "time_limit_s": 1}, "no account 'gone'"),
-        "outside": ({"account": "root", "time_limit_s": 1}, "not in the account 'root'"),
+        "outside": ({"account": "chem", "time_limit_s": 1}, "not in the account 'chem'"),
         "limit": ({"time_limit_s": 61}, "AssocMaxWallDurationPerJobLimit"),
         "queued": ({"time_limit_s": 1, "array": "0-1"}, "may queue 2 jobs, 1 is there and 2 more would be added"),
     }.values():
