@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 
 from gpuq_daemon.backends.base import Engine
@@ -11,11 +11,16 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.pods import PodWatch
 from gpuq_daemon.pods import PodLinks
-from gpuq_daemon.store.pods import PodStore
+from gpuq_daemon.store.pods import PodRow, PodStore
 
 
 def followers(
-    engines: Mapping[str, Engine], store: PodStore, *, clock: Clock, bell: Bell, told: Callable[[], None]
+    engines: Mapping[str, Engine],
+    store: PodStore,
+    *,
+    clock: Clock,
+    bell: Bell,
+    told: Callable[[Sequence[PodRow]], None],
 ) -> Iterator[Coroutine[None, None, None]]:
     """Yield, for each partition that has pods, what follows them for ever."""
     for name, engine in engines.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
@@ -27,9 +27,15 @@ class PodLinks:
     """The pods of one partition's jobs."""
 
     def __init__(
-        self, store: PodStore, partition: str, *, clock: Clock, bell: Bell, told: Callable[[], None] = lambda: None
+        self,
+        store: PodStore,
+        partition: str,
+        *,
+        clock: Clock,
+        bell: Bell,
+        told: Callable[[Sequence[PodRow]], None] = lambda rows: None,
     ) -> None:
-        """`told` is called when links have changed."""
+        """`told` is called with the links that have changed, as they are kept now."""
         self._store = store
         self._partition = partition
         self._clock = clock
@@ -59,22 +65,23 @@ class PodLinks:
     async def _follow(self, watch: PodWatch) -> None:
         lists = 0
         async for events in watch.events():
-            jobs = await self.take_in(events)
+            uids = await self.take_in(events)
             if watch.lists != lists:
                 lists = watch.lists  # also what had gone while nobody watched
                 there = {pod.uid for pod in watch.mirror.pods}
-                jobs |= set(await self._store.sweep(self._partition, there, now=self._clock.now()))
-            if jobs:
-                self._bell.ring(*sorted(jobs))
-                self._told()
+                uids += await self._store.sweep(self._partition, there, now=self._clock.now())
+            if uids:
+                rows = self._store.pods(uids)
+                self._bell.ring(*sorted({row.job_id for row in rows}))
+                self._told(rows)
 
-    async def take_in(self, events: list[PodEvent]) -> set[int]:
-        """Keep what has changed; return the jobs whose pods these are."""
+    async def take_in(self, events: list[PodEvent]) -> list[str]:
+        """Keep what has changed; return the uids of the pods of jobs that this is about."""
         now = self._clock.now()
         rows = [row for event in events if (row := self._row(event, now)) is not None]
         if rows:
             await self._store.keep(rows)
-        return {row.job_id for row in rows}
+        return [row.uid for row in rows]
 
     def _row(self, event: PodEvent, now: float) -> PodRow | None:
         pod = event.pod

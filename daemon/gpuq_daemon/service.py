@@ -13,7 +13,7 @@ import secrets
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.api.quick import quick
 from gpuq_daemon.api.recording import reload_row
 from gpuq_daemon.api.timing import timed
+from gpuq_daemon.api.trace import traced_pod
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.aside import Aside
 from gpuq_daemon.backends.base import Engine
@@ -53,7 +54,7 @@ from gpuq_daemon.notify import Notifier
 from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.points import Points
-from gpuq_daemon.policy.gpu_map import appearance, gpu_map
+from gpuq_daemon.policy.gpu_map import gpu_map
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.record_reading import RecordReading
 from gpuq_daemon.recorder import Recorder
@@ -74,7 +75,7 @@ from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.passes import PassStore
-from gpuq_daemon.store.pods import PodStore
+from gpuq_daemon.store.pods import PodRow, PodStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.runs import RunStore
@@ -358,10 +359,11 @@ class Service:
             return
         from gpuq_daemon.following_pods import followers  # a start without it is quicker
 
-        def told() -> None:
-            self._feed.happened("pods", {"at": self._clock.now()})
+        yield from followers(self._engine_of, self._pods, clock=self._clock, bell=self._bell, told=self._tell_of_pods)
 
-        yield from followers(self._engine_of, self._pods, clock=self._clock, bell=self._bell, told=told)
+    def _tell_of_pods(self, rows: Sequence[PodRow]) -> None:
+        for row in rows:
+            self._feed.pods(row.job_id, row.attempt, (traced_pod(row),))
 
     async def _started_engines(self) -> bool:
         """Start the engines; False if gpuqd was asked to stop meanwhile."""
@@ -464,15 +466,10 @@ class Service:
         return self._engines.down() if short is None else dict.fromkeys(self._config.partition, short)
 
     async def _tell_of_gpus(self) -> None:
-        """Tell whoever listens when GPUs are used otherwise than was told."""
-        told: object = None
+        """Have the feed look again and again whether GPUs are used otherwise than was told."""
         while True:
             await asyncio.sleep(max(1.0, self._config.sample_every_s))
-            if self._feed.streams:
-                now = appearance(self._gpus())
-                if now != told:
-                    self._feed.happened("gpus", {"at": self._clock.now()})
-                told = now
+            self._feed.used()
 
     async def _watch_space(self) -> None:
         """Look again and again whether there is room, and let the scheduler know when that changes."""

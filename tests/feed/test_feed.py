@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.client import Json
+from gpuq.gpus import Gpu, GpuState
 from gpuq.models import Cluster, Job, JobState, Reason
-from gpuq_daemon.feed.feed import Feed
+from gpuq.tracing import TracedPod
+from gpuq_daemon.feed.feed import Feed, MaySee
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position, parse_position
 from gpuq_daemon.feed.ring import Event, Ring
@@ -31,6 +33,7 @@ class World:
         self.all: dict[int, Job] = {}
         self.reads = 0
         self.nodes = a_cluster()
+        self.slots: list[Gpu] = []
 
     def jobs(self, job_ids: Sequence[int]) -> list[Job]:
         self.reads += len(job_ids)
@@ -46,6 +49,9 @@ class World:
 
     def cluster(self) -> Cluster:
         return self.nodes
+
+    def gpus(self) -> list[Gpu]:
+        return self.slots
 
 
 class Mirror:
@@ -229,6 +235,99 @@ def test_a_listener_of_one_job_sleeps_through_all_others() -> None:
             feed.jobs([1])
             await feed.warm_up()
             assert await listener.sleep(60.0)
+
+    asyncio.run(run())
+
+
+def a_gpu(node: str, place: int, **more: Any) -> Gpu:
+    state = GpuState.FREE if more["job_id"] is None else GpuState.BUSY
+    return Gpu(node=node, partition="p", place=place, kind="GPU", state=state, **more)
+
+
+_GPU_CHANGES = st.one_of(
+    st.tuples(
+        st.just("put"), st.sampled_from("ab"), st.integers(0, 2), st.sampled_from([None, 1, 2]), st.floats(0, 100)
+    ),
+    st.tuples(st.just("take"), st.sampled_from("ab"), st.integers(0, 2)),
+    st.tuples(st.just("settle")),
+)
+_USERS = {None: None, 1: "ann", 2: "bo"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_GPU_CHANGES, max_size=30))
+def test_rows_of_gpus_put_together_are_the_gpus_and_of_others_jobs_nothing_is_told(changes: list[Any]) -> None:
+    async def run() -> None:
+        world, there = World(), dict[tuple[str, int], Gpu]()
+        feed = Feed(world, epoch="e", ticks=lambda: 0.0)
+        sees: dict[str, MaySee | None] = {"all": None, "ann": lambda user: user in (None, "ann")}
+        known = {name: dict[tuple[str, int], Json]() for name in sees}
+        with feed.listening(Wants()) as one, feed.listening(Wants()) as two:
+            await feed.warm_up()
+            one.seen = two.seen = feed.position.number
+            for change in [*changes, ("settle",)]:
+                match change:
+                    case ("put", node, place, job_id, util):
+                        user = _USERS[job_id]
+                        there[node, place] = a_gpu(node, place, job_id=job_id, user=user, rank=job_id, util=util)
+                    case ("take", node, place):
+                        there.pop((node, place), None)
+                    case _:
+                        world.slots = list(there.values())
+                        feed.used()
+                        await feed.warm_up()
+                        for name, listener in (("all", one), ("ann", two)):
+                            for _, kind, data in events(feed.read(listener, sees[name]) or b""):
+                                assert (kind, data["is_whole"]) == ("gpus", False)
+                                known[name].update(((row["node"], row["place"]), row) for row in data["gpus"])
+                                for row in data["gone"]:
+                                    del known[name][row["node"], row["place"]]
+        for name, rows in known.items():
+            assert rows.keys() == there.keys()
+            for key, row in rows.items():
+                is_seen = name == "all" or there[key].user in (None, "ann")
+                assert (row["job_id"], row["user"]) == (
+                    (there[key].job_id, there[key].user) if is_seen else (None, None)
+                )
+                assert (row["state"], row["rank"]) == (there[key].state, there[key].rank if is_seen else None)
+                assert abs(row["util"] - (there[key].util or 0.0)) <= 20
+
+    asyncio.run(run())
+
+
+def test_pods_are_told_to_those_who_may_see_their_job_and_to_its_own_stream() -> None:
+    def a_pod(uid: str, phase: str) -> TracedPod:
+        return TracedPod(
+            uid=uid, namespace="prod", name=uid, role="driver", executor_id=None, node=None, phase=phase,
+            exit_code=None, reason=None, first_seen=1.0, last_seen=2.0, gone_at=None,
+        )  # fmt: skip
+
+    async def run() -> None:
+        world = World()
+        world.all = {1: a_job(id=1, user="ann"), 2: a_job(id=2, user="bo", state=JobState.COMPLETED)}
+        feed = Feed(world, epoch="e", ticks=lambda: 0.0)
+        with (
+            feed.listening(Wants()) as everything,
+            feed.listening(Wants(job_ids=frozenset([2]))) as second,
+            feed.listening(Wants()) as anns,
+        ):
+            await feed.warm_up()
+            for listener in (everything, second, anns):
+                listener.seen = feed.position.number
+            feed.pods(1, 3, [a_pod("u", "Pending"), a_pod("v", "Pending")])
+            feed.pods(1, 3, [a_pod("u", "Running")])
+            feed.pods(2, 1, [a_pod("w", "Failed")])
+            feed.pods(9, 1, [a_pod("x", "Failed")])
+            await feed.warm_up()
+            assert await second.sleep(60.0)
+            heard = events(feed.read(everything) or b"")
+            of_ann = events(feed.read(anns, lambda user: user == "ann") or b"")
+            of_second = events(feed.read(second) or b"")
+        told = [(d["job_id"], d["attempt"], [(p["uid"], p["phase"]) for p in d["pods"]]) for _, _, d in heard]
+        assert told == [(1, 3, [("u", "Running"), ("v", "Pending")]), (2, 1, [("w", "Failed")])]
+        assert [kind for _, kind, _ in heard] == ["pods", "pods"]
+        assert of_ann == heard[:1]
+        assert of_second == heard[1:]
 
     asyncio.run(run())
 

@@ -17,8 +17,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def gpuqd() -> Iterator[Gpuqd]:
-    """Give a running gpuqd with two nodes of one virtual GPU."""
-    with embedded_gpuqd() as daemon:
+    """Give a running gpuqd with two nodes of one virtual GPU, which looks every two seconds at what ranks do."""
+    with embedded_gpuqd(before="sample_every_s = 2") as daemon:
         yield daemon
 
 

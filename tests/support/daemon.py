@@ -178,24 +178,29 @@ def plain_gpuqd_of(name: str, owners: str) -> Generator[Gpuqd]:
 
 @contextlib.contextmanager
 def embedded_gpuqd(
-    *, nodes: int = 2, gpus_per_node: int = 1, owners: str = "allow_root_jobs = true", more: str = ""
+    *,
+    nodes: int = 2,
+    gpus_per_node: int = 1,
+    owners: str = "allow_root_jobs = true",
+    more: str = "",
+    before: str = "",
 ) -> Generator[Gpuqd]:
     """Give a running gpuqd with the embedded engine: real Spark, TensorFlowOnSpark and TensorFlow.
 
-    `more` are lines for its partition.
+    `more` are lines for its partition, `before` those at the head of its configuration.
     """
     partition = f'engine = "embedded"\nnodes = {nodes}\ngpus_per_node = {gpus_per_node}\n{more}\n'
-    with gpuqd_with(partition, owners=owners) as daemon:
+    with gpuqd_with(partition, owners=owners, before=before) as daemon:
         yield daemon
 
 
 @contextlib.contextmanager
-def gpuqd_with(partition: str, *, owners: str = "allow_root_jobs = true") -> Generator[Gpuqd]:
+def gpuqd_with(partition: str, *, owners: str = "allow_root_jobs = true", before: str = "") -> Generator[Gpuqd]:
     """Give a running gpuqd of one partition, of which these are the lines."""
     with short_folder() as folder:
         config = folder / "gpuqd.toml"
         config.write_text(
-            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n'
+            f'cluster_name = "test"\nstate_dir = "{folder}"\nscratch_dir = "{folder}/s"\n{before}\n'
             f"[owners]\n{owners}\n[partition.local]\n{partition}\n"
         )
         argv = [sys.executable, "-m", "gpuq_daemon", "serve", "--config", str(config)]

@@ -172,7 +172,9 @@ class ScriptedClient:
         self._fail()
         self.asked.append(f"stream after {last}")
         live = [as_json(job) for job in self.queue if not job.state.is_final]
-        snapshot: list[Event] = [("reset", {}), ("cluster", self._cluster()), ("jobs", {"jobs": live}), ("ready", {})]
+        cells = {"gpus": [as_json(gpu) for gpu in self.gpu_cells], "gone": [], "is_whole": True}
+        snapshot: list[Event] = [("reset", {}), ("cluster", self._cluster()), ("gpus", cells), ("jobs", {"jobs": live})]
+        snapshot.append(("ready", {}))
         self.streams.append(ScriptedStream(snapshot))
         return self.streams[-1]
 
@@ -230,10 +232,6 @@ class ScriptedClient:
     def drains(self) -> list[Json]:
         self._fail()
         return [as_json(drain) for drain in self.drained]
-
-    def gpus(self) -> list[Json]:
-        self._fail()
-        return [as_json(gpu) for gpu in self.gpu_cells]
 
     def trace(self, handle: str) -> Json:
         self.asked.append(f"trace {handle}")

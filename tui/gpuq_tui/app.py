@@ -341,6 +341,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         answer = Answer(
             wanted=wanted,
             cluster=self._mirror.cluster,
+            gpus=self._mirror.gpus,
             jobs=self._mirror.jobs(everything=wanted.everything) if self._mirror.cluster is not None else None,
             job=None if wanted.job_id is None else self._mirror.job(wanted.job_id),
         )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from gpuq import models
 from gpuq.client import Json
 from gpuq.errors import GpuqError
+from gpuq.gpus import Gpu
 from gpuq.wire import decode
 from gpuq_tui.foreign import cleaned, cleaned_text
 from gpuq_tui.lines.header import HEARTBEAT_S
@@ -38,12 +39,13 @@ class Told:
     """What gpuqd said in one go.
 
     `jobs` are the jobs that are new or changed, None for one that is gone. `is_whole` says that there are no others.
-    `cluster` None: it is as before. `is_heard`: gpuqd is there; `is_news`: and this is more than a sign of life.
-    `problem` says why nothing is heard; None where the user wanted the end of the stream.
+    `cluster`, `gpus` None: they are as before. `is_heard`: gpuqd is there; `is_news`: and this is more than a sign of
+    life. `problem` says why nothing is heard; None where the user wanted the end of the stream.
     """
 
     jobs: dict[int, models.Job | None] = field(default_factory=dict[int, models.Job | None])
     cluster: models.Cluster | None = None
+    gpus: tuple[Gpu, ...] | None = None
     is_whole: bool = False
     is_heard: bool = False
     is_news: bool = False
@@ -64,6 +66,7 @@ class Changes:
         self._rows: dict[int, Json] = {}
         self._cluster: Json = {}
         self._nodes: dict[str, Json] = {}
+        self._gpus: dict[tuple[str, int], Gpu] = {}
         self._is_whole = False
 
     def next(self) -> Told:
@@ -113,7 +116,7 @@ class Changes:
         return Told(problem=problem)
 
     def _told(self, events: Sequence[Event]) -> Told:
-        changed, is_whole, is_moved = dict[int, None](), False, False
+        changed, is_whole, is_moved, is_used = dict[int, None](), False, False, False
         for kind, data in events:
             match kind:
                 case "reset":
@@ -132,6 +135,9 @@ class Changes:
                 case "removed":
                     self._rows.pop(data["id"], None)
                     changed[data["id"]] = None
+                case "gpus":
+                    is_used = True
+                    self._take_gpus(data)
                 case _:
                     is_moved = self._is_moved(kind, data) or is_moved
         if self._is_whole:
@@ -139,10 +145,19 @@ class Changes:
         return Told(
             jobs={job_id: self._job(job_id) for job_id in (self._rows if is_whole else changed)},
             cluster=self._model_of_cluster() if is_whole or is_moved else None,
+            gpus=tuple(self._gpus.values()) if is_whole or is_used else None,
             is_whole=is_whole,
             is_heard=True,
             is_news=is_whole or bool(changed) or any(kind for kind, _ in events),
         )
+
+    def _take_gpus(self, data: Any) -> None:
+        if data["is_whole"]:
+            self._gpus = {}
+        for row in data["gpus"]:
+            self._gpus[row["node"], row["place"]] = decode(Gpu, cleaned(row, self._look))
+        for row in data["gone"]:
+            self._gpus.pop((row["node"], row["place"]), None)
 
     def _is_moved(self, kind: str, data: Any) -> bool:
         """Take over what is said of nodes and engines."""

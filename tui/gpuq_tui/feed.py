@@ -11,6 +11,7 @@ from gpuq import models
 from gpuq.client import Json
 from gpuq.diagnosis import Diagnosis
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq.gpus import Gpu
 from gpuq.tracing import Traced
 from gpuq.wire import decode
 from gpuq_tui.changes import Streams
@@ -39,7 +40,6 @@ class Asks(Streams, Protocol):
     def limits(self) -> list[Json]: ...
     def reservations(self) -> list[Json]: ...
     def drains(self) -> list[Json]: ...
-    def gpus(self) -> list[Json]: ...
     def trace(self, handle: str) -> Json: ...
     def diag(self) -> Json: ...
     def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json: ...
@@ -104,6 +104,7 @@ class Answer:
     wanted: Wanted
     is_asked: bool = False
     cluster: models.Cluster | None = None
+    gpus: tuple[Gpu, ...] | None = None
     jobs: tuple[models.Job, ...] | None = None
     why: models.Why | None = None
     job: models.Job | None = None

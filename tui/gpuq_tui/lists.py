@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpuq.diagnosis import Diagnosis
-from gpuq.gpus import Gpu
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ReservationRow, ShareRow
 
 
@@ -37,9 +36,8 @@ class Lists:
     limits: tuple[LimitRow, ...] | None = None
     reservations: tuple[ReservationRow, ...] | None = None
     drains: tuple[Drain, ...] | None = None
-    gpus: tuple[Gpu, ...] | None = None
     diag: Diagnosis | None = None
 
 
-LISTED = {"qos": QosRow, "limits": LimitRow, "reservations": ReservationRow, "drains": Drain, "gpus": Gpu}
+LISTED = {"qos": QosRow, "limits": LimitRow, "reservations": ReservationRow, "drains": Drain}
 """The fields of `Lists` that are plain lists, and what is in them; the client answers them by these names."""

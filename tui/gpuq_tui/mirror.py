@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job
 from gpuq_tui.changes import Told
 
@@ -18,6 +19,7 @@ class Mirror:
 
     def __init__(self) -> None:
         self.cluster: Cluster | None = None
+        self.gpus: tuple[Gpu, ...] = ()
         self.has_ended = False
         self._live: dict[int, Job] = {}
         self._ended: dict[int, Job] = {}
@@ -26,6 +28,7 @@ class Mirror:
     def take(self, told: Told) -> None:
         """Take over what was told."""
         self.cluster = told.cluster or self.cluster
+        self.gpus = self.gpus if told.gpus is None else told.gpus
         if told.is_whole:  # what ended while nothing was heard is in no list
             self._live, self._is_ordered, self.has_ended = {}, True, False
         for job_id, job in told.jobs.items():

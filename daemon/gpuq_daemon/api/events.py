@@ -15,7 +15,7 @@ from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
-from gpuq_daemon.api.visible import may_see, seen_cluster, sees_everything
+from gpuq_daemon.api.visible import may_see, seen_cluster, seen_gpu, sees_everything
 from gpuq_daemon.feed.feed import Feed, encoded
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position, parse_position
@@ -49,11 +49,12 @@ async def stream_events(
 ) -> Stream:
     """Tell what changes, as it changes.
 
-    A stream that cannot go on where `Last-Event-ID` was begins with `reset`, then everything there is (`cluster`, and
-    `jobs` in several events), then `ready`. After that every event has an `id`: `job` (its `id` and the fields that
-    changed, all of them of a job not told of before; `priority`, and `charged_gpu_s` while it runs, are left out),
-    `removed`, `node`, `node_removed`, `engine`, `shares` (computed anew), `gpus` (are used otherwise), `pods` (of
-    jobs have changed), `rules` (what operators decide; with the drained nodes). Who reads too slowly gets
+    A stream that cannot go on where `Last-Event-ID` was begins with `reset`, then everything there is (`cluster`,
+    `gpus` with `is_whole`, and `jobs` in several events), then `ready`. After that every event has an `id`: `job`
+    (its `id` and the fields that changed, all of them of a job not told of before; `priority`, and `charged_gpu_s`
+    while it runs, are left out), `removed`, `node`, `node_removed`, `engine`, `shares` (computed anew), `gpus` (those
+    that are otherwise, as whole rows, and which are `gone`), `pods` (those of an attempt that have come, changed or
+    gone, as `/v1/trace` has them), `rules` (what operators decide; with the drained nodes). Who reads too slowly gets
     `reset` again.
     """
     if desk.feed.streams >= _MOST_STREAMS:
@@ -105,6 +106,7 @@ async def _snapshot(desk: Desk, who: Caller, listener: Listener, why: str) -> As
     yield encoded("reset", {"why": why, "epoch": at.epoch, "number": at.number})
     if not wants.job_ids:
         yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
+        yield encoded("gpus", {"gpus": [seen_gpu(who, gpu) for gpu in feed.gpus], "gone": [], "is_whole": True})
     ids = sorted(wants.job_ids) if wants.job_ids else desk.jobs.live_ids(wants.user)
     for begin in range(0, len(ids), _ROWS_AT_A_TIME):
         rows = desk.jobs.jobs_of(ids[begin : begin + _ROWS_AT_A_TIME])

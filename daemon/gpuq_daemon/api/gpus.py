@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, get
 
 from gpuq.gpus import Gpu
-from gpuq_daemon.api.caller import Caller, caller
+from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.visible import seen_gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,4 @@ class Gpus:
 async def list_gpus(request: Request[Any, Any, Any], desk: Desk) -> Gpus:
     """Return every GPU: who holds it, how much it is used, and what is wrong with it."""
     who = caller(request)
-    return Gpus(gpus=tuple(_seen(who, gpu) for gpu in desk.gpus()))
-
-
-def _seen(who: Caller, gpu: Gpu) -> Gpu:
-    """Return a GPU without what is others' to know."""
-    if gpu.user is None or who.may_see(gpu.user):
-        return gpu
-    return replace(gpu, job_id=None, user=None, rank=None, strangers=())
+    return Gpus(gpus=tuple(seen_gpu(who, gpu) for gpu in desk.gpus()))

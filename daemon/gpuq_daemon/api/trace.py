@@ -165,7 +165,7 @@ def _trace(desk: Desk, who: Caller, handle: Handle, found: Found, job: Job) -> T
         end_reason=None if row is None else row.end_reason,
         log_uri=_log_uri(desk, job, found.attempt) if row is not None else None,
         ranks=tuple(desk.traces.ranks(job.id, found.attempt)),
-        pods=tuple(_pod(pod) for pod in desk.pods.of_job(job.id, found.attempt)),
+        pods=tuple(traced_pod(pod) for pod in desk.pods.of_job(job.id, found.attempt)),
     )
 
 
@@ -177,6 +177,7 @@ def _log_uri(desk: Desk, job: Job, attempt: int) -> str | None:
     return job.log_uri if attempt == job.attempt else f"file://{desk.place(job.id, attempt).folder}"
 
 
-def _pod(row: PodRow) -> TracedPod:
+def traced_pod(row: PodRow) -> TracedPod:
+    """Return a pod as everybody sees it who may see its job."""
     known = asdict(row)
     return TracedPod(**{name: known[name] for name in TracedPod.__dataclass_fields__})

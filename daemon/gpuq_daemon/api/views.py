@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from gpuq.coming_up import coming_up
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, JobState, Reason, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.forecast.estimate import Estimate
@@ -85,6 +86,10 @@ class Sources:
     def cluster(self) -> Cluster:
         """Return the daemon and its nodes."""
         return self._desk().cluster()
+
+    def gpus(self) -> Sequence[Gpu]:
+        """Return the GPUs of all nodes."""
+        return self._desk().gpus()
 
 
 def why(desk: Desk, job: Job) -> Why:

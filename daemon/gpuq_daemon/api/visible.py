@@ -8,9 +8,11 @@ from typing import Any
 from litestar import Request
 
 from gpuq.errors import ForbiddenError
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, Node, Why
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.policy import gpu_map
 from gpuq_daemon.policy.reasons import without_others
 from gpuq_daemon.store.job_questions import unknown_job
 
@@ -69,3 +71,8 @@ def seen_cluster(who: Caller, desk: Desk, cluster: Cluster) -> Cluster:
 
 def _seen_node(node: Node, mine: set[int]) -> Node:
     return replace(node, job_ids=tuple(job_id for job_id in node.job_ids if job_id in mine))
+
+
+def seen_gpu(who: Caller, gpu: Gpu) -> Gpu:
+    """Return a GPU without what is others' to know."""
+    return gpu if may_see(who, gpu.user) else gpu_map.without_others(gpu)

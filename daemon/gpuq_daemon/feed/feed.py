@@ -13,8 +13,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, Node, Reason
+from gpuq.tracing import TracedPod
 from gpuq_daemon.feed.deltas import Told, delta, told, with_outlook
+from gpuq_daemon.feed.gpus import Key, told_gpus
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position
 from gpuq_daemon.feed.ring import Event, Ring
@@ -49,6 +52,10 @@ class Sources(Protocol):
         """Return the daemon and its nodes."""
         ...
 
+    def gpus(self) -> Sequence[Gpu]:
+        """Return the GPUs of all nodes."""
+        ...
+
 
 class Feed:
     """Takes notice of changes, and tells them to streams as events. All of it on the event loop."""
@@ -60,8 +67,10 @@ class Feed:
         self._ring = Ring() if ring is None else ring
         self._told: dict[int, Told] = {}
         self._cluster: Cluster | None = None
+        self._gpus: dict[Key, Gpu] = {}
+        self._pods: dict[tuple[int, int], dict[str, TracedPod]] = {}  # by job and attempt, then by uid
         self._dirty: dict[int, None] = {}
-        self._is_passed = self._is_moved = False
+        self._is_passed = self._is_moved = self._is_used = False
         self._is_warm = False
         self._asked_at = 0.0
         self._stir = asyncio.Event()
@@ -93,6 +102,18 @@ class Feed:
             self._is_moved = True
             self._stir.set()
 
+    def used(self) -> None:
+        """Take notice that GPUs may be used otherwise."""
+        if self._is_warm:
+            self._is_used = True
+            self._stir.set()
+
+    def pods(self, job_id: int, attempt: int, pods: Iterable[TracedPod]) -> None:
+        """Take notice that these pods of an attempt have come, changed or gone."""
+        if self._is_warm:
+            self._pods.setdefault((job_id, attempt), {}).update((pod.uid, pod) for pod in pods)
+            self._stir.set()
+
     def happened(self, kind: str, data: dict[str, Any]) -> None:
         """Tell everybody of something that is no job's: what it is about is to be asked for anew."""
         if self._is_warm:
@@ -105,6 +126,11 @@ class Feed:
     def position(self) -> Position:
         """Where the events stand now."""
         return Position(self._epoch, self._ring.newest)
+
+    @property
+    def gpus(self) -> Sequence[Gpu]:
+        """The GPUs as was told of them last, in the order of their nodes."""
+        return tuple(self._gpus.values())
 
     @property
     def streams(self) -> int:
@@ -205,6 +231,7 @@ class Feed:
         self._ring.clear()  # whoever was told a position meanwhile has missed what changed since
         self._is_warm = True
         self._cluster = self._sources.cluster()
+        self._gpus = {(gpu.node, gpu.place): gpu for gpu in self._sources.gpus()}
         ids = self._sources.live_ids()
         for begin in range(0, len(ids), _AT_A_TIME):
             self._told.update((job.id, told(job)) for job in self._sources.jobs(ids[begin : begin + _AT_A_TIME]))
@@ -213,8 +240,9 @@ class Feed:
     def _cool(self) -> None:
         """Forget all: nobody has asked for long, or there is more to tell than can be."""
         self._is_warm = False
-        self._is_passed = self._is_moved = False
+        self._is_passed = self._is_moved = self._is_used = False
         self._told, self._dirty, self._cluster, self._shared = {}, {}, None, None
+        self._gpus, self._pods = {}, {}
         self._ring.clear()
         for listener in self._listeners:
             listener.wake()
@@ -234,8 +262,12 @@ class Feed:
             self._is_passed = False
             self._tell_reasons()
         if self._is_moved:
-            self._is_moved = False
+            self._is_moved, self._is_used = False, True
             self._tell_cluster(self._sources.cluster())
+        if self._is_used:
+            self._is_used = False
+            self._tell_gpus(self._sources.gpus())
+        self._tell_pods()
         self._ring_all()
 
     def _tell_jobs(self, ids: list[int]) -> None:
@@ -274,20 +306,36 @@ class Feed:
         known = {node.name: node for node in before.nodes}
         for node in after.nodes:
             if changed := _changed(known.pop(node.name, None), node):
-                self._add("node", {"name": node.name, **changed}, without="job_ids")
+                rest = {name: value for name, value in changed.items() if name != "job_ids"}
+                self._add(
+                    "node",
+                    {"name": node.name, **changed},
+                    rest=None if rest == changed else {"name": node.name, **rest},
+                )
         for name in known:
             self._add("node_removed", {"name": name})
         if (before.engine_ok, before.engine_message) != (after.engine_ok, after.engine_message):
             self._add("engine", {"engine_ok": after.engine_ok, "engine_message": after.engine_message})
 
-    def _add(
-        self, kind: str, data: Any, job_id: int | None = None, user: str | None = None, without: str | None = None
-    ) -> None:
+    def _tell_gpus(self, after: Sequence[Gpu]) -> None:
+        changes, self._gpus = told_gpus(self._gpus, after)
+        for change in changes:
+            self._add("gpus", change.as_owner, user=change.user, rest=change.as_others)
+
+    def _tell_pods(self) -> None:
+        pods, self._pods = self._pods, {}
+        unknown = [job_id for job_id, _ in pods if job_id not in self._told]
+        users = {job.id: job.user for job in self._sources.jobs(unknown)} if unknown else {}
+        for (job_id, attempt), rows in pods.items():
+            user = self._told[job_id].user if job_id in self._told else users.get(job_id)
+            if user is not None:
+                self._add("pods", {"job_id": job_id, "attempt": attempt, "pods": list(rows.values())}, job_id, user)
+
+    def _add(self, kind: str, data: Any, job_id: int | None = None, user: str | None = None, rest: Any = None) -> None:
+        """Tell of something; with `rest`, who may not see what is about `user`, or about all, is told that instead."""
         position = Position(self._epoch, self._ring.newest + 1)
-        text, rest = encoded(kind, data, position), None
-        if without is not None and without in data:
-            rest = encoded(kind, {name: value for name, value in data.items() if name != without}, position)
-        self._ring.add(Event(text, job_id, user, rest))
+        text = encoded(kind, data, position)
+        self._ring.add(Event(text, job_id, user, None if rest is None else encoded(kind, rest, position)))
         for listener in self._of_job.get(job_id, ()) if job_id is not None else ():
             listener.wake()
 
@@ -297,11 +345,13 @@ class Feed:
 
 
 def _text(event: Event, may_see: MaySee | None) -> bytes:
-    return event.text if may_see is None or event.without_jobs is None else event.without_jobs
+    if may_see is None or event.for_others is None:
+        return event.text
+    return event.text if event.user is not None and may_see(event.user) else event.for_others
 
 
 def _is_for(event: Event, wants: Wants, may_see: MaySee | None) -> bool:
-    return wants.fits(event) and (may_see is None or may_see(event.user))
+    return wants.fits(event) and (may_see is None or event.for_others is not None or may_see(event.user))
 
 
 def encoded(kind: str, data: Any, position: Position | None = None) -> bytes:

@@ -13,13 +13,14 @@ _MOST_BYTES = 4 * 1024 * 1024
 class Event:
     """One change, as the bytes that every stream sends. `job_id` and `user` are those of the job it is about.
 
-    `without_jobs` goes in place of `text` to those who see only what is their own; None where it says the same.
+    `for_others` goes in place of `text` to those who may not see what is about `user`, or about everybody; None where
+    it says the same.
     """
 
     text: bytes
     job_id: int | None = None
     user: str | None = None
-    without_jobs: bytes | None = None
+    for_others: bytes | None = None
 
 
 class Ring:

@@ -37,12 +37,23 @@ def gpu_map(
     return tuple(found)
 
 
-def appearance(gpus: Sequence[Gpu]) -> tuple[object, ...]:
-    """Return what of a map is worth being told of: how each GPU is, and its use to a fifth."""
-    return tuple(
-        (gpu.node, gpu.place, gpu.state, gpu.job_id, gpu.rank, None if gpu.util is None else round(gpu.util / 20))
-        for gpu in gpus
+def appearance(gpu: Gpu) -> tuple[object, ...]:
+    """Return what of a GPU is worth being told of: what it is, and coarsely how much it is used and how hot."""
+    return (
+        *(gpu.partition, gpu.state, gpu.kind, gpu.name, gpu.model, gpu.job_id, gpu.user, gpu.rank),
+        *(gpu.throttled, tuple(one.pid for one in gpu.strangers), gpu.memory_total_mib),
+        *(_coarse(gpu.util, 20), _coarse(gpu.cpu, 25), _coarse(gpu.memory_mib, 4096), _coarse(gpu.temperature_c, 10)),
+        _coarse(gpu.power_w, 50),
     )
+
+
+def without_others(gpu: Gpu) -> Gpu:
+    """Return a GPU without what is only for those to know who may see its job."""
+    return replace(gpu, job_id=None, user=None, rank=None, strangers=())
+
+
+def _coarse(value: float | None, by: float) -> int | None:
+    return None if value is None else round(value / by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -69,17 +70,17 @@ class PodStore:
         """Take in pods as they are now; durable when this returns, and safe to repeat."""
         await self._db.write(partial(_keep, rows))
 
-    async def sweep(self, partition: str, there: Collection[str], *, now: float) -> list[int]:
-        """Note as gone which of a partition's pods are not there any more; return whose they were."""
+    async def sweep(self, partition: str, there: Collection[str], *, now: float) -> list[str]:
+        """Note as gone which of a partition's pods are not there any more; return their uids."""
         known = self._db.rows(
-            """SELECT p.uid, p.job_id FROM pods p JOIN jobs j ON j.id = p.job_id
+            """SELECT p.uid FROM pods p JOIN jobs j ON j.id = p.job_id
                WHERE j.partition = :partition AND p.gone_at IS NULL""",
             {"partition": partition},
         )
-        lost = [row for row in known if row["uid"] not in there]
+        lost = [row["uid"] for row in known if row["uid"] not in there]
         if lost:
-            await self._db.write(partial(_lose, [row["uid"] for row in lost], now))
-        return sorted({row["job_id"] for row in lost})
+            await self._db.write(partial(_lose, lost, now))
+        return lost
 
     def of_job(self, job_id: int, attempt: int) -> list[PodRow]:
         """Return the pods of an attempt, the driver's first, in the order they were seen."""
@@ -93,6 +94,13 @@ class PodStore:
         """Return a pod by its uid."""
         rows = self._db.rows(f"{_FIND} WHERE uid = :uid", {"uid": uid})
         return PodRow(**rows[0]) if rows else None
+
+    def pods(self, uids: Sequence[str]) -> list[PodRow]:
+        """Return those of the pods that are known, in no order."""
+        rows = self._db.rows(
+            f"{_FIND} WHERE uid IN (SELECT value FROM json_each(:uids))", {"uids": json.dumps(list(uids))}
+        )
+        return [PodRow(**row) for row in rows]
 
     def of_token(self, partition: str, token: str) -> AttemptKey | None:
         """Return the attempt on a partition that has a token."""

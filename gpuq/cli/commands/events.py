@@ -55,7 +55,8 @@ def _say(kind: str, data: Any, as_json: bool) -> None:
     now = time.time()
     if kind == "reset" and data.get("why", "new") != "new" and not as_json:
         terminal.say_error("gpuqd was away, or this was too slow: what changed meanwhile is not told here.")
-    if kind in _BEGINNING and not (as_json and kind == "reset"):
+    is_beginning = kind in _BEGINNING or (kind == "gpus" and data["is_whole"])
+    if is_beginning and not (as_json and kind == "reset"):
         return
     if as_json:
         terminal.say_json({"event": kind, "at": now, "data": data})

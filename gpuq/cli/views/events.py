@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.gpus import gpu_name
 from gpuq.cli.views.queue import progress
 from gpuq.text import clean, fit
 from gpuq.units import moment, plural
@@ -52,7 +53,9 @@ def past_lines(job: Json) -> list[str]:
         (job["running_at"], "running"),
         (job["ended_at"], "; ".join(_parts({key: job[key] for key in job if key in _END}))),
     ]
-    lines = [f"{moment(at)}  job {job['id']}  {words}" for at, words in steps if at is not None]
+    steps += [(signal["wall_time"], f"! {clean(signal['text'])}") for signal in job["signals"]]
+    told = sorted(((at, words) for at, words in steps if at is not None), key=lambda step: step[0])
+    lines = [f"{moment(at)}  job {job['id']}  {words}" for at, words in told]
     if job["state"] == "PENDING" and job["reason"]:
         lines.append(f"{'now':<19}  job {job['id']}  PENDING; {job['reason']}")
     return lines
@@ -76,9 +79,10 @@ def _said(kind: str, data: Any) -> str:
         case "shares":
             return "shares and priorities computed anew"
         case "gpus":
-            return "GPUs are used otherwise"
+            gone = [f"gpu:{clean(one['node'])} slot {one['place']} gone" for one in data["gone"]]
+            return "  ".join(_first([*map(_of_gpu, data["gpus"]), *gone]))
         case "pods":
-            return "pods have come, changed or gone"
+            return f"job {data['job_id']}  {', '.join(_first([_of_pod(pod) for pod in data['pods']]))}"
         case "rules":
             return "operators decided something"
         case _:
@@ -125,6 +129,31 @@ def _of_ranks(ranks: list[Json]) -> str:
         for state, numbers in states.items()
     ]
     return ", ".join(parts)
+
+
+_MOST_NAMED = 4
+
+
+def _first(words: list[str]) -> list[str]:
+    """Return the first few of some words, and how many more there are."""
+    left = len(words) - _MOST_NAMED
+    return words if left <= 0 else [*words[:_MOST_NAMED], f"and {left} more"]
+
+
+def _of_gpu(gpu: Json) -> str:
+    held = "" if gpu["job_id"] is None else f" (job {gpu['job_id']})"
+    used = "" if gpu["util"] is None else f" {gpu['util']:.0f} %"
+    return f"{gpu_name(gpu)} {clean(gpu['state'])}{held}{used}"
+
+
+def _of_pod(pod: Json) -> str:
+    how = "gone" if pod["gone_at"] is not None else clean(pod["phase"])
+    end = "" if pod["exit_code"] is None else f", exit code {pod['exit_code']}"
+    return f"pod {clean(pod['namespace'])}/{clean(pod['name'])} {how}{end}{_because(pod)}"
+
+
+def _because(pod: Json) -> str:
+    return "" if not pod["reason"] else f", {clean(pod['reason'])}"
 
 
 def _of_node(data: Json) -> Iterator[str]:

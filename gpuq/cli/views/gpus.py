@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli.views.table import table
+from gpuq.text import clean
 from gpuq.units import duration
 
 TYPE_CHECKING = False
@@ -21,10 +22,18 @@ def gpu_lines(gpus: Sequence[Json], *, width: int | None, mark: str = "…") -> 
     return table(_HEADER, [_row(gpu) for gpu in gpus], right=_RIGHT, width=width, mark=mark)
 
 
+def gpu_name(gpu: Json) -> str:
+    """Return what `gpuq trace` takes for a GPU: its UUID, or its place on its node."""
+    name = gpu["name"]
+    if name is not None and name.startswith(("GPU-", "MIG-")):
+        return clean(name)
+    return f"gpu:{clean(gpu['node'])}/{gpu['place'] if name is None else clean(name)}"
+
+
 def _row(gpu: Json) -> tuple[str, ...]:
     return (
         gpu["node"],
-        gpu["name"] or f"#{gpu['place']}",
+        gpu_name(gpu),
         gpu["state"],
         _or_dash(gpu["job_id"]),
         _or_dash(gpu["rank"]),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from gpuq.gpus import Gpu
 from gpuq.models import Job, Node
 from gpuq.sharing import Drain
+from gpuq_tui.feed import Answer
 from gpuq_tui.lines.actions import Action
 from gpuq_tui.lines.nodes import LEGEND, detail_lines, heading, node_actions, row
 from gpuq_tui.screens.rows_view import RowsView
@@ -16,7 +18,8 @@ class NodesScreen(RowsView):
     """View 4: walk from a GPU to its job."""
 
     name_of_view = "nodes"
-    lists = ("drains", "reservations", "gpus")
+    lists = ("drains", "reservations")
+    _of_nodes: Mapping[str, Sequence[Gpu]] = MappingProxyType({})
 
     @property
     def selected(self) -> Job | None:
@@ -50,6 +53,15 @@ class NodesScreen(RowsView):
         else:
             self.say("No job is on this node.")
 
+    def show_answer(self, answer: Answer) -> None:
+        """Take over the GPUs as they are told, and the lists."""
+        if answer.gpus is not None:
+            found = dict[str, list[Gpu]]()
+            for gpu in answer.gpus:
+                found.setdefault(gpu.node, []).append(gpu)
+            self._of_nodes = found
+        super().show_answer(answer)
+
     def show_rows(self) -> None:
         """Show the nodes in their order."""
         nodes = self._all()
@@ -80,8 +92,8 @@ class NodesScreen(RowsView):
     def _drain(self, node: Node) -> Drain | None:
         return next((drain for drain in self.known.drains or () if drain.node == node.name), None)
 
-    def _gpus(self, node: Node) -> tuple[Gpu, ...]:
-        return tuple(gpu for gpu in self.known.gpus or () if gpu.node == node.name)
+    def _gpus(self, node: Node) -> Sequence[Gpu]:
+        return self._of_nodes.get(node.name, ())
 
     def _jobs(self) -> list[Job]:
         node = self._node()
