@@ -351,6 +351,11 @@ class Job:
     p90_at: float | None = None
 
     @property
+    def shown_id(self) -> str:
+        """What people call it, and what commands take for it alone: its number, of a task `12_3`."""
+        return str(self.id) if self.array_index is None else f"{self.array_id}_{self.array_index}"
+
+    @property
     def rank_count(self) -> int:
         """Its TFoS nodes: workers, parameter servers and the evaluator."""
         return self.workers + self.ps + self.evaluator

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from gpuq.errors import UnavailableError
 from gpuq.models import JobState
-from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.line import Look, plain
 from gpuq_tui.lines.verbs import is_reading
 from gpuq_tui.screens.confirm import Confirm
 from gpuq_tui.screens.help import HelpScreen
@@ -258,6 +258,57 @@ def test_only_y_in_the_dialog_that_names_the_job_cancels_it() -> None:
         assert "cancel 7: done" in screen_text(app)
 
     piloted(app, use)
+
+
+def test_a_task_is_cancelled_alone_and_of_an_array_gpuqd_says_which_jobs_are_meant() -> None:
+    tasks = [a_job(4 + i, name="sweep", array_id=4, array_index=i) for i in range(3)]
+    client = ScriptedClient(queue=tasks, outputs={"cancel": "Would cancel the tasks of array 4 (sweep, alice).\n" * 2})
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "> 4_0  sweep" in screen_text(app)
+        await pilot.press("ctrl+x")
+        assert "Job 4_0 sweep" in screen_text(app)
+        await pilot.press("y")
+        await pilot.pause()
+        assert client.ran == [["cancel", "4_0"]]
+
+        await pilot.press("colon", *"cancel 4", "enter")
+        await pilot.pause()
+        assert client.ran[1:] == [["cancel", "4", "--dry-run"]]
+        question = text_of(app.screen.query_one(Pane))
+        assert "Would cancel the tasks of array 4 (sweep, alice)." in question
+        await pilot.press("y", "2", "enter")
+        await pilot.pause()
+        assert client.ran[2:] == [["cancel", "4"]]
+
+    piloted(app, use)
+
+
+def test_q_closes_a_menu_and_does_nothing() -> None:
+    client = ScriptedClient(queue=[a_running_job(1)])
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("x", "q")
+        await pilot.pause()
+        assert isinstance(app.screen, QueueScreen)
+        assert client.ran == []
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("size", [(40, 20), (80, 24)])
+def test_no_line_of_the_help_is_cut(size: tuple[int, int]) -> None:
+    app = an_app(ScriptedClient(queue=[a_running_job(1)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        pane = app.screen.query_one(Pane)
+        assert all(len(plain(one)) <= pane.size.width for one in pane.lines)
+
+    piloted(app, use, size)
 
 
 def test_an_ended_job_is_not_cancelled_again() -> None:

@@ -14,11 +14,12 @@ from gpuq_tui.lines.verbs import (
     is_destroying,
     is_following,
     is_reading,
-    jobs_named,
+    jobs_meant,
     line_of,
     words_of,
 )
 from gpuq_tui.screens.prompt import common_beginning, parted
+from tests.tui.scripted import a_job
 
 KNOWN = {"jobs": ["12", "110"], "users": ["ann"], "accounts": ["vision"], "partitions": ["main"], "nodes": ["n1"]}
 
@@ -62,7 +63,11 @@ def test_words_are_taken_as_a_shell_would_and_back() -> None:
 
 
 def test_the_jobs_of_a_line_are_known() -> None:
-    assert jobs_named(["cancel", "12", "13_4", "-x", "name=7"]) == (12, 13)
+    known = {job.shown_id: job for job in (a_job(12), a_job(13, array_id=13, array_index=0))}
+
+    assert jobs_meant(["cancel", "12", "13_0"], known) == list(known.values())
+    for words in (["cancel", "13"], ["cancel", "12-15"], ["cancel", "-s", "PD"], ["cancel", "99"], ["cancel"]):
+        assert jobs_meant(words, known) is None
     assert is_following(["logs", "-f", "1"])
     assert not is_following(["logs", "1"])
 

@@ -10,19 +10,20 @@ from textual.worker import Worker
 
 from gpuq.errors import UsageError
 from gpuq.models import Job
-from gpuq_tui.foreign import cleaned_log, cleaned_text
+from gpuq_tui.foreign import cleaned_log
+from gpuq_tui.lines.line import Line
 from gpuq_tui.lines.tabs import NAMES
 from gpuq_tui.lines.verbs import (
     NOT_HERE,
     is_destroying,
     is_following,
     is_reading,
-    jobs_named,
+    jobs_meant,
     line_of,
     words_of,
 )
 from gpuq_tui.running import Run, Starts
-from gpuq_tui.screens.confirm import Confirm
+from gpuq_tui.screens.confirm import Confirm, found_question, question
 from gpuq_tui.screens.menu import Choice, Menu
 from gpuq_tui.screens.output import OutputScreen
 from gpuq_tui.screens.prompt import Prompt
@@ -125,17 +126,31 @@ class Desk:
                     continue
             if not jobs:
                 raise UsageError(f"{word} stands for no job here: nothing was done.")
-            spread += [str(job.id) for job in jobs]
+            spread += [job.shown_id for job in jobs]
         return spread
 
     async def _confirm(self, words: Sequence[str]) -> None:
-        jobs = [job for number in jobs_named(words) if (job := self._app.known_job(number)) is not None]
+        """Ask whether a line is to be run, naming its jobs: gpuqd says which, where the line does not list them."""
+        known = {job.shown_id: job for job in self._app.known_jobs()}
+        jobs = jobs_meant(words, known)
+        if words[0] == "admin" or jobs is not None:
+            await self._sure(words, question(words, jobs or (), now=self._app.view.clock()), len(jobs or ()))
+        else:
+            self._app.run_worker(self._confirm_found(words), name=f"{line_of(words)} --dry-run")
 
+    async def _confirm_found(self, words: Sequence[str]) -> None:
+        code, said = await self._said([*words, "--dry-run"])
+        if code == 0 and said:
+            await self._sure(words, found_question(words, said), len(said))
+        else:
+            self._app.view.say(said[0] if said else f"{line_of(words)}: no job is meant.")
+
+    async def _sure(self, words: Sequence[str], asked: Sequence[Line], count: int) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
                 self._run(words)
 
-        await self._app.push_screen(Confirm(words, jobs, now=self._app.view.clock(), look=self._app.look), answered)
+        await self._app.push_screen(Confirm(asked, count, look=self._app.look), answered)
 
     def _run(self, words: Sequence[str]) -> Worker[None]:
         shown = is_reading(words) or is_following(words)
@@ -158,21 +173,25 @@ class Desk:
     async def _do(self, words: Sequence[str]) -> None:
         """Run a line that changes something; say what it says, on a screen of its own if that is much."""
         self._app.view.say(f"{line_of(words)} {self._app.look.cut}")
+        code, rows = await self._said(words)
+        self._app.line_done()
+        if len(rows) <= 1:
+            silent = "done" if code == 0 else f"exit code {code}"
+            self._app.view.say(rows[0] if rows else f"{line_of(words)}: {silent}")
+            return
+        screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
+        await self._app.show_output(screen)
+        screen.add("\n".join(rows))
+        screen.end(code)
+
+    async def _said(self, words: Sequence[str]) -> tuple[int, list[str]]:
+        """Run a line to its end and return its exit code and the lines that it said, without the empty ones."""
         run = self._starts(words, self._app.size.width)
         pieces, said = run.pieces(), ""
         while (piece := await self._beside(partial(_next, pieces))) is not None:
             said = (said + piece)[-_MOST_ANSWER:]
-        code = await self._beside(run.exit_code)
-        self._app.line_done()
-        rows = [row for row in cleaned_log(said, self._app.look).split("\n") if row.strip()]
-        if len(rows) <= 1:
-            silent = "done" if code == 0 else f"exit code {code}"
-            self._app.view.say(cleaned_text(rows[0], self._app.look) if rows else f"{line_of(words)}: {silent}")
-            return
-        screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
-        await self._app.show_output(screen)
-        screen.add(said)
-        screen.end(code)
+        rows = cleaned_log(said, self._app.look).split("\n")
+        return await self._beside(run.exit_code), [row for row in rows if row.strip()]
 
     def _complete(self, words: Sequence[str], part: str) -> Sequence[str]:
         from gpuq.cli.completion import candidates  # click, which nobody needs who types no line
@@ -190,7 +209,7 @@ def known_names(jobs: Sequence[Job], view: View) -> dict[str, list[str]]:
     """Return the names that the views know, by kind, as `gpuq.cli.completion` wants them; the newest jobs first."""
     nodes = () if view.cluster is None else view.cluster.nodes
     return {
-        "jobs": [str(job.id) for job in reversed(jobs)],
+        "jobs": [job.shown_id for job in reversed(jobs)],
         "users": sorted({job.user for job in jobs}),
         "accounts": sorted({job.account for job in jobs}),
         "nodes": [node.name for node in nodes],

@@ -26,7 +26,7 @@ class Action:
 
 def actions(jobs: Sequence[Job]) -> list[Action]:
     """Return what makes sense for all of `jobs` as they are now; there is at least one."""
-    ids = tuple(str(job.id) for job in jobs)
+    ids = tuple(job.shown_id for job in jobs)
     waiting = all(job.state is JobState.PENDING for job in jobs)
     ended = all(job.state.is_final for job in jobs)
     found: list[Action] = []
@@ -42,9 +42,9 @@ def actions(jobs: Sequence[Job]) -> list[Action]:
             Action(key="p", deed="put it before all others (administrators)", words=("update", *ids, "priority=top")),
         ]
     if not waiting:
-        found.append(Action(key="q", deed="requeue", words=("requeue", *ids)))
+        found.append(Action(key="a", deed="run it again (requeue)", words=("requeue", *ids)))
     if not ended:
-        alive = (str(job.id) for job in jobs if not job.state.is_final)
+        alive = (job.shown_id for job in jobs if not job.state.is_final)
         found.append(Action(key="c", deed="cancel", words=("cancel", *alive)))
     if len(jobs) == 1:
         found += [

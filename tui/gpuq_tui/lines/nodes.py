@@ -67,7 +67,7 @@ def detail_lines(
     """Return what is to be said of a node: its jobs with their ranks and GPUs, its drain, who has it reserved."""
     lines: list[Line] = []
     for job in jobs:
-        lines.append(line(f"job {job.id} {job.name} ({job.user}/{job.account}) {job.state}", Tone.STRONG))
+        lines.append(line(f"job {job.shown_id} {job.name} ({job.user}/{job.account}) {job.state}", Tone.STRONG))
         for rank in job.ranks:
             if rank.node == node.name:
                 its = f"GPU {','.join(rank.gpus)}" if rank.gpus else "no GPU"

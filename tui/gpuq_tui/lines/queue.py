@@ -66,7 +66,7 @@ def row(job: Job, columns: Columns, *, now: float, look: Look, free: Mapping[str
     """Return a job's line without the cursor, as of `now`; `free` is as `free_gpus` returns it."""
     code, tone = STATE_CODES[job.state]
     name, user = fit(job.name, columns.name, look), fit(job.user, columns.user, look)
-    who = f"{fit(str(job.id), columns.job, look)} {name} {user} "
+    who = f"{fit(job.shown_id, columns.job, look)} {name} {user} "
     rest = (
         f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {fit(note(job, free, width=columns.note), columns.note, look)}"
     )

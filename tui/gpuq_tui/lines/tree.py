@@ -32,11 +32,13 @@ def tree(job: Job, traces: Sequence[Trace] = ()) -> list[Leaf]:
     now = next((trace for trace in traces if trace.attempt == job.attempt), None)
     pods = {pod.executor_id: pod for pod in (() if now is None else now.pods) if pod.role == "executor"}
     held = f"  {plural(job.gpus, job.gpu_kind)}"
-    leaves = [Leaf(key="job", line=_head("", f"job {job.id} {job.name}", f"  {job.state}{held}"), copy=str(job.id))]
+    leaves = [
+        Leaf(key="job", line=_head("", f"job {job.shown_id} {job.name}", f"  {job.state}{held}"), copy=job.shown_id)
+    ]
     leaves.append(Leaf(key="account", line=line(f"  of {job.user} in account {job.account}", Tone.DIM), copy=job.user))
     if job.attempt:
         told = f"  {note(job)}" if job.state.holds_gpus else ""
-        leaves.append(Leaf(key="attempt", line=_head("  ", f"attempt {job.attempt}", told), copy=f"{job.id}"))
+        leaves.append(Leaf(key="attempt", line=_head("  ", f"attempt {job.attempt}", told), copy=job.shown_id))
     if job.application_id:
         pid = "" if job.driver_pid is None else f"  driver pid {job.driver_pid}"
         leaves.append(

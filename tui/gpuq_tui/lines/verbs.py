@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gpuq.errors import UsageError
+from gpuq.models import Job
 
-READING = frozenset(
-    (
-        *(
-            "queue",
-            "history",
-            "show",
-            "why",
-            "logs",
-            "events",
-            "wait",
-            "prio",
-            "share",
-            "nodes",
-            "gpus",
-            "trace",
-            "usage",
-        ),
-        *(
-            "free",
-            "when",
-            "plot",
-            "histogram",
-            "compare",
-            "report",
-            "checkpoint",
-            "weights",
-            "export",
-            "completions",
-            "stacks",
-        ),
-    )
-)
+# fmt: off
+READING = frozenset((
+    *("queue", "history", "show", "why", "logs", "events", "wait", "prio", "share", "nodes", "gpus", "trace", "usage"),
+    *("free", "when", "plot", "histogram", "compare", "report", "checkpoint", "weights", "export", "completions"),
+    "stacks",
+))
+# fmt: on
 """Verbs that change nothing."""
 CHANGING = frozenset(["enqueue", "resubmit", "cancel", "hold", "release", "requeue", "update", "admin"])
 """Verbs that change something; `admin` by what comes after it."""
@@ -99,7 +75,15 @@ def is_following(words: Sequence[str]) -> bool:
     return any(word in _FOLLOWING for word in words)
 
 
-def jobs_named(words: Sequence[str]) -> tuple[int, ...]:
-    """Return the numbers of the jobs that a line is about, tasks as their array's."""
-    heads = (word.partition("_")[0] for word in words[1:])
-    return tuple(int(head) for head in heads if head.isascii() and head.isdigit() and len(head) < 19)
+def jobs_meant(words: Sequence[str], known: Mapping[str, Job]) -> Sequence[Job] | None:
+    """Return the jobs that a line is about, where each of its words names one by the number that is shown of it.
+
+    None where only gpuqd can say which they are: an array, a range, a choice by what jobs are, one that is not known.
+    """
+    jobs: list[Job] = []
+    for word in words[1:]:
+        job = known.get(word)
+        if job is None:
+            return None
+        jobs.append(job)
+    return jobs or None

@@ -12,7 +12,7 @@ from gpuq_tui.lines.queue import elapsed_s, note
 
 def title(job: Job, now: float) -> str:
     """Return the pane's heading: which job, whose, its state and for how long."""
-    return f"{job.id} {job.name[:60]} ({job.user[:30]}) {job.state} {short(elapsed_s(job, now))}"
+    return f"{job.shown_id} {job.name[:60]} ({job.user[:30]}) {job.state} {short(elapsed_s(job, now))}"
 
 
 def why_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) -> list[Line]:

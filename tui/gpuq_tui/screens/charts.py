@@ -138,7 +138,7 @@ class ChartsScreen(View):
         """Let `gpuq plot` print the curves."""
         if self._charts is not None and self._charts.tags and self._jobs:
             tag = self._charts.tags[min(self._first, len(self._charts.tags) - 1)][0]
-            self.post_message(self.LineAsked(("plot", *(str(job.id) for job in self._jobs), tag, "--csv")))
+            self.post_message(self.LineAsked(("plot", *(job.shown_id for job in self._jobs), tag, "--csv")))
 
     def _show(self) -> None:
         if not self.is_mounted:
@@ -157,5 +157,5 @@ class ChartsScreen(View):
     def _missing(self) -> str:
         if not self._jobs:
             return "No job has curves yet: mark some in the queue (space), and come back."
-        ids = " ".join(str(job.id) for job in self._jobs)
+        ids = " ".join(job.shown_id for job in self._jobs)
         return "asking gpuqd" + self.look.cut if self._charts is None else f"no values yet of job {ids}"

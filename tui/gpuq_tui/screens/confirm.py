@@ -23,18 +23,18 @@ _WIDTH = 56
 
 
 class Confirm(ModalScreen[bool]):
-    """Names the line, the jobs and what is lost; gives True for `y`, of several jobs for their typed number, only."""
+    """Asks what it was given about `count` jobs; gives True for `y`, of several for their typed number, only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n,escape,q", "answer(False)", "leave it"),
         Binding("enter", "enter", "leave it, or do it once the number is typed"),
     ]
 
-    def __init__(self, words: Sequence[str], jobs: Sequence[Job], *, now: float, look: Look) -> None:
+    def __init__(self, asked: Sequence[Line], count: int, *, look: Look) -> None:
         super().__init__()
-        self._count = str(len(jobs)) if len(jobs) > 1 else None
+        self._count = str(count) if count > 1 else None
         self._typed = ""
-        self._question = question(words, jobs, now=now)
+        self._question = asked
         self._pane = Pane(look=look, title="Sure?", id="confirm")
 
     def compose(self) -> ComposeResult:
@@ -80,10 +80,22 @@ def question(words: Sequence[str], jobs: Sequence[Job], *, now: float) -> list[L
         state = f"{job.state} for {short(elapsed_s(job, now))}"
         holds = f"{state}, holds {plural(job.gpus, 'GPU')}" if job.state.holds_gpus else state
         most = 3 if len(jobs) == 1 else 1
-        lines += [line("  " + part, Tone.STRONG) for part in wrap(f"Job {job.id} {job.name}", _WIDTH - 4, most=most)]
+        lines += [
+            line("  " + part, Tone.STRONG) for part in wrap(f"Job {job.shown_id} {job.name}", _WIDTH - 4, most=most)
+        ]
         lines += [line("  " + part) for part in wrap(f"of {job.user}, {holds}.", _WIDTH - 4, most=most)]
     if len(jobs) > _MOST_NAMED:
         lines.append(line(f"  and {len(jobs) - _MOST_NAMED} more"))
+    return [*lines, line("")]
+
+
+def found_question(words: Sequence[str], found: Sequence[str]) -> list[Line]:
+    """Return what to ask before a line is run of which gpuqd has said what it would do, a sentence a job."""
+    lines = [line(""), *(line("  " + part) for part in wrap(line_of(words), _WIDTH - 4, most=4)), line("")]
+    for said in found[:_MOST_NAMED]:
+        lines += [line("  " + part, Tone.STRONG) for part in wrap(said, _WIDTH - 4, most=1)]
+    if len(found) > _MOST_NAMED:
+        lines.append(line(f"  and {len(found) - _MOST_NAMED} more"))
     return [*lines, line("")]
 
 

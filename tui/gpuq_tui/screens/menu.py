@@ -28,7 +28,7 @@ class Menu(ModalScreen[int | None]):
     """Gives the place of what was chosen, by its key or by enter; None if nothing was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "give_up", "close"),
+        Binding("escape,q", "give_up", "close"),
         Binding("enter", "take", "take it", priority=True),
     ]
 

@@ -234,13 +234,13 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
 
     def action_cancel(self) -> None:
         """Ask whether the chosen jobs are to end."""
-        ids = [str(job.id) for job in self.chosen if not job.state.is_final]
+        ids = [job.shown_id for job in self.chosen if not job.state.is_final]
         if ids:
             self.post_message(self.LineAsked(("cancel", *ids)))
         elif self.selected is None:
             self.say("There is no job to cancel.")
         else:
-            self.say(f"Job {self.selected.id} has ended already: {self.selected.state}.")
+            self.say(f"Job {self.selected.shown_id} has ended already: {self.selected.state}.")
 
     def action_actions(self) -> None:
         """Show what can be done with the chosen jobs."""
@@ -252,7 +252,7 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
     def action_events(self) -> None:
         """Show what happened to the job."""
         if self.selected is not None:
-            self.post_message(self.LineAsked(("events", str(self.selected.id))))
+            self.post_message(self.LineAsked(("events", self.selected.shown_id)))
 
     def action_prompt(self, text: str) -> None:
         """Let the user type a command."""
@@ -288,9 +288,9 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
 
 def copies(job: Job) -> list[tuple[str, str]]:
     """Return what of a job people want to paste elsewhere."""
-    found = [("job", str(job.id)), ("name", job.name), ("logs", job.log_uri), ("checkpoints", job.checkpoint_uri)]
+    found = [("job", job.shown_id), ("name", job.name), ("logs", job.log_uri), ("checkpoints", job.checkpoint_uri)]
     found += [("application", job.application_id), ("nodes", ",".join(job.nodes)), ("error", job.error)]
-    return [*((word, text) for word, text in found if text), ("command", f"gpuq show {job.id}")]
+    return [*((word, text) for word, text in found if text), ("command", f"gpuq show {job.shown_id}")]
 
 
 _MOVES, _EVERYWHERE = ({one.action for one in Binding.make_bindings(of.BINDINGS)} for of in (Pane, View))

@@ -18,6 +18,7 @@ class JobTable(Rows):
         self._jobs: Sequence[Job] = ()
         self._free: Mapping[str, int] | None = None
         self._now = 0.0
+        self._longest = 1
         self._columns = Columns.of(80, 4)
 
     @property
@@ -72,6 +73,9 @@ class JobTable(Rows):
 
     def repaint(self) -> None:
         """Fit the columns to the numbers that there are, and draw what changed."""
-        longest = max((len(str(job.id)) for job in (*self._jobs[:1], *self._jobs[-1:])), default=1)
-        self._columns = Columns.of(self.size.width, longest)
+        count = self.count()
+        seen = {0, count - 1, *range(self._top, min(count, self._top + self.body_height))} if count else ()
+        widths = (len(self._jobs[i].shown_id) for i in seen)
+        self._longest = max(self._longest, *widths, 1)  # it only grows: columns do not jump back and forth
+        self._columns = Columns.of(self.size.width, self._longest)
         super().repaint()
