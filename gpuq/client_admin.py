@@ -166,6 +166,25 @@ class AdminClient(Client):
         return self._ask("POST", "/v1/config")["changes"]
 
 
+class TriedError(Exception):
+    """Not an error: what a change would do (`found`), which ends the command that would have made it."""
+
+    def __init__(self, found: Json) -> None:
+        super().__init__("tried only")
+        self.found = found
+
+
+class TrialClient(AdminClient):
+    """Asks what each change would do instead of making it: changes raise TriedError with the answer."""
+
+    def _ask(
+        self, method: str, path: str, params: Json | None = None, body: Json | None = None, headers: str = ""
+    ) -> Json:
+        if method == "GET":
+            return super()._ask(method, path, params, body, headers)
+        raise TriedError(super()._ask(method, path, {**(params or {}), "dry_run": "true"}, body, headers))
+
+
 def _known(**values: object) -> Json:
     return {key: value for key, value in values.items() if value is not None}
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from gpuq.client_admin import AdminClient
+from gpuq.client_admin import AdminClient, TrialClient, TriedError
 from gpuq.errors import NotFoundError, UsageError
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.estimates import EstimateStore
 from tests.support.daemon import Gpuqd, plain_gpuqd, until
 
+ME = getpass.getuser()
 LONG = "import time\ndef main_fun(args, ctx):\n    time.sleep(600)\n"
 
 
@@ -84,6 +86,55 @@ def test_a_change_is_tried_and_not_made(gpuqd: Gpuqd, jobs: tuple[int, int]) -> 
     assert (found["waiting"], len(gpuqd.client.cluster()["nodes"])) == (1, 2)
     with pytest.raises(UsageError, match="There is no node 'none'"):
         admin.what_if("drain none")
+
+
+CHANGES: list[tuple[Callable[[AdminClient], object], bool]] = [
+    (lambda admin: admin.set_limit("qos", "normal", {"running_gpus": 1}), True),
+    (lambda admin: admin.drain("plain-1", "fan"), True),
+    (lambda admin: admin.add_account("vision", parent=None, shares="3"), False),
+    (lambda admin: admin.add_member(ME, "root"), False),
+    (lambda admin: admin.add_qos("urgent", priority=5), False),
+    (lambda admin: admin.modify_qos("normal", priority=7), False),
+    (
+        lambda admin: admin.add_reservation(
+            {"name": "upgrade", "nodes": ["plain-1"], "end_at": time.time() + 9 * 86_400}
+        ),
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "moves"), CHANGES)
+def test_what_an_operator_would_decide_is_tried_and_not_made(
+    gpuqd: Gpuqd, jobs: tuple[int, int], change: Callable[[AdminClient], object], moves: bool
+) -> None:
+    admin = AdminClient(gpuqd.client.path)
+    before = _decided(admin)
+
+    with pytest.raises(TriedError) as tried:
+        change(TrialClient(gpuqd.client.path))
+
+    found = tried.value.found
+    assert [one["job_id"] for one in found["moved"]] == ([jobs[1]] if moves else [])
+    assert found["waiting"] == 1
+    assert _decided(admin) == before
+
+
+def test_a_trial_is_refused_as_the_change_would_be(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    trial = TrialClient(gpuqd.client.path)
+
+    with pytest.raises(NotFoundError, match="no node 'none'"):
+        trial.drain("none", "fan")
+    with pytest.raises(UsageError, match="cannot be deleted"):
+        trial.delete_qos("normal")
+    with pytest.raises(UsageError, match="cannot be tried"):
+        trial.cancel(jobs[1])
+    assert gpuqd.client.job(jobs[1])["state"] == "PENDING"
+
+
+def _decided(admin: AdminClient) -> tuple[object, ...]:
+    tables = (admin.limits(), admin.drains(), admin.accounts(), admin.qos(), admin.reservations())
+    return (*tables, [row for row in admin.audit(since=0.0) if row["verb"] != "enqueue"])
 
 
 def test_a_pass_on_record_is_decided_again_and_the_queue_of_then_is_shown(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:

@@ -13,9 +13,10 @@ from gpuq.models import Way
 from gpuq_daemon.aside import Aside
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.forecast.estimate import Estimate
-from gpuq_daemon.forecast.packing import Run, Scene
-from gpuq_daemon.forecast.questions import Changed, Estimated, Estimates, Sooner, WhatIf
-from gpuq_daemon.policy.snapshot import PendingJob
+from gpuq_daemon.forecast.packing import Run, Scene, plain
+from gpuq_daemon.forecast.questions import Ahead, Changed, Estimated, Estimates, Sooner, WhatIf
+from gpuq_daemon.policy.snapshot import PendingJob, Snapshot
+from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.estimates import EstimateStore, Promised
 from gpuq_daemon.store.runs import RunStore
 
@@ -39,6 +40,10 @@ class Queue(Protocol):
 
     def scene(self) -> Scene:
         """Return all that the next pass would be decided by."""
+        ...
+
+    def decided_by(self, accounts: AccountStore) -> Snapshot:
+        """Return the world without its jobs as it would be if operators had decided what `accounts` says."""
         ...
 
     def has_pending(self) -> bool:
@@ -127,8 +132,7 @@ class Forecaster:
         Raises:
             UnavailableError: it cannot be found out.
         """
-        scene, runs = self._scheduler.scene(), await self._came()
-        asked = Sooner(scene, runs, self._seed(), self._half_life_s(), _ASKED_BUDGET_S, job_id)
+        asked = Sooner(await self._played(self._scheduler.scene(), _ASKED_BUDGET_S), job_id)
         return await self._aside.ask(asked, tuple[Way, ...])
 
     async def what_if(self, line: str) -> Changed:
@@ -138,25 +142,33 @@ class Forecaster:
             UsageError: the line is not understood.
             UnavailableError: it cannot be found out.
         """
-        scene, runs = self._scheduler.scene(), await self._came()
-        asked = WhatIf(scene, runs, self._seed(), self._half_life_s(), _ASKED_BUDGET_S, line)
+        asked = WhatIf(await self._played(self._scheduler.scene(), _ASKED_BUDGET_S), line=line)
         found = await self._aside.ask(asked, Changed)
         if found.refusal is not None:
             raise UsageError(found.refusal)
         return found
+
+    async def what_if_decided(self, accounts: AccountStore) -> Changed:
+        """Return who would start at another time if operators had decided what `accounts` says.
+
+        Raises:
+            UnavailableError: it cannot be found out.
+        """
+        scene, world = self._scheduler.scene(), self._scheduler.decided_by(accounts)
+        return await self._aside.ask(WhatIf(await self._played(scene, _ASKED_BUDGET_S), world=plain(world)), Changed)
 
     def promised_since(self, at: float) -> list[Promised]:
         """Return what was promised since a moment, and what came of it."""
         return self._promises.since(at)
 
     async def _estimated(self, scene: Scene) -> Estimated:
-        asked = Estimates(scene, await self._came(), self._seed(), self._half_life_s(), _BUDGET_S)
-        return await self._aside.ask(asked, Estimated)
+        return await self._aside.ask(Estimates(await self._played(scene, _BUDGET_S)), Estimated)
 
-    async def _came(self) -> tuple[Run, ...]:
-        """Return the jobs of the past, by submit."""
+    async def _played(self, scene: Scene, budget_s: float) -> Ahead:
+        """Return what a queue is played forward from, with the jobs of the past."""
         came = await asyncio.to_thread(self._runs.latest)
-        return tuple(Run(job=job, ran_s=ran_s) for job, ran_s in came)
+        runs = tuple(Run(job=job, ran_s=ran_s) for job, ran_s in came)
+        return Ahead(scene, runs, self._seed(), self._half_life_s(), budget_s)
 
     def _is_due(self) -> bool:
         """Return whether somebody waits, something has changed, and the last time is long enough ago."""

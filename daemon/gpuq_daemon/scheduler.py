@@ -26,6 +26,7 @@ from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob, Plan, Snapshot, Start
 from gpuq_daemon.policy.tiers.settings import NO_STATE, Tiers, TierState
 from gpuq_daemon.standing import Standing
+from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.promises import PromiseStore
 from gpuq_daemon.vitals import Vitals
@@ -281,6 +282,20 @@ class Scheduler:
         """Return what the policy would see now."""
         self._refresh()
         return self._engine.snapshot(self._clock.now())
+
+    def decided_by(self, accounts: AccountStore) -> Snapshot:
+        """Return the world without its jobs as it would be if operators had decided what `accounts` says."""
+        standing, now = self._standing.with_accounts(accounts), self._clock.now()
+        return Snapshot(
+            now=now,
+            nodes=standing.drained(self._nodes()),
+            pending=(),
+            active=(),
+            rules=standing.rules(),
+            shares=standing.shares(now),
+            used_gpu_s=standing.used_gpu_s(now),
+            reservations=standing.reservations(now),
+        )
 
     def scene(self) -> Scene:
         """Return all that the next pass would be decided by."""

@@ -32,6 +32,10 @@ class Standing:
         self._jobs = jobs
         self._rules: tuple[object, Rules] | None = None
 
+    def with_accounts(self, accounts: AccountStore) -> Standing:
+        """Return the same where operators had decided otherwise."""
+        return Standing(self._config, self._database, accounts, self._jobs)
+
     def tree(self) -> Tree:
         """Return the accounts and who belongs to them."""
         return self._accounts.tree()

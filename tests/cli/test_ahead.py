@@ -49,25 +49,41 @@ def test_why_then_asks_for_a_moment_that_has_been(daemon: FakeDaemon, gpuq: Gpuq
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("asked", "words"),
     [
-        ("admin", "what-if", "drain n1 at 18:00"),
-        ("admin", "node", "drain", "n1", "--dry-run"),
-        ("admin", "node", "resume", "n1", "--dry-run"),
-        ("admin", "share", "nlp", "40", "--dry-run"),
+        ("GET /v1/what-if", "what-if drain+n1+at+18:00"),
+        ("POST /v1/drains", "node drain n1 --dry-run"),
+        ("DELETE /v1/drains/n1", "node resume n1 --dry-run"),
+        ("PATCH /v1/accounts/nlp", "share nlp 40 --dry-run"),
+        ("PATCH /v1/members/nlp/ann", "share nlp/ann 40 --dry-run"),
+        ("POST /v1/accounts", "account add nlp --dry-run"),
+        ("PATCH /v1/accounts/nlp", "account modify nlp --shares 3 --dry-run"),
+        ("DELETE /v1/accounts/nlp", "account delete nlp --dry-run"),
+        ("POST /v1/members", "user add ann --account nlp --dry-run"),
+        ("PATCH /v1/members/nlp/ann", "user default ann nlp --dry-run"),
+        ("DELETE /v1/members/nlp/ann", "user delete ann --account nlp --dry-run"),
+        ("POST /v1/qos", "qos add urgent --priority 5 --dry-run"),
+        ("PATCH /v1/qos/urgent", "qos modify urgent --priority 5 --dry-run"),
+        ("DELETE /v1/qos/urgent", "qos delete urgent --dry-run"),
+        ("PATCH /v1/limits/user/ann", "limit set user:ann running-gpus=8 --dry-run"),
+        ("DELETE /v1/limits/user/ann", "limit clear user:ann --dry-run"),
+        ("POST /v1/reservations", "reservation create r --nodes n1 --duration 2h --dry-run"),
+        ("DELETE /v1/reservations/r", "reservation delete r --dry-run"),
     ],
 )
-def test_what_a_change_would_do_is_shown_and_not_done(daemon: FakeDaemon, gpuq: Gpuq, words: tuple[str, ...]) -> None:
+def test_what_a_change_would_do_is_shown_and_not_done(daemon: FakeDaemon, gpuq: Gpuq, asked: str, words: str) -> None:
     moved = [
         Moved(job_id=3, user="ann", account="nlp", name="x", before_at=NOW + 60, after_at=NOW + 3660),
         Moved(job_id=4, user="bob", account="nlp", name="y\x1b", before_at=NOW + 60, after_at=None),
     ]
-    daemon.answers["GET /v1/what-if"] = {"change": "", "waiting": 5, "moved": moved, "is_whole": True}
+    daemon.answers[asked] = {"change": "", "waiting": 5, "moved": moved, "is_whole": True}
 
-    done = gpuq(*words)
+    done = gpuq("admin", *(word.replace("+", " ") for word in words.split()))
 
-    assert done.code == 0
-    assert {one[:2] for one in daemon.asked} == {("GET", "/v1/what-if")}
+    assert (done.code, done.err) == (0, "")
+    [(method, path, query, *_)] = daemon.asked
+    assert f"{method} {path}" == asked
+    assert query.get("dry_run") == (None if method == "GET" else "true")
     assert "Of 5 waiting jobs 2 would start later, 0 sooner. Nothing was changed." in done.out
     assert "01:00:00 later" in done.out
     assert "not seen" in done.out

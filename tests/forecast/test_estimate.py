@@ -14,7 +14,7 @@ from gpuq_daemon.forecast.arrivals import arrivals
 from gpuq_daemon.forecast.estimate import Estimate, estimates
 from gpuq_daemon.forecast.lengths import Lengths
 from gpuq_daemon.forecast.packing import Run, Scene, packed, plain
-from gpuq_daemon.forecast.questions import Estimates
+from gpuq_daemon.forecast.questions import Ahead, Estimates
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import Hold, PendingJob, Snapshot
@@ -133,12 +133,12 @@ def test_a_snapshot_is_the_same_after_it_was_bytes(seed: int, is_tiered: bool) -
         engine.begin(begun(engine.pending(start.job_id), start, 1000.0))
     engine.plan(1500.0)
     there = plain(engine.snapshot(2000.0))
-    asked = Estimates(scene=Scene(snapshot=there, reserved={}), runs=(), seed=1, half_life_s=1.0, budget_s=1.0)
+    asked = Estimates(Ahead(Scene(snapshot=there, reserved={}), runs=(), seed=1, half_life_s=1.0, budget_s=1.0))
 
     back = msgspec.msgpack.decode(packed(asked), type=Estimates)
 
-    assert back.scene.snapshot == there
-    fresh = (TieredEngine if is_tiered else Engine)(back.scene.snapshot)
+    assert back.ahead.scene.snapshot == there
+    fresh = (TieredEngine if is_tiered else Engine)(back.ahead.scene.snapshot)
     assert fresh.plan(2000.0).starts == engine.plan(2000.0).starts
 
 

@@ -107,7 +107,7 @@ def test_another_policy_decides_otherwise_and_says_so() -> None:
     """Under fair tiers the small one goes first, in the order of arrival the large one."""
     large = a_job(1, gpus_per_worker=4, user="ann")
     large = replace(large, past=replace(large.past, attained_gpu_s=1e6, ran_s=1.0, stopped_at=5.0))
-    small_one = a_job(2, gpus_per_worker=4, user="bob")
+    small_one = a_job(2, gpus_per_worker=4, user="bob", is_preemptible=True)
     scene = Scene(snapshot=a_snapshot([large, small_one], on=nodes(1, 4), rules=Rules(tiers=TIERS)), reserved={})
 
     assert [start.job_id for start in decided_again(scene).starts] == [2]

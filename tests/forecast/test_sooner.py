@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from gpuq.errors import UsageError
 from gpuq.models import Way
+from gpuq.sharing import Moved
 from gpuq_daemon.forecast.packing import Run
 from gpuq_daemon.forecast.replay import Course
 from gpuq_daemon.forecast.sooner import sooner
-from gpuq_daemon.forecast.what_if import moved
+from gpuq_daemon.forecast.what_if import Event, decided, moved, parse
 from gpuq_daemon.policy.accounts import Account, Association, Tree
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.fairtree import fair_tree
 from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.limits import Limit, Limits
 from gpuq_daemon.policy.rules import Qos, Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Snapshot
 from tests.policy.build import a_job, a_node, a_snapshot, nodes, running
@@ -117,6 +119,10 @@ def _with(job: PendingJob, option: str, value: str) -> PendingJob:
 # --- what if
 
 
+def moved_by(snapshot: Snapshot, line: str) -> tuple[Moved, ...]:
+    return moved(snapshot, parse(line, snapshot), true_limits(), 1)
+
+
 def a_full_cluster() -> Snapshot:
     """Return two nodes that are full for an hour, and four jobs of an hour that want one each."""
     active = [
@@ -128,7 +134,7 @@ def a_full_cluster() -> Snapshot:
 
 
 def test_a_drain_moves_who_would_have_run_there() -> None:
-    found = {one.job_id: one for one in moved(a_full_cluster(), "drain n2", true_limits(), 1)}
+    found = {one.job_id: one for one in moved_by(a_full_cluster(), "drain n2")}
 
     assert set(found) == {4, 5, 6}
     assert all(one.after_at is not None and one.before_at is not None for one in found.values())
@@ -137,13 +143,13 @@ def test_a_drain_moves_who_would_have_run_there() -> None:
 
 
 def test_a_drain_later_on_leaves_those_alone_who_start_before() -> None:
-    found = {one.job_id for one in moved(a_full_cluster(), "drain n2 at now+90minutes", true_limits(), 1)}
+    found = {one.job_id for one in moved_by(a_full_cluster(), "drain n2 at now+90minutes")}
 
     assert found == {6} or found == {5, 6}
 
 
 def test_more_gpus_let_everybody_start_sooner() -> None:
-    found = {one.job_id: one for one in moved(a_full_cluster(), "add 16", true_limits(), 1)}
+    found = {one.job_id: one for one in moved_by(a_full_cluster(), "add 16")}
 
     assert found[3].after_at == 1000.0
     assert all((one.after_at or 0) < (one.before_at or 0) for one in found.values())
@@ -165,10 +171,22 @@ def test_shares_move_who_is_next() -> None:
         shares=fair_tree(tree, used, at=1000.0),
     )
 
-    found = {one.job_id: one for one in moved(snapshot, "share a=1000000", true_limits(), 1)}
+    found = {one.job_id: one for one in moved_by(snapshot, "share a=1000000")}
 
     assert set(found) == {3, 4}
     assert (found[3].after_at or 0) < (found[3].before_at or 0)
+
+
+def test_what_operators_would_decide_moves_whom_it_limits() -> None:
+    there = a_full_cluster()
+    limits = Limits(users={"ann": Limit(running_gpus=8)})
+    world = replace(there, pending=(), active=(), rules=replace(there.rules, limits=limits))
+
+    change = Event(at=there.now, change=decided(world))
+    found = {one.job_id: one for one in moved(there, change, true_limits(), 1)}
+
+    assert set(found) == {4, 5, 6}  # two at once become one after the other
+    assert all((one.after_at or 0) > (one.before_at or 0) for one in found.values())
 
 
 @pytest.mark.parametrize(
@@ -186,7 +204,7 @@ def test_shares_move_who_is_next() -> None:
 )
 def test_a_line_that_means_nothing_is_refused(line: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        moved(a_full_cluster(), line, [], 1)
+        parse(line, a_full_cluster())
 
     assert says in str(caught.value)
     assert "\x1b" not in str(caught.value)

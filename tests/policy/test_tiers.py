@@ -190,6 +190,39 @@ def test_the_guarded_hold_no_more_than_their_part():
     assert started(decide([*late, small])) == [1, 3]
 
 
+def a_giant(**more: Any) -> PendingJob:
+    """Return a job that wants more than the guarded may hold, and has waited too long."""
+    return saving(1, submitted_at=NOW - 300 * H, gpus_per_worker=8, workers=2, past=old(100), **more)
+
+
+def test_who_asks_for_more_than_the_guarded_may_hold_gets_it_alone():
+    others = [stoppable(2, {"n1": 8}, submitted_at=NOW - 250 * H), stoppable(3, {"n2": 4})]
+
+    plan = decide([a_giant(), saving(4, submitted_at=NOW - 299 * H)], nodes_=2, active=others)
+
+    assert (started(plan), sorted(stopped(plan))) == ([1], [2, 3])
+    assert plan.tiers.guarded == {1}
+
+
+def test_nobody_starts_before_a_giant_that_waits_only_for_some_to_have_run_long_enough():
+    young = stoppable(2, {"n1": 4}, started_at=NOW - 600)
+
+    near = decide([a_giant(), saving(4)], nodes_=2, active=[young])
+    far = decide([a_giant(), saving(4)], nodes_=2, active=[replace(young, is_preemptible=False)])
+
+    assert (started(near), stopped(near), near.reasons[4]) == ([], [], Reason.PRIORITY)
+    assert started(far) == [4]
+
+
+def test_a_giant_leaves_those_alone_who_are_guarded():
+    guarded = stoppable(2, {"n1": 4}, submitted_at=NOW - 400 * H)
+    state = TierState(at=NOW - 600, guarded=frozenset({2}))
+
+    plan = decide([a_giant(), saving(4)], nodes_=2, active=[guarded], tiers=state)
+
+    assert (started(plan), stopped(plan)) == ([4], [])
+
+
 def test_the_guard_shrinks_as_shares_are_missed_where_fairness_is_first():
     tiers = Tiers(is_governed=True)
 

@@ -45,6 +45,7 @@ from gpuq_daemon.api import (
 )
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
+from gpuq_daemon.api.trying import desk_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,8 @@ _ROUTES = (
 def make_app(desk: Desk) -> Litestar:
     """Return the API over `desk`."""
 
-    def provide_desk() -> Desk:
-        return desk
+    def provide_desk(request: Request[Any, Any, Any]) -> Desk:
+        return desk_of(request.scope, desk)
 
     return Litestar(
         route_handlers=_ROUTES,

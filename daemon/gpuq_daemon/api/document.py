@@ -9,6 +9,8 @@ from typing import Any
 from litestar import Litestar, Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
+from gpuq_daemon.api.trying import PARAMETER, can_be_tried
+
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "An error (RFC 9457); `detail` is a sentence for people.",
@@ -39,8 +41,10 @@ async def show_document(request: Request[Any, Any, Any]) -> Response[bytes]:
 def document(app: Litestar) -> dict[str, Any]:
     """Return the document of the routes, ready for JSON; its order is that of the routes."""
     made: dict[str, Any] = app.openapi_schema.to_schema()
-    for methods in made["paths"].values():
-        for operation in methods.values():
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            if can_be_tried(method, path):
+                operation["parameters"] = [*operation.get("parameters", ()), PARAMETER]
             answers = operation["responses"]
             answers.pop("400", None)  # Litestar's own shape of an error, which gpuqd never sends
             answers["default"] = _REFUSED

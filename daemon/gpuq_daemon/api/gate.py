@@ -18,6 +18,7 @@ from gpuq_daemon.api.problem import problem
 from gpuq_daemon.api.rates import Rates
 from gpuq_daemon.api.recording import ENTRY, Entry, verb_of
 from gpuq_daemon.api.timing import App, Receive, Scope, Send
+from gpuq_daemon.api.trying import answer_trial, is_trial
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,9 @@ class Gate:
         extensions[CALLER] = who
         if scope["method"] in _READS or scope["path"] in _QUESTIONS:
             return await self._app(scope, receive, send)
+        if is_trial(scope):
+            extensions[ENTRY] = self._entry(scope, who)  # for the route; nothing changes, so it is not kept
+            return await answer_trial(self._app, self._desk, scope, receive, send)
         return await self._recorded(scope, receive, send, who)
 
     async def _identified(self, peer: dict[str, Any]) -> Caller:
@@ -122,9 +126,7 @@ class Gate:
         return Caller(owner=person.owner, role=role, source=source, token=token, sees_all=sees_all)
 
     async def _recorded(self, scope: Scope, receive: Receive, send: Send, who: Caller) -> None:
-        verb, target = verb_of(scope["method"], scope["path"])
-        entry = Entry(at=self._desk.clock.now(), who=who, verb=verb, target=target)
-        scope["extensions"][ENTRY] = entry
+        entry = scope["extensions"][ENTRY] = self._entry(scope, who)
         watched = _Watched(send)
         try:
             with self._desk.audit.along(entry.next_row, keep_s=self._desk.config.audit.keep_s):
@@ -132,6 +134,10 @@ class Gate:
         finally:
             entry.is_closed = True
         await self._conclude(entry, watched)
+
+    def _entry(self, scope: Scope, who: Caller) -> Entry:
+        verb, target = verb_of(scope["method"], scope["path"])
+        return Entry(at=self._desk.clock.now(), who=who, verb=verb, target=target)
 
     async def _conclude(self, entry: Entry, watched: _Watched) -> None:
         """Record what no transaction has taken along: what was refused, failed, or changed nothing."""

@@ -27,7 +27,7 @@ from gpuq_daemon.forecast.record import decision_of, scene_of
 from gpuq_daemon.forecast.replay import Course
 from gpuq_daemon.forecast.sooner import sooner
 from gpuq_daemon.forecast.then import decided_again, then, why_then
-from gpuq_daemon.forecast.what_if import moved
+from gpuq_daemon.forecast.what_if import Event, decided, moved, parse
 
 
 def answer(question: Question, cpu_s: Callable[[], float]) -> object:
@@ -36,13 +36,14 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
         case Estimates():
             return _estimated(question, cpu_s)
         case Sooner():
+            ahead = question.ahead
             return sooner(
-                question.scene.snapshot,
+                ahead.scene.snapshot,
                 question.job_id,
-                question.runs,
-                question.seed,
-                course=Course(half_life_s=question.half_life_s),
-                enough=_within(question.budget_s, cpu_s),
+                ahead.runs,
+                ahead.seed,
+                course=Course(half_life_s=ahead.half_life_s),
+                enough=_within(ahead.budget_s, cpu_s),
             )
         case WhatIf():
             return _changed(question, cpu_s)
@@ -60,18 +61,14 @@ def answer(question: Question, cpu_s: Callable[[], float]) -> object:
 
 
 def _changed(asked: WhatIf, cpu_s: Callable[[], float]) -> Changed:
-    enough = _within(asked.budget_s, cpu_s)
+    ahead, there = asked.ahead, asked.ahead.scene.snapshot
+    enough = _within(ahead.budget_s, cpu_s)
     try:
-        found = moved(
-            asked.scene.snapshot,
-            asked.line,
-            asked.runs,
-            asked.seed,
-            course=Course(half_life_s=asked.half_life_s),
-            enough=enough,
-        )
+        event = parse(asked.line, there) if asked.world is None else Event(at=there.now, change=decided(asked.world))
     except UsageError as error:
         return Changed(refusal=str(error))
+    course = Course(half_life_s=ahead.half_life_s)
+    found = moved(there, event, ahead.runs, ahead.seed, course=course, enough=enough)
     return Changed(moved=found, is_whole=not enough())
 
 
@@ -95,12 +92,12 @@ def _within(budget_s: float, cpu_s: Callable[[], float]) -> Callable[[], bool]:
 
 
 def _estimated(asked: Estimates, cpu_s: Callable[[], float]) -> Estimated:
-    began = cpu_s()
+    began, ahead = cpu_s(), asked.ahead
     found = estimates(
-        asked.scene.snapshot,
-        asked.runs,
-        Random(asked.seed),
-        course=Course(half_life_s=asked.half_life_s),
-        each=lambda: _within(asked.budget_s / REPLAYS, cpu_s),
+        ahead.scene.snapshot,
+        ahead.runs,
+        Random(ahead.seed),
+        course=Course(half_life_s=ahead.half_life_s),
+        each=lambda: _within(ahead.budget_s / REPLAYS, cpu_s),
     )
     return Estimated(estimates=found, cpu_s=cpu_s() - began)

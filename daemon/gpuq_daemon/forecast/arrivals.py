@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from gpuq_daemon.forecast.packing import Run
+from gpuq_daemon.policy.snapshot import NO_PAST
 
 _DAY_S = 86_400.0
 _MOST_DAYS = 7
@@ -52,6 +53,7 @@ def arrivals(came: Sequence[Run], now: float, first_id: int, rng: Random) -> Ite
                     throttle=None,
                     hold=None,
                     is_top=False,
+                    past=NO_PAST,
                 ),
                 ran_s=recent[index].ran_s,
             )

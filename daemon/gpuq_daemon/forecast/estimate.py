@@ -10,8 +10,8 @@ from random import Random
 from gpuq_daemon.forecast.arrivals import arrivals
 from gpuq_daemon.forecast.lengths import Lengths
 from gpuq_daemon.forecast.packing import Run
-from gpuq_daemon.forecast.replay import Course, Replay, is_startable
-from gpuq_daemon.policy.snapshot import Snapshot
+from gpuq_daemon.forecast.replay import Course, Replay, is_startable, waiting_again
+from gpuq_daemon.policy.snapshot import ActiveJob, Snapshot
 
 REPLAYS = 20
 _LATE = 0.9
@@ -62,10 +62,17 @@ def lengths_of(runs: Sequence[Run]) -> Lengths:
 
 def coming(snapshot: Snapshot, runs: Sequence[Run], lengths: Lengths, rng: Random) -> Iterator[Run]:
     """Go through who comes after the snapshot, as came lately; of those that have not ended a run time is drawn."""
-    open_ = [Run(job=job, ran_s=lengths.of(job, rng)) for job in snapshot.pending]
-    came = sorted((*runs, *open_), key=lambda run: run.job.submitted_at)
+    waiting = (Run(job=job, ran_s=job.past.ran_s + lengths.of(job, rng)) for job in snapshot.pending)
+    active = (_run_of(job, lengths, snapshot.now, rng) for job in snapshot.active if job.gang is not None)
+    came = sorted((*runs, *waiting, *active), key=lambda run: run.job.submitted_at)
     first = 1 + max((job.job_id for job in (*(run.job for run in came), *snapshot.active)), default=0)
     return arrivals(came, snapshot.now, first, Random(rng.getrandbits(62)))
+
+
+def _run_of(job: ActiveJob, lengths: Lengths, now: float, rng: Random) -> Run:
+    """Return a running job as one that has ended: as it was queued, and how long it may run in all."""
+    ran_s = job.past.ran_s + max(0.0, now - job.started_at)
+    return Run(job=waiting_again(job, now), ran_s=ran_s + lengths.left(job, now, rng))
 
 
 def _estimate(job_id: int, starts: list[float]) -> Estimate:

@@ -9,16 +9,23 @@ from gpuq.sharing import Moved
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecast.packing import Run, Scene
 from gpuq_daemon.forecast.record import Decided
+from gpuq_daemon.policy.snapshot import Snapshot
 
 
-class Estimates(Struct, frozen=True, tag="estimates"):
-    """When will all that wait start? `runs` are of the past, by submit; `budget_s` is CPU time."""
+class Ahead(Struct, frozen=True):
+    """What a queue is played forward from. `runs` are of the past, by submit; `budget_s` is CPU time."""
 
     scene: Scene
     runs: tuple[Run, ...]
     seed: int
     half_life_s: float
     budget_s: float
+
+
+class Estimates(Struct, frozen=True, tag="estimates"):
+    """When will all that wait start?"""
+
+    ahead: Ahead
 
 
 class Estimated(Struct, frozen=True):
@@ -31,23 +38,16 @@ class Estimated(Struct, frozen=True):
 class Sooner(Struct, frozen=True, tag="sooner"):
     """What would let a job start sooner?"""
 
-    scene: Scene
-    runs: tuple[Run, ...]
-    seed: int
-    half_life_s: float
-    budget_s: float
+    ahead: Ahead
     job_id: int
 
 
 class WhatIf(Struct, frozen=True, tag="what-if"):
-    """Who would start when, if a line came true?"""
+    """Who would start when, if a line came true, or if operators had decided a `world` (which has no jobs)?"""
 
-    scene: Scene
-    runs: tuple[Run, ...]
-    seed: int
-    half_life_s: float
-    budget_s: float
-    line: str
+    ahead: Ahead
+    line: str = ""
+    world: Snapshot | None = None
 
 
 class Changed(Struct, frozen=True):

@@ -108,6 +108,7 @@ class Replay:
         while self._events and self._events[-1][0] <= self._now:
             _, change = self._events.pop()
             self._engine = engine_for(change(self._engine.snapshot(self._now)), self._engine)
+            self._ahead.rules = self._engine.view().rules
 
     def _arrive(self) -> None:
         while self._next is not None and self._next.job.submitted_at <= self._now:
@@ -153,7 +154,7 @@ class Replay:
         ran = self._now - job.started_at
         self._left[job_id] = max(1.0, self._left[job_id] - max(0.0, ran - overhead))
         self._runs[job_id] = self._runs.get(job_id, 0) + 1
-        again = _waiting_again(job, self._now)
+        again = waiting_again(job, self._now)
         self._ahead.ended(job, self._now)
         self._engine.stop(job_id)
         self._waiting[job_id] = again
@@ -175,7 +176,7 @@ class Replay:
         )
 
 
-def _waiting_again(job: ActiveJob, now: float) -> PendingJob:
+def waiting_again(job: ActiveJob, now: float) -> PendingJob:
     """Return a job that was stopped for another as it waits now."""
     assert job.gang is not None
     ran = now - job.started_at

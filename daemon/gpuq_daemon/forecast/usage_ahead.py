@@ -9,10 +9,13 @@ from gpuq_daemon.policy.usage import Charge, Usage, charged, merged, standing
 
 
 class UsageAhead:
-    """Keeps the shares of a replay as gpuqd keeps those of the present. Of CPUs and memory nothing is counted."""
+    """Keeps the shares of a replay as gpuqd keeps those of the present. Of CPUs and memory nothing is counted.
+
+    `rules` are those in force.
+    """
 
     def __init__(self, snapshot: Snapshot, half_life_s: float) -> None:
-        self._rules = snapshot.rules
+        self.rules = snapshot.rules
         self._used_gpu_s = snapshot.used_gpu_s
         self._half_life_s = half_life_s
         at = snapshot.shares.at
@@ -41,12 +44,12 @@ class UsageAhead:
         if not self._is_asked:
             return
         usage = standing(self._ledger, self._running.values(), at=now, half_life_s=self._half_life_s)
-        engine.recalculate(fair_tree(engine.view().rules.tree, usage, at=now), self._used_gpu_s)
+        engine.recalculate(fair_tree(self.rules.tree, usage, at=now), self._used_gpu_s)
 
     def _rate(self, job: ActiveJob, gpu_type: str) -> float:
-        qos = self._rules.qos.get(job.qos)
+        qos = self.rules.qos.get(job.qos)
         factor = 1.0 if qos is None else qos.usage_factor
-        return self._rules.billing.gpu_weight(gpu_type or None) * job.gpus * factor
+        return self.rules.billing.gpu_weight(gpu_type or None) * job.gpus * factor
 
 
 def _charge(rate: float, job: ActiveJob, since: float) -> tuple[AssociationKey, Charge]:

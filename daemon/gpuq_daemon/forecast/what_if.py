@@ -50,19 +50,14 @@ def parse(text: str, snapshot: Snapshot) -> Event:
 
 def moved(
     snapshot: Snapshot,
-    text: str,
+    event: Event,
     runs: Sequence[Run],
     seed: int,
     *,
     course: Course | None = None,
     enough: Callable[[], bool] = lambda: False,
 ) -> tuple[Moved, ...]:
-    """Return every job that waits and would start at another time: the middle of several replays with and without.
-
-    Raises:
-        UsageError: the line is not understood.
-    """
-    event = parse(text, snapshot)
+    """Return every job that waits and would start at another time: the middle of several replays with and without."""
     lengths = lengths_of(runs)
     before: dict[int, list[float]] = {}
     after: dict[int, list[float]] = {}
@@ -79,6 +74,18 @@ def moved(
             for found, starts in ((before, both[0]), (after, both[1])):
                 found.setdefault(job.job_id, []).append(starts.get(job.job_id, float("inf")))
     return _moves(snapshot, before, after)
+
+
+def decided(world: Snapshot) -> Change:
+    """Return the change to what operators have decided in a world: nodes, rules, shares and reservations are its."""
+    return lambda there: replace(
+        there,
+        nodes=world.nodes,
+        rules=world.rules,
+        shares=world.shares,
+        used_gpu_s=world.used_gpu_s,
+        reservations=world.reservations,
+    )
 
 
 def _moves(snapshot: Snapshot, before: dict[int, list[float]], after: dict[int, list[float]]) -> tuple[Moved, ...]:

@@ -35,7 +35,7 @@ class AccountStore:
     """
 
     def __init__(self, database: Database) -> None:
-        self._db = database
+        self._db = self.database = database
         self._known: dict[str, Any] = {}
         self.version = 0
 

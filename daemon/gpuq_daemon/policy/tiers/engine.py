@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
+from math import inf
 
 from gpuq.models import Reason
 from gpuq_daemon.policy.dependency import Fate
@@ -180,7 +181,12 @@ class TieredEngine(Engine):
 
     def _is_small(self, job: PendingJob) -> bool:
         """Return whether a waiting job is of the first tier of all; who was moved to the top is."""
-        return job.is_top or job.past.attained_gpu_s < self._tiers.small_gpu_s
+        return job.is_top or self._had_little(job, job.past.attained_gpu_s, job.limit_s)
+
+    def _had_little(self, job: PendingJob | ActiveJob, attained_gpu_s: float, limit_s: float) -> bool:
+        """Return whether a job is small: it has had little, and can be stopped before it has much, or has to end."""
+        small, tiers = self._tiers.small_gpu_s, self._tiers
+        return attained_gpu_s < small and ((job.is_preemptible and tiers.may_preempt) or job.gpus * limit_s <= small)
 
     def _rank(self, qos: str, attained_gpu_s: float) -> tuple[int, int]:
         known = self._world.rules.qos.get(qos)
@@ -250,7 +256,7 @@ class TieredEngine(Engine):
             job = one.job
             attained = job.past.attained_gpu_s + (walk.now - job.started_at) * one.gpus
             key = key_of(self._rank(job.qos, attained), one.submitted_at, job.job_id)
-            if attained < self._tiers.small_gpu_s:
+            if self._had_little(job, attained, inf if job.until is None else job.until - job.started_at):
                 small.append((key, one))
             else:
                 rest.setdefault(one.leaf, []).append((key, one))

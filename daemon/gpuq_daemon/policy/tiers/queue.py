@@ -95,6 +95,10 @@ class Mix:
         """Return how many GPUs the head, which waits, asks for."""
         return self._heap[0][2].shape[2].gpus
 
+    def waiting_id(self) -> int:
+        """Return the head, which waits."""
+        return self._heap[0][0][3]
+
     def running(self) -> Running:
         """Go past the head, which runs."""
         return self._running.pop()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 
 from gpuq.models import Reason
 from gpuq_daemon.policy.priority import Key
@@ -36,20 +37,28 @@ class Turn:
         self._tiers = tiers
         self._units = units
         self._pending = pending
+        self._alone_gpus = tiers.guard_part * units.gpus
         self._guard_gpus = tiers.guard_part_at(deviation) * units.gpus
         self._stopped = stopped
         self._given: set[int] = set()
+        self._kept_free: set[str] = set()  # partitions
         self.guarded: set[int] = set()
 
     def claim_fixed(self, active: Collection[Running]) -> None:
-        """Let those stay who may not be stopped, or not yet."""
+        """Let those stay who may not be stopped, or not yet. What never can be is counted before anybody's turn."""
         walk = self._walk
         for one in active:
-            if not walk.is_loose(one.job):
+            if not walk.may_be_stopped(one.job):
+                self._keep(one)
+            elif not walk.is_loose(one.job):
                 walk.claim(one.job, one.gpus)
 
     def overdue(self, lines: Lines, active: Collection[Running], guarded: set[int]) -> None:
-        """T0: those who waited too long, the guarded first, then the longest wait, while they hold little enough."""
+        """T0: those who waited too long, the guarded first, then the longest wait, while they hold little enough.
+
+        A gang larger than all that they may hold comes alone: nobody else is guarded anew until it has had its turn,
+        and nobody else starts in its partition while all that it needs is that some have run for long enough.
+        """
         guard_s = self._tiers.guard_after_s
         if guard_s is None:
             return
@@ -59,7 +68,9 @@ class Turn:
             if one.waited_s > guard_s or job.job_id in guarded:
                 rank = 0 if job.job_id in guarded else 1
                 running.append((key_of((rank, 0), job.arrived_at, job.job_id), one))
-        self.guarded = self._through(Mix(lines, running), lambda _: May.PREEMPT, self._guard_gpus)
+        self.guarded = self._through(
+            Mix(lines, running), lambda _: May.PREEMPT, self._guard_gpus, alone_gpus=self._alone_gpus
+        )
 
     def small(self, mix: Mix) -> None:
         """T1: small jobs of everybody."""
@@ -93,24 +104,42 @@ class Turn:
             return May.NOTHING
         return May.PREEMPT if self._walk.now - job.pending_since >= self._tiers.patience_s else May.NOT_YET
 
-    def _through(self, mix: Mix, judge: _Judge, most_gpus: float) -> set[int]:
-        """Go through a mix while what it is given is at most so much; return who was given something."""
+    def _through(self, mix: Mix, judge: _Judge, most_gpus: float, *, alone_gpus: float = inf) -> set[int]:
+        """Go through a mix while what it is given is at most so much; return who was given something.
+
+        Who asks for more than `alone_gpus` gets them alone, and is waited for: else it would wait for ever.
+        """
         given: set[int] = set()
         used = 0
         while (runs := mix.head_runs()) is not None:
             if runs:
                 job = mix.running()
-                if used + job.gpus <= most_gpus and self._keep(job):
+                fits = used + job.gpus <= most_gpus or (job.gpus > alone_gpus and not used)
+                if fits and self._keep(job):
                     used += job.gpus
                     given.add(job.job.job_id)
-            elif used + mix.head_gpus() > most_gpus:
+                continue
+            is_alone = mix.head_gpus() > alone_gpus
+            if is_alone and used:
+                return given
+            if not is_alone and used + mix.head_gpus() > most_gpus:
                 mix.drop()
-            else:
-                begun = self._look(mix, judge)
-                if begun is not None:
-                    used += begun.gpus
-                    given.add(begun.job_id)
+                continue
+            begun = self._alone(mix, judge) if is_alone else self._look(mix, judge)
+            if begun is not None:
+                used += begun.gpus
+                given.add(begun.job_id)
+            elif is_alone and self._kept_free:
+                return given
         return given
+
+    def _alone(self, mix: Mix, judge: _Judge) -> PendingJob | None:
+        """Look at the head; keep its partition free for it if it is near a start, and return it if it starts."""
+        head = self._pending[mix.waiting_id()]
+        begun = self._look(mix, judge)
+        if begun is None and self._walk.is_near(head):
+            self._kept_free.add(head.partition)
+        return begun
 
     def _keep(self, one: Running) -> bool:
         job_id = one.job.job_id
@@ -130,7 +159,11 @@ class Turn:
             mix.follow(seen)
             return None
         kind = (alike.shape, alike.is_preemptible)
-        if self._stopped(job.partition) is not None or walk.is_hopeless(kind, job.limit_s):
+        if (
+            job.partition in self._kept_free
+            or self._stopped(job.partition) is not None
+            or walk.is_hopeless(kind, job.limit_s)
+        ):
             mix.drop()
             return None
         may = judge(job)

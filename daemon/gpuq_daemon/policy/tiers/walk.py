@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import partial
 from math import inf
 
 from gpuq_daemon.policy.limits import Counts
@@ -76,11 +77,23 @@ class TierWalk(Walk):
 
     def is_loose(self, job: ActiveJob) -> bool:
         """Return whether a running job may be stopped at all now."""
+        return self.now - job.started_at >= self._tiers.least_run_s and self.may_be_stopped(job)
+
+    def is_near(self, job: PendingJob) -> bool:
+        """Return whether a job that finds no room would, once those have run long enough who may be stopped then."""
+        loose = Loose(
+            self.room, (victim_of(one, self.now) for one in self._active.values() if self.may_be_stopped(one))
+        )
+        pools = self.room.pools(job.partition, job.gang)
+        allows = partial(self._allows, job)
+        return any(True for pool in pools for _ in choices(self.room, pool, job.gang, loose, allows))
+
+    def may_be_stopped(self, job: ActiveJob) -> bool:
+        """Return whether a running job may be stopped once it has run long enough."""
         tiers = self._tiers
         return (
             tiers.may_preempt
             and job.is_preemptible
-            and self.now - job.started_at >= tiers.least_run_s
             and (tiers.most_preemptions is None or job.past.preempted < tiers.most_preemptions)
         )
 

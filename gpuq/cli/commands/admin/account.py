@@ -6,6 +6,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
@@ -21,9 +22,10 @@ def command() -> None:
 @click.argument("name")
 @click.option("--parent", help="The account it lies below. [root]")
 @click.option("--shares", help="Its part among its siblings: a whole number, or `parent`. [1]")
-def add(name: str, parent: str | None, shares: str | None) -> None:
+@decides
+def add(client: AdminClient, name: str, parent: str | None, shares: str | None) -> None:
     """Make the account NAME. With `--shares parent` its members compete one level up, as if it were not there."""
-    AdminClient().add_account(name, parent=parent, shares=shares)
+    client.add_account(name, parent=parent, shares=shares)
     say_done(f"Account {name} is made below {parent or 'root'}.")
 
 
@@ -31,19 +33,21 @@ def add(name: str, parent: str | None, shares: str | None) -> None:
 @click.argument("name")
 @click.option("--parent", help="The account it is to lie below.")
 @click.option("--shares", help="A whole number, or `parent`.")
-def modify(name: str, parent: str | None, shares: str | None) -> None:
+@decides
+def modify(client: AdminClient, name: str, parent: str | None, shares: str | None) -> None:
     """Change what account NAME lies below, or its shares."""
     if parent is None and shares is None:
         raise UsageError(f"Nothing to change of account {name}: give --parent or --shares.")
-    AdminClient().modify_account(name, parent=parent, shares=shares)
+    client.modify_account(name, parent=parent, shares=shares)
     say_done(f"Account {name} is changed.")
 
 
 @command.command("delete")
 @click.argument("name")
-def delete(name: str) -> None:
+@decides
+def delete(client: AdminClient, name: str) -> None:
     """Delete the account NAME, which must be empty and have no jobs."""
-    AdminClient().delete_account(name)
+    client.delete_account(name)
     say_done(f"Account {name} is deleted.")
 
 

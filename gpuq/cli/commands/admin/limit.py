@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
@@ -38,7 +39,8 @@ def command() -> None:
 @command.command("set")
 @click.argument("whom")
 @click.argument("limits", metavar="LIMIT=VALUE...", nargs=-1, required=True)
-def set_limits(whom: str, limits: tuple[str, ...]) -> None:
+@decides
+def set_limits(client: AdminClient, whom: str, limits: tuple[str, ...]) -> None:
     """Limit WHOM; other limits of it stay. The value `none` takes one away.
 
     \b
@@ -49,16 +51,17 @@ def set_limits(whom: str, limits: tuple[str, ...]) -> None:
     longest=2d        the longest time limit of a job
     """
     kind, name = scope(whom)
-    AdminClient().set_limit(kind, name, changes(limits))
+    client.set_limit(kind, name, changes(limits))
     say_done(f"The limits of {kind}:{name} are changed.")
 
 
 @command.command("clear")
 @click.argument("whom")
-def clear(whom: str) -> None:
+@decides
+def clear(client: AdminClient, whom: str) -> None:
     """Take all limits of WHOM away."""
     kind, name = scope(whom)
-    AdminClient().clear_limit(kind, name)
+    client.clear_limit(kind, name)
     say_done(f"{kind}:{name} has no limits any more.")
 
 

@@ -6,9 +6,9 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
-from gpuq.cli.commands.admin.what_if import say_what_if
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
-from gpuq.client_admin import AdminClient
+from gpuq.client_admin import AdminClient, TrialClient
 from gpuq.errors import UsageError
 from gpuq.units import moment
 
@@ -21,27 +21,23 @@ def command() -> None:
 @command.command("drain")
 @click.argument("node")
 @click.option("--reason", default="", help="Why, in one line: everybody who waits for it reads it.")
-@click.option("--dry-run", is_flag=True, help="Show who would start when; change nothing.")
-def drain(node: str, reason: str, dry_run: bool) -> None:
+@decides
+def drain(client: AdminClient, node: str, reason: str) -> None:
     """Let NODE take no new job. What runs there goes on."""
-    if dry_run:
-        say_what_if(f"drain {node}")
-        return
+    if not reason and isinstance(client, TrialClient):
+        reason = "what if"
     if not reason:
         raise UsageError("Say why: --reason TEXT, which everybody reads who waits for the node.")
-    AdminClient().drain(node, reason)
+    client.drain(node, reason)
     say_done(f"Node {node} takes no new job: {reason.strip()}")
 
 
 @command.command("resume")
 @click.argument("node")
-@click.option("--dry-run", is_flag=True, help="Show who would start when; change nothing.")
-def resume(node: str, dry_run: bool) -> None:
+@decides
+def resume(client: AdminClient, node: str) -> None:
     """Let NODE, which was drained, take jobs again."""
-    if dry_run:
-        say_what_if(f"resume {node}")
-        return
-    AdminClient().resume(node)
+    client.resume(node)
     say_done(f"Node {node} takes jobs again.")
 
 

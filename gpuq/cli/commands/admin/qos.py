@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
@@ -43,9 +44,10 @@ def command() -> None:
 @_PRIORITY
 @_FACTOR
 @_ACCOUNTS
-def add(name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
+@decides
+def add(client: AdminClient, name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
     """Make the QOS NAME."""
-    AdminClient().add_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
+    client.add_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
     say_done(f"QOS {name} is made.")
 
 
@@ -54,19 +56,23 @@ def add(name: str, priority: int | None, usage_factor: float | None, accounts: s
 @_PRIORITY
 @_FACTOR
 @_ACCOUNTS
-def modify(name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
+@decides
+def modify(
+    client: AdminClient, name: str, priority: int | None, usage_factor: float | None, accounts: str | None
+) -> None:
     """Change the QOS NAME."""
     if priority is None and usage_factor is None and accounts is None:
         raise UsageError(f"Nothing to change of QOS {name}: give --priority, --usage-factor or --accounts.")
-    AdminClient().modify_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
+    client.modify_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
     say_done(f"QOS {name} is changed.")
 
 
 @command.command("delete")
 @click.argument("name")
-def delete(name: str) -> None:
+@decides
+def delete(client: AdminClient, name: str) -> None:
     """Delete the QOS NAME, which must have no jobs, with its limits."""
-    AdminClient().delete_qos(name)
+    client.delete_qos(name)
     say_done(f"QOS {name} is deleted.")
 
 

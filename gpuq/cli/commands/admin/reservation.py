@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
@@ -32,7 +33,9 @@ def command() -> None:
 @click.option("--accounts", default="", help="Whose jobs may use it, as vis,nlp.")
 @click.option("--users", default="", help="Who may use it, as ann,bob.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reservation as one JSON object.")
+@decides
 def create(
+    client: AdminClient,
     name: str,
     nodes: str,
     start: str | None,
@@ -57,7 +60,7 @@ def create(
     }
     if start_at is not None:
         asked["start_at"] = start_at
-    made = AdminClient().add_reservation(asked)
+    made = client.add_reservation(asked)
     if as_json:
         terminal.say_json(made)
         return
@@ -67,9 +70,10 @@ def create(
 
 @command.command("delete")
 @click.argument("name")
-def delete(name: str) -> None:
+@decides
+def delete(client: AdminClient, name: str) -> None:
     """Give the nodes of the reservation NAME back."""
-    AdminClient().delete_reservation(name)
+    client.delete_reservation(name)
     say_done(f"Reservation {name} is deleted.")
 
 

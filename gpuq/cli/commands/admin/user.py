@@ -6,6 +6,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
+from gpuq.cli.commands.admin.what_if import decides
 from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
@@ -24,9 +25,10 @@ def command() -> None:
 @click.option("--account", required=True, help="The account to put the user into.")
 @click.option("--shares", help="The user's part in the account: a whole number, or `parent`, always first. [1]")
 @click.option("--default", "is_default", is_flag=True, help="Jobs that name no account go here.")
-def add(name: str, account: str, shares: str | None, is_default: bool) -> None:
+@decides
+def add(client: AdminClient, name: str, account: str, shares: str | None, is_default: bool) -> None:
     """Put the user NAME into an account; a user's first account is the default one."""
-    member = AdminClient().add_member(name, account, shares=shares, is_default=is_default)
+    member = client.add_member(name, account, shares=shares, is_default=is_default)
     by_default = ", by default" if member["is_default"] else ""
     say_done(f"User {name} is in the account {account}{by_default}.")
 
@@ -34,18 +36,20 @@ def add(name: str, account: str, shares: str | None, is_default: bool) -> None:
 @command.command("default")
 @click.argument("name")
 @click.argument("account")
-def default(name: str, account: str) -> None:
+@decides
+def default(client: AdminClient, name: str, account: str) -> None:
     """Let jobs of the user NAME that name no account go to ACCOUNT."""
-    AdminClient().modify_member(name, account, is_default=True)
+    client.modify_member(name, account, is_default=True)
     say_done(f"Jobs of user {name} that name no account go to {account}.")
 
 
 @command.command("delete")
 @click.argument("name")
 @click.option("--account", required=True, help="The account to take the user out of.")
-def delete(name: str, account: str) -> None:
+@decides
+def delete(client: AdminClient, name: str, account: str) -> None:
     """Take the user NAME, who must have no jobs there, out of an account."""
-    AdminClient().delete_member(name, account)
+    client.delete_member(name, account)
     say_done(f"User {name} is no longer in the account {account}.")
 
 

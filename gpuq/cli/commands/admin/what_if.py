@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from functools import wraps
 
 import click
 
 from gpuq.cli import terminal
 from gpuq.cli.views.table import table
-from gpuq.client_admin import AdminClient
+from gpuq.client_admin import AdminClient, TrialClient, TriedError
 from gpuq.units import duration, plural, time_near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from gpuq.client import Json
 
 _MOST = 40
@@ -29,14 +33,34 @@ def command(change: str, as_json: bool) -> None:
     CHANGE is one of
         drain NODE [at TIME]        resume NODE [at TIME]
         share ACCOUNT[/USER]=N      add N [MODEL] [to PARTITION]
-    as in gpuq admin what-if "drain node7 at 18:00".
+    as in gpuq admin what-if "drain node7 at 18:00". Whatever else admin commands
+    change is tried by their own --dry-run.
     """
-    say_what_if(change, as_json=as_json)
+    say_what_if(AdminClient().what_if(change), as_json=as_json)
 
 
-def say_what_if(change: str, *, as_json: bool = False) -> None:
+def decides(callback: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that changes what all jobs are ruled by a client to do it with, and `--dry-run`.
+
+    With that, who would start when is printed, as JSON if the command has `--json`; nothing is changed.
+    """
+
+    @click.option("--dry-run", is_flag=True, help="Show who would start when; change nothing.")
+    @wraps(callback)
+    def command(dry_run: bool, **asked: Any) -> None:
+        if not dry_run:
+            return callback(AdminClient(), **asked)
+        try:
+            callback(TrialClient(), **asked)
+        except TriedError as end:
+            return say_what_if(end.found, as_json=bool(asked.get("as_json")))
+        raise AssertionError("what was to be tried changed nothing")
+
+    return command
+
+
+def say_what_if(found: Json, *, as_json: bool = False) -> None:
     """Print who would move by how much."""
-    found = AdminClient().what_if(change)
     if as_json:
         terminal.say_json(found)
     else:
