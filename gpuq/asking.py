@@ -100,6 +100,22 @@ def _signal(word: str, _: float) -> int:
     return int(at) if at.isascii() and at.isdigit() and len(at) <= 9 else parse_time_limit(at)
 
 
+def _notify(word: str, _: float) -> str | None:
+    from gpuq.notices import events_of
+
+    return events_of(word) or None
+
+
+def _mail_type(word: str, _: float) -> str | None:
+    from gpuq.notices import events_of_slurm
+
+    return events_of_slurm(word) or None
+
+
+def _mail_user(word: str, _: float) -> str:
+    return ",".join(f"mail:{_plain('an address of mail')(one, 0.0)}" for one in word.split(","))
+
+
 READERS: dict[str, tuple[str, Reader]] = {
     "name": ("name", _name),
     "workers": ("workers", _count("workers")),
@@ -133,4 +149,8 @@ READERS: dict[str, tuple[str, Reader]] = {
     "sweep": ("sweep", _sweep),
     "files": ("files", _files),
     "retries": ("retries", lambda word, _: parse_whole(word, "a number of retries")),
+    "mail_type": ("notify", _mail_type),
+    "mail_user": ("notify_to", _mail_user),
+    "notify": ("notify", _notify),
+    "notify_to": ("notify_to", _plain("a way to tell of a job")),
 }

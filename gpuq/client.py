@@ -135,6 +135,17 @@ class Client:
         """
         return self._ask("GET", "/v1/usage", asked)
 
+    def messages(self, **asked: object) -> list[Json]:
+        """Return what owners are told of their jobs (`models.Message`), the newest first.
+
+        `asked`: user, job, state (waiting, sent, dropped), limit.
+        """
+        return self._ask("GET", "/v1/messages", asked)["messages"]
+
+    def notices_key(self) -> Json:
+        """Return `{"user", "key"}`: what webhooks of the asking user's jobs are signed with."""
+        return self._ask("GET", "/v1/messages/key")
+
     def queue(self, *, user: str | None = None) -> Json:
         """Return `{"cluster", "jobs", "pending"}`: the cluster, what holds its GPUs, and what waits, by columns."""
         return self._ask("GET", "/v1/queue", {"user": user})

@@ -134,7 +134,8 @@ class JobSpec:
     that the script's `feed` gives are fed to its workers; 0: it reads its data itself. `independent` workers know
     nothing of each other; a `driver` script starts Spark and TFoS itself. `stop_on` names the signals
     (`SignalKind`) that end it, as `nan,exploded`. `code` is what lies beside the script. With a `sweep` (see
-    `gpuq.sweep`) it is an array with a task for each combination, whose words come behind `args`.
+    `gpuq.sweep`) it is an array with a task for each combination, whose words come behind `args`. `notify` are the
+    events (`gpuq.notices`) that its owner is told of, `notify_to` the ways, as `mail,https://HOST/PATH`; None is mail.
     """
 
     script_name: str
@@ -172,6 +173,8 @@ class JobSpec:
     retries: int = 0
     code: Code | None = None
     sweep: str | None = None
+    notify: str | None = None
+    notify_to: str | None = None
 
     @property
     def gpus(self) -> int:
@@ -273,6 +276,7 @@ class Job:
     `charged_gpu_s` is GPU-seconds held, from start to proven end, running jobs included.
     Of a job asked for by its number, `hparams` are the hyperparameters that its script told TensorBoard, and
     `carried_uri` is the folder elsewhere that its files are carried to.
+    `notify` are the events that its owner is told of.
     `signals` are what its newest attempt's points, and what it uses, say of how it goes; `damaged_events` counts
     records of its event files that are lost to damage.
     """
@@ -349,6 +353,7 @@ class Job:
     silent_since: float | None = None
     p50_at: float | None = None
     p90_at: float | None = None
+    notify: str | None = None
 
     @property
     def shown_id(self) -> str:
@@ -687,3 +692,27 @@ class Distribution:
     low: float | None
     high: float | None
     counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something that a job's owner is told, by one way; only they and operators see it.
+
+    `key` is the same however often it is sent, so that whoever gets it twice can tell. `kind` is mail, webhook or
+    command, `address` where to. `state` is waiting, sent or dropped; `said` why the last of `tries` failed, or why it
+    was dropped. `next_at` is when a waiting one is tried next.
+    """
+
+    id: int
+    key: str
+    job_id: int
+    user: str
+    event: str
+    kind: str
+    address: str
+    at: float
+    state: str
+    tries: int = 0
+    next_at: float | None = None
+    ended_at: float | None = None
+    said: str | None = None

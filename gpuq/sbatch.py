@@ -29,7 +29,7 @@ _FLAGS = frozenset(
 _SAME = {
     "job-name": "name", "time": "time", "partition": "partition", "account": "account", "qos": "qos", "begin": "begin",
     "cpus-per-task": "cpus", "deadline": "deadline", "dependency": "dependency", "array": "array", "nodes": "nodes",
-    "reservation": "reservation", "constraint": "gpu_type",
+    "reservation": "reservation", "constraint": "gpu_type", "mail-type": "mail_type", "mail-user": "mail_user",
 }  # fmt: skip
 _OPTION = {"cpus": "cpus-per-worker", "memory": "memory-per-worker"}
 _MEANT = frozenset(

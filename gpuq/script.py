@@ -64,6 +64,10 @@ OPTIONS = {
     "--sweep": "sweep",
     "--files": "files",
     "--py-files": "files",
+    "--notify": "notify",
+    "--notify-to": "notify_to",
+    "--mail-type": "mail_type",
+    "--mail-user": "mail_user",
 }
 FLAGS = frozenset({"exclusive", "hold", "evaluator", "independent", "driver"})  # fields whose options take no value
 

@@ -94,7 +94,9 @@ owners.allow_root_jobs owners.min_uid owners.run_as_gpuqd
 limits.nofile limits.nproc limits.core limits.memlock limits.stack limits.fsize limits.cpu
 listen.requests_per_s listen.request_burst roles.admin roles.operator privacy.private audit.keep_d
 retention.jobs_days retention.points_days retention.logs_days partition.a.priority partition.a.gpu_type
-partition.a.log_uri"""
+partition.a.log_uri
+notify.webhook_hosts notify.webhook_private notify.webhook_s notify.sendmail notify.mail_from notify.mail_domains
+notify.commands notify.command_s notify.most_tries notify.keep_d"""
 
 
 def test_of_every_key_it_is_decided_whether_it_may_change_live(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,9 +15,11 @@ from gpuq.errors import UsageError
 from gpuq_daemon.access import AuditTable, ListenTable, PrivacyTable, RolesTable, listen_problem
 from gpuq_daemon.partitions import EmbeddedPartition, Partition, engine_names
 from gpuq_daemon.policy.usage import checked_half_life
+from gpuq_daemon.policy.ways import Allowed
 
 _PARTITION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _LOG_URI = re.compile(r"(?:(?:hdfs|webhdfs|swebhdfs)://[A-Za-z0-9._:\[\]-]*|file://)/[^?#\s]+")
+_MAIL_FROM = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, without its final zero
 
 
@@ -122,6 +125,42 @@ class RetentionTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     logs_days: _Days | None = None
 
 
+class NotifyTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How owners of jobs are told what happens to these (`--notify`).
+
+    `webhook_hosts` are the hosts that may be told, "host" for HTTPS on port 443 or "host:port"; without
+    `webhook_private` their names must not lead into the private network. `sendmail` is a program, with its words, that
+    takes a whole mail; nothing is mailed where there is none. Mail goes to users' own mailboxes on this host, and to
+    addresses of `mail_domains`. A message is tried `most_tries` times, and shown for `keep_d` days afterwards.
+    """
+
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_private: bool = False
+    webhook_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    sendmail: tuple[str, ...] = ("/usr/sbin/sendmail", "-i", "-t")
+    mail_from: str | None = None
+    mail_domains: tuple[str, ...] = ()
+    commands: bool = True
+    command_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    most_tries: Annotated[int, Meta(ge=1, le=50)] = 8
+    keep_d: Annotated[float, Meta(gt=0)] = 30.0
+
+    @property
+    def sender(self) -> str:
+        """Whom mail is from."""
+        return self.mail_from or f"gpuq@{socket.gethostname()}"
+
+    @property
+    def allowed(self) -> Allowed:
+        """What of all ways the site allows, as of now."""
+        return Allowed(
+            webhook_hosts=self.webhook_hosts,
+            mail_domains=self.mail_domains,
+            mails=bool(self.sendmail) and os.access(self.sendmail[0], os.X_OK),
+            commands=self.commands,
+        )
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. `socket` and `scratch_dir` follow from `state_dir` where they are not given.
 
@@ -161,6 +200,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     privacy: PrivacyTable = PrivacyTable()
     audit: AuditTable = AuditTable()
     retention: RetentionTable = RetentionTable()
+    notify: NotifyTable = NotifyTable()
 
     @property
     def state(self) -> Path:
@@ -252,4 +292,8 @@ def _problem(config: Config) -> str | None:
             return (
                 f"log_uri `{uri}` must be a folder's address: hdfs://HOST/FOLDER, webhdfs:, swebhdfs: or file:///FOLDER"
             )
+    if config.notify.sendmail and not config.notify.sendmail[0].startswith("/"):
+        return f"[notify] sendmail `{config.notify.sendmail[0]}` must be an absolute path, with its words behind it"
+    if config.notify.mail_from is not None and not _MAIL_FROM.fullmatch(config.notify.mail_from):
+        return f"[notify] mail_from `{config.notify.mail_from}` is no address of mail"
     return listen_problem(config.listen)

@@ -50,6 +50,7 @@ from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.host_gpus import HostGpus
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
+from gpuq_daemon.messages.messenger import Messenger
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition
 from gpuq_daemon.places import place_of
@@ -73,6 +74,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
+from gpuq_daemon.store.messages import MessageStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.passes import PassStore
 from gpuq_daemon.store.pods import PodRow, PodStore
@@ -242,6 +244,16 @@ class Service:
             saved=self._scheduler.saved,
         )
         self._engine_of = engines
+        messages = MessageStore(database)
+        self._messenger = Messenger(
+            config,
+            messages,
+            clock,
+            signals=lambda job_id: (*metrics.told(job_id).signals, *self._sampled.signals(job_id)),
+            silent_since=self._watch.silent_since,
+            refused=running_as.refusal,
+            vitals=vitals,
+        )
         self._pods = PodStore(database)
         self._retention = Retention(config, RetentionStore(database), metrics, clock, self._door)
         aside = Aside()
@@ -312,6 +324,8 @@ class Service:
             waiting=self._scheduler.waiting,
             refused_owner=self._refused_owner,
             shortage=Room(config.state, lambda: config.min_free_mib).shortage,
+            messages=messages,
+            notices_key=self._messenger.key_of,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -344,6 +358,7 @@ class Service:
                     self._forecaster.run(),
                     self._recorder.run(),
                     self._saves.run(),
+                    self._messenger.run(),
                 )
                 loops = [tasks.create_task(one) for one in endless]
                 ready()

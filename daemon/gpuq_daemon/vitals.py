@@ -164,6 +164,7 @@ class Vitals:
 
     `passes`: parts of scheduling, by kind: `plan`, `plan when asked`, `read anew`, `shares`, `start` (the commit).
     `commits`: by database, from the first write to durable; `writes` counts what was in them.
+    `messages`: tries to tell owners of their jobs, by kind and result.
     `queries`: by database. `slow`: statements of at least 10 ms, by their text.
     `routes`: requests until their answer begins, by method and template; `errors` counts answers of 500 and more by
     the same names, `refused` those of 400 to 499. `in_flight` are requests not yet answered whole, `streaming` those of
@@ -183,6 +184,7 @@ class Vitals:
         self.looks = Histogram(ticks, name="look at a job's files")
         self.point_age = Histogram(ticks, name="age of the newest point")
         self.writes = 0
+        self.messages = Counter[tuple[str, str]]()
         self.in_flight = 0
         self.streaming = 0
         self.errors = Counter[str]()

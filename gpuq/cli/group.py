@@ -36,6 +36,7 @@ COMMANDS = {
     "export": "Write all points of a job to a Parquet, Arrow, CSV or JSON file.",
     "checkpoint": "List a job's checkpoints, and what one of them holds.",
     "weights": "Draw how the numbers of a variable in a checkpoint are distributed.",
+    "notices": "Show what you were told of your jobs, and what waits to be told.",
     "wait": "Wait for jobs to end; exit with their exit code.",
     "cancel": "End jobs.",
     "hold": "Keep pending jobs from starting.",

@@ -72,6 +72,20 @@ _ASKED = (
         callback=_joined(","),
         help="Also these, beside the script: model.py,layers/,conf.yaml.",
     ),
+    click.option(
+        "--notify",
+        multiple=True,
+        callback=_joined(","),
+        help="Tell me: started, ended, failed, requeued, limit (90 % of it), nan, idle, ...; all; tasks.",
+    ),
+    click.option(
+        "--notify-to",
+        multiple=True,
+        callback=_joined(","),
+        help="By mail, mail:ADDRESS, https://HOST/PATH (a webhook), command:/PATH. [mail]",
+    ),
+    click.option("--mail-type", help="As in Slurm: BEGIN, END, FAIL, REQUEUE, ALL, TIME_LIMIT_90, ARRAY_TASKS."),
+    click.option("--mail-user", help="As in Slurm: where mail goes."),
     click.option("--retries", help="Run it again so often where a node or a GPU fails it, not its own error. [0]"),
 )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.views.job import job_lines
 from gpuq.client import Client
+from gpuq.errors import ForbiddenError
 
 
 def print_job(word: str, *, as_json: bool = False) -> None:
@@ -17,5 +19,11 @@ def print_job(word: str, *, as_json: bool = False) -> None:
     if as_json:
         terminal.say_json(job)
         return
+    told = None
+    if job.get("notify"):
+        from gpuq.cli.views.notices import told_line  # for those who asked to be told
+
+        with suppress(ForbiddenError):  # it is somebody else's
+            told = told_line(client.messages(job=job["id"], user=job["user"], limit=50))
     mark = "…" if terminal.is_utf8() else "~"
-    terminal.say("\n".join(job_lines(job, time.time(), width=terminal.width(), mark=mark)))
+    terminal.say("\n".join(job_lines(job, time.time(), told=told, width=terminal.width(), mark=mark)))

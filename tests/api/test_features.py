@@ -44,6 +44,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.estimates import EstimateStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
+from gpuq_daemon.store.messages import MessageStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.passes import PassStore
 from gpuq_daemon.store.pods import PodStore
@@ -205,6 +206,8 @@ def rig() -> Iterator[Rig]:
             diagnose=lambda: pytest.fail("nobody asks how gpuqd fares here"),
             reload=tuple,
             waiting=tuple,
+            messages=MessageStore(database),
+            notices_key=lambda user: f"key of {user}",
         )
         server, socket = make_server(Gate(make_app(desk), desk), config.listen), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))

@@ -69,11 +69,11 @@ def test_what_cannot_be_read_is_refused_with_its_line(line: str) -> None:
 
 def test_what_means_nothing_here_is_named(daemon: FakeDaemon, gpuq: Gpuq, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
-    script.write_text("#!/usr/bin/env python\n#SBATCH --mail-type=END -o out.txt\n#SBATCH --colour red" + BODY)
+    script.write_text("#!/usr/bin/env python\n#SBATCH --licenses=a -o out.txt\n#SBATCH --colour red" + BODY)
 
     done = gpuq("enqueue", str(script))
 
-    assert "--mail-type (line 2), --output (line 2), --colour (line 3)" in done.err
+    assert "--licenses (line 2), --output (line 2), --colour (line 3)" in done.err
 
 
 def test_a_stray_word_is_named_and_becomes_no_option() -> None:

@@ -10,10 +10,11 @@ from functools import partial
 
 from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import JobSpec
+from gpuq.notices import events_of
 from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import task_of
-from gpuq_daemon.policy import array, dependency, limits
+from gpuq_daemon.policy import array, dependency, limits, ways
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
@@ -43,6 +44,8 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
     sha256 = hashlib.sha256(spec.script.encode(errors="surrogatepass")).hexdigest()
     await _check(desk, spec, name, partition, sha256)
     _check_dependencies(desk, who, spec)
+    if for_user is None:
+        spec = told_of(desk, spec, user)
     if spec.nice < 0 and who.role < Role.OPERATOR:
         raise ForbiddenError("Only an operator may give a job a nice value below 0.")
     if for_user is None and (refused := desk.refused_owner(who.owner, partition)) is not None:
@@ -60,6 +63,22 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
         array=array.tasks_of(spec),
         code_sha256=None if spec.code is None else hashlib.sha256(code_text(spec.code).encode()).hexdigest(),
     )
+
+
+def told_of(desk: Desk, spec: JobSpec, user: str) -> JobSpec:
+    """Return the job with the events that its owner is told of in plain words; where only ways are named, its end.
+
+    Raises:
+        UsageError: a word is no event, or the site does not tell by one of its ways.
+    """
+    events = events_of(spec.notify or ("ended" if spec.notify_to else ""))
+    if events in ("", "tasks"):
+        return replace(spec, notify=None, notify_to=None)
+    found = ways.ways_of(spec.notify_to, user=user)
+    refused = found if isinstance(found, str) else ways.refusal(found, desk.config.notify.allowed)
+    if refused is not None:
+        raise UsageError(refused)
+    return replace(spec, notify=events)
 
 
 def with_tasks(desk: Desk, spec: JobSpec) -> JobSpec:

@@ -32,6 +32,7 @@ from gpuq_daemon.api import (
     jobs,
     limits,
     logs,
+    messages,
     notes,
     points,
     record,
@@ -130,6 +131,8 @@ _ROUTES = (
     tokens.create_token,
     tokens.list_tokens,
     tokens.revoke_token,
+    messages.list_messages,
+    messages.show_key,
     audit.list_audit,
 )
 

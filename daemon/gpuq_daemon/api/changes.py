@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from litestar import Request, patch, post
 
-from gpuq.errors import UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, UnavailableError, UsageError
 from gpuq.models import Job, JobSpec, JobState
 from gpuq_daemon.api import views
-from gpuq_daemon.api.admit import account_for, admitted, check_rules, with_tasks
-from gpuq_daemon.api.caller import Role, caller
+from gpuq_daemon.api.admit import account_for, admitted, check_rules, told_of, with_tasks
+from gpuq_daemon.api.caller import Caller, Role, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import Index, JobId, task_of
 from gpuq_daemon.api.recording import difference, note
@@ -135,6 +135,7 @@ async def update(
     asked: dict[int, dict[str, Any]] = {}
     seen: dict[JobSpec, dict[str, Any]] = {}
     for number, (before, spec) in wanted.items():
+        spec = _told_of(desk, who, before, spec, jobs[0].user)
         if spec not in seen:
             # A nice value below 0 that an operator gave stays where it is not what is changed.
             checked = spec if spec.nice != before.nice else replace(spec, nice=max(spec.nice, 0))
@@ -148,6 +149,20 @@ async def update(
         desk.bell.ring(*desk.jobs.tasks(throttle[0]).values())
         desk.rules_changed()  # it is a limit of all its tasks, of those that run too
     return _told(desk, jobs, job_id, index)
+
+
+def _told_of(desk: Desk, who: Caller, before: JobSpec, spec: JobSpec, user: str) -> JobSpec:
+    """Return the changed job as it is told of; by which ways is its owner's to say: a command runs as the owner.
+
+    Raises:
+        ForbiddenError: somebody else changes the ways.
+        UsageError: the site does not tell by one of them, or a word is no event.
+    """
+    if (spec.notify, spec.notify_to) == (before.notify, before.notify_to):
+        return spec
+    if spec.notify_to != before.notify_to and who.owner.user != user:
+        raise ForbiddenError(f"By which ways {user} is told of jobs is {user}'s own to say.")
+    return told_of(desk, spec, user)
 
 
 def _wanted(specs: dict[int, JobSpec], data: dict[str, Any]) -> dict[int, tuple[JobSpec, JobSpec]]:

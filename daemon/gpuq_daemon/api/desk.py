@@ -28,6 +28,7 @@ from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore, Owner
+from gpuq_daemon.store.messages import MessageStore
 from gpuq_daemon.store.metrics import MetricsStore
 from gpuq_daemon.store.pods import PodStore
 from gpuq_daemon.store.tokens import TokenStore
@@ -55,6 +56,7 @@ class Desk:
     `refused_owner` says why a user's jobs are not run in a partition, or None, and `shortage` why the disk takes none;
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
+    `messages` is the outbox, `notices_key` what a user's webhooks are signed with (it reads a file once).
     `remembered` is what admission need not judge again.
     """
 
@@ -108,6 +110,8 @@ class Desk:
     waiting: Callable[[], Iterable[tuple[int, Reason, float | None]]]
     refused_owner: Callable[[Owner, str], str | None]
     shortage: Callable[[], str | None]
+    messages: MessageStore
+    notices_key: Callable[[str], str]
 
     remembered: Remembered = field(default_factory=Remembered)
 

@@ -105,10 +105,10 @@ def reload_row(change: str | None, error: str | None, *, at: float) -> AuditRow:
 def difference(before: Any, after: Any) -> str:
     """Return the fields in which two values of one kind differ, as `name before -> after`.
 
-    Values are dataclasses. The text of a script is never among them.
+    Values are dataclasses. The text of a script is never among them, nor where its owner is told of a job.
     """
     old, new = _fields(before), _fields(after)
-    names = [name for name in new if old.get(name) != new[name] and name != "script"]
+    names = [name for name in new if old.get(name) != new[name] and name not in ("script", "notify_to")]
     return ", ".join(f"{name} {_value(old.get(name))} -> {_value(new[name])}" for name in names)
 
 

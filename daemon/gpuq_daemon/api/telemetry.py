@@ -45,6 +45,7 @@ async def metrics(desk: Desk) -> Response[str]:
     _daemon(desk, made)
     _queue(desk, made)
     _gpus(desk, made)
+    _messages(desk, made)
     _vitals(desk, made)
     return Response(made.text(), media_type=CONTENT_TYPE)
 
@@ -70,6 +71,13 @@ def _queue(desk: Desk, made: Exposition) -> None:
     made.gauge("gpuq_gpus", "GPU slots of nodes that are up.", [({"partition": p}, n) for p, n in totals.items()])
     made.gauge("gpuq_gpus_used", "GPU slots held by jobs.", [({"partition": p}, n) for p, n in used.items()])
     made.gauge("gpuq_nodes_down", "Nodes that are down.", [({}, sum(not node.is_up for node in nodes))])
+
+
+def _messages(desk: Desk, made: Exposition) -> None:
+    waiting = [({"kind": kind}, count) for kind, count in desk.messages.waiting().items()]
+    made.gauge("gpuq_messages_waiting", "Messages to owners of jobs that wait to be sent, by kind.", waiting)
+    sent = [({"kind": kind, "result": result}, count) for (kind, result), count in desk.vitals.messages.items()]
+    made.counter("gpuq_messages_total", "Tries to send one, by kind and result: sent, failed or dropped.", sent)
 
 
 def _gpus(desk: Desk, made: Exposition) -> None:

@@ -63,6 +63,7 @@ _ASKED = (
     "signal_s",
     "stop_on",
     "retries",
+    "notify",
 )
 _course_of, _asked_of = attrgetter(*_COURSE), attrgetter(*_ASKED)
 _REASON, _START_AT = _COURSE.index("reason"), _COURSE.index("start_at")

@@ -49,6 +49,8 @@ _ASKED = (
     "driver",
     "stop_on",
     "retries",
+    "notify",
+    "notify_to",
 )
 _NEW = (
     *("user", "uid", "script_name", "script_sha256", "code_sha256", "args", "sweep", "submitted_at", "hold"),
@@ -187,6 +189,7 @@ def as_job(request: Request, job_id: int, now: float, *, gpu_kind: str) -> Job:
         stop_on=spec.stop_on,
         retries=spec.retries,
         code_sha256=request.code_sha256,
+        notify=spec.notify,
     )
 
 

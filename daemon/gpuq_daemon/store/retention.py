@@ -175,7 +175,7 @@ def _remove(tables: Tables, job_ids: Sequence[int], before: float) -> list[int]:
             if sha is not None
         ]
     )
-    for table in ("ranks", "allocations", "pods", "attempts"):
+    for table in ("ranks", "allocations", "pods", "attempts", "messages"):
         tables.execute(f"DELETE FROM {table}" + _GO.format(column="job_id"), named)
     tables.execute("DELETE FROM jobs" + _GO.format(column="id"), named)
     tables.execute(

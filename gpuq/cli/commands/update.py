@@ -52,6 +52,10 @@ FIELDS = {
     "signal": "signal",
     "stop-on": "stop_on",
     "retries": "retries",
+    "notify": "notify",
+    "notify-to": "notify_to",
+    "mail-type": "mail_type",
+    "mail-user": "mail_user",
 }
 _CLEARED = {
     "time": "time_limit_s",
@@ -65,6 +69,8 @@ _CLEARED = {
     "reservation": "reservation",
     "signal": "signal_s",
     "stop-on": "stop_on",
+    "notify": "notify",
+    "notify-to": "notify_to",
     "throttle": "throttle",
 }
 

@@ -22,9 +22,14 @@ _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _RANKS = ("RANK", "ROLE", "STATE", "NODE", "HOST", "PID", "EXECUTOR", "GPUS", "EXIT")
 
 
-def job_lines(job: Json, now: float, *, width: int | None = None, mark: str = "…") -> list[str]:
-    """Return facts, ranks, and the error with the last lines of the rank that failed first."""
-    lines = facts(job_facts(job, now))
+def job_lines(
+    job: Json, now: float, *, told: str | None = None, width: int | None = None, mark: str = "…"
+) -> list[str]:
+    """Return facts, ranks, and the error with the last lines of the rank that failed first.
+
+    `told` is what has become of messages to its owner.
+    """
+    lines = facts([*job_facts(job, now), ("Notify", _notify(job)), ("Told", told)])
     if job["ranks"]:
         rows = [_rank(rank) for rank in job["ranks"]]
         lines += ["", *table(_RANKS, rows, right=frozenset({"RANK", "PID", "EXIT"}), width=width, mark=mark)]
@@ -80,6 +85,10 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("Fed", _fed(job)),
         ("Used", used(job)),
     ]
+
+
+def _notify(job: Json) -> str | None:
+    return str(job["notify"]).replace(",", ", ") if job.get("notify") else None
 
 
 def _state(job: Json) -> str:

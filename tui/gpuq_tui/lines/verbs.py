@@ -12,7 +12,7 @@ from gpuq.models import Job
 READING = frozenset((
     *("queue", "history", "show", "why", "logs", "events", "wait", "prio", "share", "nodes", "gpus", "trace", "usage"),
     *("free", "when", "plot", "histogram", "compare", "report", "checkpoint", "weights", "export", "completions"),
-    "stacks",
+    *("stacks", "notices"),
 ))
 # fmt: on
 """Verbs that change nothing."""
