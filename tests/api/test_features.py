@@ -78,6 +78,9 @@ class NothingAhead:
     def scene(self) -> Scene:
         return Scene(snapshot=Snapshot(now=0.0, nodes=(), pending=(), active=()), reserved={})
 
+    def decided_by(self, accounts: AccountStore) -> Snapshot:
+        return self.scene().snapshot
+
     def has_pending(self) -> bool:
         return False
 
