@@ -31,9 +31,10 @@ class Stranger:
 class Gpu:
     """One GPU slot of a node, number `place` from 0. What is not told is None.
 
-    `name` is what it is called on its host, an index or a UUID. `util` is in per cent. `cpu` is what the rank's
-    processes use, in per cent of one core: all that is known of a virtual GPU. `idle_s` is for how long the rank has
-    not used it. `throttled` are the reasons for which it runs slower than it could. `at` is when this was read.
+    `name` is what it is called on its host, an index or a UUID; `uuid` is told where NVML can be asked. `util` is in
+    per cent. `cpu` is what the rank's processes use, in per cent of one core: all that is known of a virtual GPU.
+    `idle_s` is for how long the rank has not used it. `throttled` are the reasons for which it runs slower than it
+    could. `at` is when this was read.
     """
 
     node: str
@@ -42,6 +43,7 @@ class Gpu:
     state: GpuState
     kind: str
     name: str | None = None
+    uuid: str | None = None
     model: str | None = None
     job_id: int | None = None
     user: str | None = None

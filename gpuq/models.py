@@ -433,7 +433,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One machine (or one worker of the embedded engine) and its GPU slots, of the model `gpu_type` if that is told."""
+    """One machine (or one worker of the embedded engine) and its GPU slots, of the model `gpu_type` if that is told.
+
+    `gpu_names` are what the slots are called there, in order; empty where only ranks tell.
+    """
 
     name: str
     partition: str
@@ -444,6 +447,7 @@ class Node:
     is_up: bool = True
     job_ids: tuple[int, ...] = ()
     gpu_type: str | None = None
+    gpu_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,16 +48,23 @@ class Trace:
     ended_at: float | None
     end_reason: str | None
     log_uri: str | None
+    array_id: int | None = None
+    array_index: int | None = None
     ranks: tuple[Rank, ...] = ()
     pods: tuple[TracedPod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """All that a handle may mean, what is there now first, then the newest. `searched` says what was looked through."""
+    """All that a handle may mean, what is there now first, then the newest.
+
+    `searched` says what was looked for. `is_known`: it is something that there is, but which no attempt has; `searched`
+    is then the sentence to be told.
+    """
 
     handle: str
     kind: str
     traces: tuple[Trace, ...]
     searched: str
     left_out: int = 0
+    is_known: bool = False

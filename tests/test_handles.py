@@ -31,6 +31,12 @@ _UID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
         ("prod/train-7f9c-exec-1", Handle(kind=Kind.POD, name="train-7f9c-exec-1", place="prod")),
         ("train-7f9c-exec-1", Handle(kind=Kind.POD, name="train-7f9c-exec-1")),
         (_UID, Handle(kind=Kind.POD, name=_UID, place="uid")),
+        ("node7", Handle(kind=Kind.POD, name="node7")),
+        ("My_job", Handle(kind=Kind.NODE, name="My_job")),
+        ("[::1]:4711", Handle(kind=Kind.PROCESS, name="4711", place="::1")),
+        ("virtual3", Handle(kind=Kind.GPU, name="virtual3")),
+        ("3_[0-4,7%2]", Handle(kind=Kind.ARRAY, name="3")),
+        ("0f0f0f0f0f0f", Handle(kind=Kind.CONTAINER, name="0f0f0f0f0f0f")),
         (f"containerd://{_HEX}", Handle(kind=Kind.CONTAINER, name=_HEX)),
         (_HEX, Handle(kind=Kind.CONTAINER, name=_HEX)),
         ("/var/lib/gpuq/jobs/12/1/logs", Handle(kind=Kind.PATH, name="/var/lib/gpuq/jobs/12/1/logs")),
@@ -41,7 +47,7 @@ def test_a_handle_is_known_by_its_shape(text: str, expected: Handle) -> None:
     assert readings(text)[0] == expected
 
 
-@pytest.mark.parametrize("text", ["", " ", "a b", "node7:", ":12", "gpu:/3", "UPPER_case", "a/b/c", "-x", "x" * 300])
+@pytest.mark.parametrize("text", ["", " ", "a b", "node7:", ":12", "gpu:/3", "a/b/c", "UPPER/x", "x" * 300])
 def test_what_has_no_shape_is_nothing(text: str) -> None:
     assert readings(text) == []
 

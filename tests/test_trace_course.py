@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -71,6 +72,67 @@ def test_every_handle_of_a_job_leads_to_it_while_it_runs_and_when_it_is_gone(
     assert json.loads(capfd.readouterr().out)["traces"][0]["end_reason"] is not None
 
 
+_NAMES = (  # how what can be traced stands in what is printed, beside the columns of tables
+    r"process (\S+)", r"executor (\S+)", r"container (\S+)", r"application (\S+?),?(?= |$)", r"Application +(\S+)",
+    r"(gpu:\S+)", r"\bon (\S+?),?(?= |$)", r"\s((?:file://)?/\S+)", r"job (\d+)",
+    r"(?m:^ *([1-9]\d*(?:_(?:\d+|\[\S+\]))?)  )", r"(?m:^(plain-\d)\b)", r"task (\d+_\d+)", r"  (sleeps|tasks)  ",
+)  # fmt: skip
+
+
+def test_every_name_that_is_printed_can_be_traced_while_it_runs_and_when_it_is_gone(
+    daemon: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GPUQ_SOCKET", daemon.client.path)
+    monkeypatch.setenv("COLUMNS", "200")
+    array = daemon.enqueue(SLEEPS, name="tasks", array="0-2%1")
+    daemon.reaches(array, "RUNNING")
+    job = daemon.reaches(daemon.enqueue(SLEEPS, name="sleeps"), "RUNNING")
+    number = str(job["id"])
+
+    def names() -> set[str]:
+        lines = ("queue", "nodes", "gpus", f"show {number}", f"trace {number}", f"trace {array}_0", "history", "prio")
+        assert all(main(words.split()) == 0 for words in (*lines, f"events {number}"))
+        text = capfd.readouterr().out
+        return {found for pattern in _NAMES for found in re.findall(pattern, text)}
+
+    live = names()
+    rank = job["ranks"][0]
+    application = str(job["application_id"])
+    process, executor = f"{rank['host']}:{rank['pid']}", f"{application}/{rank['executor_id']}"
+    gpu = f"gpu:{rank['node']}/{rank['gpus'][0]}"
+    assert {number, "sleeps", application, process, executor, gpu, "plain-1", "plain-2", job["log_uri"]} <= live
+    assert {f"{array}_0", f"{array}_[1-2%1]"} <= live
+    for name in live:  # a GPU may be free, a node empty
+        assert (answer := daemon.client.trace(name))["traces"] or answer["is_known"], name
+    for name in (array, job["id"]):
+        daemon.client.cancel(name)
+    daemon.ended(job["id"])
+    daemon.ended(array)
+
+    gone = names()
+    assert {number, "sleeps", application, process, executor, gpu, "plain-1", "plain-2"} <= gone
+    for name in live | gone:
+        assert (answer := daemon.client.trace(name))["traces"] or answer["is_known"], name
+    for name in (application, process, executor, gpu):
+        assert job["id"] in [trace["job_id"] for trace in daemon.client.trace(name)["traces"]]
+
+
+def test_a_gpu_and_a_node_that_nobody_has_are_known_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with plain_gpuqd() as fresh:
+        monkeypatch.setenv("GPUQ_SOCKET", fresh.client.path)
+        for handle, said in {
+            "gpu:plain-2/0": "GPU 0 of plain-2 is free; no job has or had it.\n",
+            "plain-1": "Node plain-1 is up; no job runs or ran there.\n",
+        }.items():
+            assert main(["trace", handle]) == 0
+            assert capfd.readouterr().out == said
+        for handle in ("gpu:plain-2/1", "gpu:plain-3/0", "plain-3"):
+            with pytest.raises(NotFoundError, match="among nothing yet"):
+                fresh.client.trace(handle)
+
+
 def test_what_nobody_knows_is_said_with_where_it_was_looked_for(daemon: Gpuqd) -> None:
     with pytest.raises(NotFoundError, match="Looked for a pod among all attempts since"):
         daemon.client.trace("prod/no-such-pod")
@@ -92,6 +154,22 @@ def says(**said: object) -> str:
     """Return a line that a job's driver might write, true or not."""
     rank = {"kind": "rank", "rank": 0, "role": "chief", "host": "127.0.0.1", "state": "RUNNING", "t": 1.0}
     return json.dumps({**rank, **said} if "kind" not in said else {"t": 1.0, **said})
+
+
+def test_a_gpu_by_its_own_name_and_a_driver_are_known_when_they_are_gone(daemon: Gpuqd) -> None:
+    uuid = "GPU-5f0c1a2b-77aa-4c1d-9c5e-0123456789ab"
+    job_id = daemon.enqueue(SAYS, args=[says(gpus=[uuid, "0"])])
+    until(lambda: uuid in str(daemon.client.job(job_id)["ranks"]), timeout_s=30, what="a GPU")
+    live = daemon.client.trace(uuid)["traces"]
+    daemon.client.cancel(job_id)
+    driver = daemon.ended(job_id)["driver_pid"]
+
+    (gone,) = daemon.client.trace(uuid)["traces"]
+    assert [(trace["job_id"], trace["rank"]) for trace in (*live, gone)] == [(job_id, 0)] * 2
+    assert gone["ended_at"] is not None
+    assert job_id in [trace["job_id"] for trace in daemon.client.trace(f"localhost:{driver}")["traces"]]
+    with pytest.raises(NotFoundError):
+        daemon.client.trace(uuid[:-1] + "c")
 
 
 def test_a_process_that_has_the_number_of_an_earlier_one_is_not_taken_for_it(daemon: Gpuqd) -> None:

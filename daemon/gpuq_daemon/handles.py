@@ -1,6 +1,6 @@
 """What people have in hand when they ask whose it is, read by its shape alone. Pure.
 
-A text may be several things: a bare name a pod's or a job's folder, say. All that it may be is returned, the surest
+A text may be several things: a bare name a pod's, a node's or a job's, say. All that it may be is returned, the surest
 first; looking it up tells which it is.
 """
 
@@ -11,16 +11,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _POD_NAME = r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?"
+_EXECUTOR = r"\d{1,9}|driver"
 _YARN = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_\d+_\d+")
 _APPLICATION = re.compile(r"app-\d{14}-\d{1,9}|application_\d{1,20}_\d{1,9}|spark-[0-9a-f]{32}|local-\d{1,20}")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_CONTAINER = re.compile(r"(?:[a-z-]{1,20}://)?[0-9a-f]{64}")
+_CONTAINER = re.compile(r"(?:[a-z-]{1,20}://)?[0-9a-f]{12,64}")  # `docker ps` and `crictl ps` show the beginning
+_TASKS = re.compile(r"(\d{1,18})_\[[\d,%-]{1,200}\]", re.ASCII)
+_GPU_OF_ITS_OWN = re.compile(r"(?:GPU|MIG)-[0-9a-fA-F-]{8,80}|virtual\d{1,9}", re.ASCII)
+_WORD = re.compile(r"[^\s/:]{1,200}")
 
 
 class Kind(StrEnum):
     """What a handle names."""
 
     JOB = "job"
+    ARRAY = "array"
+    JOB_NAME = "job name"
+    NODE = "node"
     APPLICATION = "application"
     EXECUTOR = "executor"
     PROCESS = "process"
@@ -45,13 +52,15 @@ def readings(text: str) -> list[Handle]:
     text = text.strip()
     if re.fullmatch(r"\d{1,18}(?:_\d{1,9})?", text, re.ASCII):
         return [Handle(kind=Kind.JOB, name=text)]
+    if (tasks := _TASKS.fullmatch(text)) is not None:
+        return [Handle(kind=Kind.ARRAY, name=tasks[1])]
     if "://" in text or text.startswith("/"):
         return [*_containers(text), Handle(kind=Kind.PATH, name=text)]
-    for read in (_gpus, _applications, _containers, _processes, _pods):
+    for read in (_gpus, _applications, _processes, _uids):
         found = read(text)
         if found:
             return found
-    return []
+    return [*_containers(text), *_pods(text), *_names(text)]
 
 
 def job_in_path(text: str, roots: tuple[str, ...]) -> tuple[int, int | None] | None:
@@ -66,7 +75,7 @@ def job_in_path(text: str, roots: tuple[str, ...]) -> tuple[int, int | None] | N
 
 
 def _gpus(text: str) -> list[Handle]:
-    if re.fullmatch(r"(?:GPU|MIG)-[0-9a-fA-F-]{8,80}", text):
+    if _GPU_OF_ITS_OWN.fullmatch(text):
         return [Handle(kind=Kind.GPU, name=text)]
     named = re.fullmatch(r"gpu:([^/\s]{1,253})/([^/\s]{1,80})", text, re.IGNORECASE)
     return [] if named is None else [Handle(kind=Kind.GPU, name=named[2], place=named[1])]
@@ -75,7 +84,7 @@ def _gpus(text: str) -> list[Handle]:
 def _applications(text: str) -> list[Handle]:
     application, slash, executor = text.partition("/")
     if _APPLICATION.fullmatch(application):
-        if slash and re.fullmatch(r"\d{1,9}|driver", executor, re.ASCII):
+        if slash and re.fullmatch(_EXECUTOR, executor, re.ASCII):
             return [Handle(kind=Kind.EXECUTOR, name=executor, place=application)]
         return [] if slash else [Handle(kind=Kind.APPLICATION, name=application)]
     yarn = _YARN.fullmatch(text)  # its application's number is in it
@@ -87,15 +96,28 @@ def _containers(text: str) -> list[Handle]:
 
 
 def _processes(text: str) -> list[Handle]:
-    named = re.fullmatch(r"([^\s/:]{1,253}):(\d{1,10})", text, re.ASCII)
-    return [] if named is None else [Handle(kind=Kind.PROCESS, name=named[2], place=named[1])]
+    named = re.fullmatch(r"([^\s/:]{1,253}|\[[0-9a-f:.]{2,45}\]):(\d{1,10})", text, re.ASCII)
+    if named is None:
+        return []
+    process = Handle(kind=Kind.PROCESS, name=named[2], place=named[1].strip("[]"))
+    return [process, Handle(kind=Kind.NODE, name=text)]  # of nodes on one host YARN's are told apart by their ports
+
+
+def _uids(text: str) -> list[Handle]:
+    return [Handle(kind=Kind.POD, name=text, place="uid")] if _UID.fullmatch(text) else []
+
+
+def _names(text: str) -> list[Handle]:
+    """Return what any word may be."""
+    return [Handle(kind=kind, name=text) for kind in (Kind.NODE, Kind.JOB_NAME)] if _WORD.fullmatch(text) else []
 
 
 def _pods(text: str) -> list[Handle]:
-    if _UID.fullmatch(text):
-        return [Handle(kind=Kind.POD, name=text, place="uid")]
     namespace, slash, name = text.rpartition("/")
     if not re.fullmatch(_POD_NAME, name) or (slash and not re.fullmatch(_POD_NAME, namespace)):
         return []
     pod = Handle(kind=Kind.POD, name=name, place=namespace or None)
-    return [pod] if slash else [pod, Handle(kind=Kind.APPLICATION, name=name)]
+    if not slash:
+        return [pod, Handle(kind=Kind.APPLICATION, name=name)]
+    is_executor = re.fullmatch(_EXECUTOR, name, re.ASCII) is not None  # of an application with a name of its own kind
+    return [pod, *([Handle(kind=Kind.EXECUTOR, name=name, place=namespace)] if is_executor else [])]

@@ -66,6 +66,21 @@ def test_what_a_rank_tells_is_in_the_cell_of_its_gpu() -> None:
     assert (found[0].user, found[0].at, found[0].cpu) == ("ann", 100, 7)
 
 
+def test_where_the_node_tells_the_names_of_its_gpus_each_has_its_place() -> None:
+    node = a_node("a", 3, gpu_names=("3", "4", "5"))
+    here = {"3": GpuSample(uuid="GPU-x", index=3, util=4), "5": GpuSample(uuid="GPU-y", index=5)}
+
+    told = the_map([node], [a_job(5, a_rank(0, "a", "4"))], {5: {"a": 1}}, here=here, nodes_here={"a"})
+    untold = the_map([node], [a_job(5)], {5: {"a": 1}})
+
+    assert [(g.place, g.name, g.uuid, g.job_id) for g in told] == [
+        (0, "3", "GPU-x", None),
+        (1, "4", None, 5),
+        (2, "5", "GPU-y", None),
+    ]
+    assert [(g.name, g.job_id) for g in untold] == [(None, 5), ("4", None), ("5", None)]
+
+
 def test_a_gpu_that_is_held_before_its_rank_has_told_anything_is_busy() -> None:
     found = the_map([a_node("a", 3)], [a_job(5, a_rank(0, "a", "0"))], {5: {"a": 2}})
 

@@ -113,6 +113,7 @@ class EmbeddedEngine:
         """Return one node a worker, also before the engine is started."""
         record = self._record
         kind = gpus.VIRTUAL if record is None else record.slots.kind
+        addresses = ((),) * self._asked.nodes if record is None else record.slots.addresses
         return tuple(
             Node(
                 name=name,
@@ -122,8 +123,9 @@ class EmbeddedEngine:
                 gpus=self._asked.gpus_per_node,
                 free_gpus=self._asked.gpus_per_node,
                 is_up=any(w.name == name and is_running(w.process) for w in record.workers) if record else False,
+                gpu_names=tuple(names),
             )
-            for name in self._names()
+            for name, names in zip(self._names(), addresses, strict=False)
         )
 
     def command(self, attempt: Attempt) -> Command:

@@ -99,6 +99,7 @@ class PrivateEngine:
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes, which are shares of this machine."""
         kind = gpus.VIRTUAL if self._slots is None else self._slots.kind
+        addresses = ((),) * len(self._names) if self._slots is None else self._slots.addresses
         return tuple(
             Node(
                 name=name,
@@ -108,8 +109,9 @@ class PrivateEngine:
                 gpus=self._gpus_per_node,
                 free_gpus=self._gpus_per_node,
                 is_up=self._installation is not None,
+                gpu_names=names,
             )
-            for name in self._names
+            for name, names in zip(self._names, addresses, strict=True)
         )
 
     def needs(self) -> tuple[Path, ...]:

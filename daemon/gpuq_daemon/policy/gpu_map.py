@@ -20,7 +20,7 @@ def gpu_map(
     here: Mapping[str, GpuSample],
     nodes_here: Collection[str],
 ) -> tuple[Gpu, ...]:
-    """Return the GPUs of all nodes in their order, on each node those that are held first.
+    """Return the GPUs of all nodes in their order: on each node by their names, or those that are held first.
 
     `jobs` hold GPUs, `held` of each how many on which node; `samples` are by job and rank. `here` is what this
     machine's own GPUs tell, by name: it fills in what no rank has told, on `nodes_here`.
@@ -29,11 +29,10 @@ def gpu_map(
     left = {name: gpu for name, gpu in here.items() if name not in taken.names_on(nodes_here)}
     found: list[Gpu] = []
     for node in nodes:
-        held_here = list(taken.on(node))[: node.gpus]
-        free = [_free(node) for _ in range(node.gpus - len(held_here))]
+        cells = _in_place(list(taken.on(node))[: node.gpus], node)
         if node.name in nodes_here and node.is_up:
-            free = [_filled(cell, left.pop(next(iter(left)))) if left else cell for cell in free]
-        found += [replace(cell, place=place) for place, cell in enumerate((*held_here, *free))]
+            cells = [_told(cell, left) if cell.job_id is None else cell for cell in cells]
+        found += [replace(cell, place=place) for place, cell in enumerate(cells)]
     return tuple(found)
 
 
@@ -50,6 +49,30 @@ def appearance(gpu: Gpu) -> tuple[object, ...]:
 def without_others(gpu: Gpu) -> Gpu:
     """Return a GPU without what is only for those to know who may see its job."""
     return replace(gpu, job_id=None, user=None, rank=None, strangers=())
+
+
+def _in_place(held: list[Gpu], node: Node) -> list[Gpu]:
+    """Return a cell for every slot of a node: where it tells their names each has the place of its own."""
+    cells: list[Gpu | None] = [None] * node.gpus
+    rest = list[Gpu]()
+    for cell in held:
+        place = node.gpu_names.index(cell.name) if cell.name in node.gpu_names else -1
+        if 0 <= place < node.gpus and cells[place] is None:
+            cells[place] = cell
+        else:
+            rest.append(cell)
+    for place, cell in enumerate(cells):
+        if cell is None:
+            name = node.gpu_names[place] if place < len(node.gpu_names) else None
+            cells[place] = rest.pop(0) if rest else replace(_free(node), name=name)
+    return [cell for cell in cells if cell is not None]
+
+
+def _told(cell: Gpu, left: dict[str, GpuSample]) -> Gpu:
+    """Return a free cell with what its GPU tells: the one of its name, or any that is in no cell yet."""
+    name = cell.name if cell.name is not None else next(iter(left), None)
+    gpu = None if name is None else left.pop(name, None)
+    return cell if gpu is None else _filled(cell, gpu)
 
 
 def _coarse(value: float | None, by: float) -> int | None:
@@ -112,6 +135,7 @@ def _filled(cell: Gpu, gpu: GpuSample) -> Gpu:
         cell,
         state=state,
         name=cell.name or gpu.name,
+        uuid=gpu.uuid,
         model=cell.model or gpu.model,
         util=gpu.util,
         memory_mib=gpu.memory_mib,

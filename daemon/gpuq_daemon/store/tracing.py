@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from gpuq_daemon.store.job_rows import HOLDING, rank_of
 MOST = 6
 """At most so many attempts are looked up; one more than is ever told, so that it is known whether there are more."""
 
+LIVE = "('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"
+_RUNTIMES = ("", "containerd://", "docker://", "cri-o://")
 _THERE_FIRST = "a.ended_at IS NOT NULL, a.started_at DESC LIMIT :most"
 
 
@@ -60,7 +63,7 @@ class TraceStore:
         )
 
     def of_process(self, host: str, pid: int) -> list[Found]:
-        """Return the ranks, and the drivers, that had a process number on a host or node.
+        """Return the ranks that had a process number on a host or node.
 
         A system gives numbers out again: each comes with when its attempt ran.
         """
@@ -97,26 +100,61 @@ class TraceStore:
             {"container_id": container_id, "application_id": application_id},
         )
 
-    def of_gpu(self, gpu: str, node: str | None) -> list[Found]:
-        """Return the ranks that have or had a GPU of a node or host; by its own identifier only those that have it.
+    def of_gpu(self, gpus: Collection[str], node: str | None) -> list[Found]:
+        """Return the ranks that have or had a GPU, called by any of these names, of a node or host, or of any.
 
-        A node has had very many: beyond those that run, the jobs queued last are looked at first.
+        Without a node only names count that no other GPU has: not mere numbers. A node has had very many: beyond those
+        that run, the jobs queued last are looked at first.
         """
-        there = self._of_gpu(f"r.job_id IN (SELECT id FROM jobs WHERE state IN {HOLDING})", gpu, node)
+        names = json.dumps(sorted(gpus))
         if node is None:
-            return there
-        gone = [one for place in ("node", "host") for one in self._of_gpu(f"r.{place} = :node", gpu, None, node)]
+            return self._found(
+                f"""SELECT g.job_id, g.attempt, g.rank FROM gpu_ranks g
+                    JOIN attempts a ON a.job_id = g.job_id AND a.number = g.attempt
+                    WHERE g.gpu IN (SELECT value FROM json_each(:names)) ORDER BY {_THERE_FIRST}""",
+                {"names": names},
+            )
+        found = self._of_gpu(f"r.job_id IN (SELECT id FROM jobs WHERE state IN {HOLDING})", names, node)
+        gone = [one for place in ("node", "host") for one in self._of_gpu(f"r.{place} = :node", names, node)]
         gone.sort(key=lambda one: (one.job_id, one.attempt), reverse=True)
-        return list(dict.fromkeys((*there, *gone)))[:MOST]
+        return list(dict.fromkeys((*found, *gone)))[:MOST]
 
-    def _of_gpu(self, where: str, gpu: str, place: str | None, node: str | None = None) -> list[Found]:
+    def _of_gpu(self, where: str, names: str, node: str) -> list[Found]:
         return self._found(
             f"""SELECT r.job_id, r.attempt, r.rank FROM ranks r
-                WHERE {where} AND (:place IS NULL OR :place IN (r.node, r.host))
-                  AND EXISTS (SELECT 1 FROM json_each(r.gpus) WHERE value = :gpu)
+                WHERE {where} AND :node IN (r.node, r.host)
+                  AND EXISTS (SELECT 1 FROM json_each(r.gpus) WHERE value IN (SELECT value FROM json_each(:names)))
                 ORDER BY r.job_id DESC, r.attempt DESC LIMIT :most""",
-            {"gpu": gpu, "place": place, "node": node},
+            {"names": names, "node": node},
         )
+
+    def of_node(self, node: str) -> list[Found]:
+        """Return the attempts that have or had ranks on a node or host, the newest first."""
+        found = [
+            one
+            for place in ("node", "host")
+            for one in self._found(
+                f"""SELECT DISTINCT r.job_id, r.attempt, NULL AS rank FROM ranks r WHERE r.{place} = :node
+                    ORDER BY r.job_id DESC, r.attempt DESC LIMIT :most""",
+                {"node": node},
+            )
+        ]
+        return sorted(set(found), key=lambda one: (one.job_id, one.attempt), reverse=True)[:MOST]
+
+    def of_driver(self, pid: int) -> list[Found]:
+        """Return the attempts whose driver had a process number; drivers that are no pods run where gpuqd does."""
+        return self._found(
+            f"""SELECT a.job_id, a.number AS attempt, NULL AS rank FROM attempts a
+                WHERE a.driver_pid = :pid ORDER BY {_THERE_FIRST}""",
+            {"pid": pid},
+        )
+
+    def of_job_name(self, name: str) -> list[Found]:
+        """Return the newest attempts of the jobs of a name: those that have not ended first."""
+        asked = "SELECT id AS job_id, max(attempt, 1) AS attempt, NULL AS rank FROM jobs WHERE name = :name"
+        live = self._found(f"{asked} AND state IN {LIVE} ORDER BY id DESC LIMIT :most", {"name": name})
+        ended = self._found(f"{asked} AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :most", {"name": name})
+        return list(dict.fromkeys((*live, *ended)))[:MOST]
 
     def of_pod(self, name: str, namespace: str | None) -> list[Found]:
         """Return the attempts of the pods of a name, in one namespace or in any."""
@@ -127,10 +165,12 @@ class TraceStore:
         return self._of_pods("p.uid = :name", uid, None)
 
     def of_container(self, container_id: str) -> list[Found]:
-        """Return the attempt of the pod that a container is in; the runtime's name before it plays no part."""
-        return self._of_pods(
-            "p.container_id IN (:name, 'containerd://' || :name, 'docker://' || :name)", container_id, None
-        )
+        """Return the attempts of the pods that a container is in, of which this is the number or its beginning.
+
+        The runtime's name before it plays no part.
+        """
+        begins = (f"(p.container_id >= '{r}' || :name AND p.container_id < '{r}' || :name || 'g')" for r in _RUNTIMES)
+        return self._of_pods(" OR ".join(begins), container_id, None)
 
     def attempt(self, job_id: int, number: int) -> AttemptRow | None:
         """Return an attempt by its number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.gpus import gpu_name
 from gpuq.text import clean
 from gpuq.units import moment
 
@@ -12,12 +13,17 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
+_WHOLE = ("job", "array", "job name", "path")
+
+
 def traced_lines(answer: Json) -> list[str]:
     """Return the tree of each attempt, the likeliest first; `>` marks what the handle names."""
     traces = answer["traces"]
+    if not traces:
+        return [clean(answer["searched"])]
     lines: list[str] = []
     if len(traces) > 1:
-        lines += [f"{len(traces)} attempts have had this {answer['kind']}; what is there now comes first."]
+        lines += [f"{len(traces)} attempts may be meant by this {answer['kind']}; what is there now comes first."]
     for trace in traces:
         lines += [*([""] if lines else []), *_tree(trace)]
     if answer["left_out"]:
@@ -28,40 +34,49 @@ def traced_lines(answer: Json) -> list[str]:
 def _tree(trace: Json) -> Iterator[str]:
     yield f"account {trace['account']}"
     yield f"  user {trace['user']}"
-    whole = trace["rank"] is None and trace["matched"] in ("job", "path")
-    yield f"{_mark(whole)}   job {trace['job_id']} {trace['name']}  {trace['state']}"
+    whole = trace["rank"] is None and trace["matched"] in _WHOLE
+    task = "" if trace["array_id"] is None else f" (task {trace['array_id']}_{trace['array_index']})"
+    yield f"{_mark(whole)}   job {trace['job_id']}{task} {trace['name']}  {trace['state']}"
     if not trace["attempt"]:
         yield "      not started yet"
         return
     yield f"      attempt {trace['attempt']}{_when(trace)}"
     if trace["application_id"]:
-        pid = "" if trace["driver_pid"] is None else f", driver pid {trace['driver_pid']}"
+        pid = "" if trace["driver_pid"] is None else f", driver's pid {trace['driver_pid']}"
         yield f"{_mark(trace['matched'] == 'application')}       application {trace['application_id']}{pid}"
     pods = {pod["executor_id"]: pod for pod in trace["pods"] if pod["role"] == "executor"}
     for pod in trace["pods"]:
         if pod["role"] != "executor":
             yield f"        {_pod(pod)}"
     for rank in trace["ranks"]:
-        yield from _rank(rank, pods.pop(rank["executor_id"], None), is_it=rank["rank"] == trace["rank"])
+        yield from _rank(trace, rank, pods.pop(rank["executor_id"], None))
     for pod in pods.values():  # of ranks that never came up
         yield f"        {_pod(pod)}"
     if trace["log_uri"]:
         yield f"      logs {trace['log_uri']}"
 
 
-def _rank(rank: Json, pod: Json | None, *, is_it: bool) -> Iterator[str]:
+def _rank(trace: Json, rank: Json, pod: Json | None) -> Iterator[str]:
+    """Yield a rank and what is its own. Each name is one that `gpuq trace` takes."""
+    application, executor = trace["application_id"], rank["executor_id"]
     parts = [f"rank {rank['rank']} {rank['role']} {rank['state']}", f"on {rank['node'] or rank['host']}"]
-    parts += [f"host {rank['host']}"] if rank["node"] and rank["node"] != rank["host"] else []
-    parts += [] if rank["executor_id"] is None else [f"executor {rank['executor_id']}"]
-    parts += [] if rank.get("container_id") is None else [f"container {rank['container_id']}"]
-    parts += [] if rank["pid"] is None else [f"pid {rank['pid']}"]
     parts += [] if rank["exit_code"] is None else [f"exit code {rank['exit_code']}"]
-    yield f"{_mark(is_it)}       {'  '.join(parts)}"
+    yield f"{_mark(rank['rank'] == trace['rank'])}       {'  '.join(parts)}"
+    own = [] if rank["pid"] is None else [f"process {_address(rank['host'])}:{rank['pid']}"]
+    own += [] if application is None or executor is None else [f"executor {application}/{executor}"]
+    own += [] if rank.get("container_id") is None else [f"container {rank['container_id']}"]
+    if own:
+        yield f"          {'  '.join(own)}"
     if pod is not None:
         yield f"          {_pod(pod)}"
     gpus: Sequence[str] = rank["gpus"]
     if gpus:
-        yield f"          GPU {', '.join(gpus)}"
+        node = rank["node"] or rank["host"]
+        yield f"          GPU {' '.join(gpu_name({'node': node, 'name': gpu}) for gpu in gpus)}"
+
+
+def _address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _pod(pod: Json) -> str:
