@@ -94,7 +94,7 @@ def test_a_stream_that_cannot_go_on_begins_anew(daemon: Gpuqd, last: str) -> Non
         heard = events(stream)
         reset = next(heard)[2]
         assert f"{reset['epoch']}-{reset['number']}" == daemon.client.job_list()["seq"]
-        assert [next(heard)[1] for _ in range(3)] == ["cluster", "jobs", "ready"]
+        assert [next(heard)[1] for _ in range(4)] == ["cluster", "gpus", "jobs", "ready"]
     daemon.client.cancel(job_id)
     daemon.ended(job_id)
 

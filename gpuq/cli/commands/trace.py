@@ -22,6 +22,7 @@ def command(handle: str, as_json: bool) -> None:
                               container_... a YARN container
     node7:4711                a process on a node or host
     gpu:node7/3, GPU-5f0c...  a GPU
+    node7                     a node or host
     /path, hdfs://...         anything in a job's folder
 
     What is there now comes first, then the newest: a system gives process numbers out again.
