@@ -21,6 +21,7 @@ _ASCII_MARKERS = "*o+x#@"
 _UNICODE_MARKERS = ("braille", "o", "+", "x", "#", "@")
 _NAN_MARKERS = ("×", "!")
 _RESTART_MARKERS = ("┊", ":")
+_CURSOR_MARKERS = ("│", "|")
 _ASCII_FRAME = str.maketrans("─│┌┐└┘├┤┬┴┼…•", "-|++++++++++*")
 _MIN_WIDTH, _MIN_HEIGHT = 24, 6
 
@@ -30,7 +31,8 @@ class ChartOptions:
     """How to draw. `width` and `height` are cells of the whole chart, frame and axis labels included.
 
     `smooth` is the weight of the past in [0, 1), 0 for none. `x` is one of `gpuq.scale.X_AXES`. `color` adds ANSI
-    colours (SGR); without it several curves differ by their marker.
+    colours (SGR); without it several curves differ by their marker. `cursor` is a place along x that is marked by a
+    line from bottom to top.
     """
 
     width: int = 80
@@ -42,6 +44,7 @@ class ChartOptions:
     title: str = ""
     color: bool = False
     x: str = "step"
+    cursor: float | None = None
 
 
 def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
@@ -61,6 +64,7 @@ def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
     marks = _Marks(
         nans=_inside(_nan_places(curves, options), x_range),
         restarts=_inside(_restart_places(curves, options), x_range),
+        cursor=_inside(iter([scaled(options.cursor, options.log_x)]), x_range),
     )
     text = _plot(lines, marks, x_range, (min(ys), max(ys)), options, (width, height))
     return text.translate(_ASCII_FRAME) if options.is_ascii else text
@@ -87,7 +91,12 @@ def legend(curve: Curve, label: str, index: int, options: ChartOptions, *, among
         facts += f", {plural(curve.replaced, 'point')} before that written again"
     if options.smooth:
         facts += f"; smoothed {options.smooth:g}"
-    return f"{_marker_sample(index, options) if among > 1 else ''}{clean(label)}: {facts}"
+    return f"{sample(index, options, among=among)}{clean(label)}: {facts}"
+
+
+def sample(index: int, options: ChartOptions, *, among: int) -> str:
+    """Return what curve number `index` is drawn with, and a space; nothing where it is the only one."""
+    return _marker_sample(index, options) if among > 1 else ""
 
 
 def labels(curves: Sequence[Curve]) -> list[str]:
@@ -155,6 +164,7 @@ class _Marks:
 
     nans: list[float]
     restarts: list[float]
+    cursor: list[float]
 
 
 def _nan_places(curves: Sequence[Curve], options: ChartOptions) -> Iterator[float | None]:
@@ -196,6 +206,8 @@ def _plot(
         for segment_xs, segment_ys in segments:
             xs, ys = unit(segment_xs, x_range), unit(segment_ys, y_range)
             figure.plot(xs, ys, marker=marker, color=_COLORS[index % len(_COLORS)] if options.color else None)
+    for x in unit(marks.cursor, x_range):
+        figure.plot([x, x], [0.0, 1.0], marker=_marker_of(_CURSOR_MARKERS, options), color=None)
     if marks.nans:
         xs = unit(marks.nans, x_range)
         figure.scatter(

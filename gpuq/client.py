@@ -271,12 +271,15 @@ class Client:
         columns: int = 200,
         x: str = "step",
         smooth: float = 0.0,
+        begin: float | None = None,
+        end: float | None = None,
     ) -> Json:
-        """Return a scalar's points thinned to `columns` (`models.Curve`); `x` is "step" or "wall".
+        """Return a scalar's points thinned to `columns` (`models.Curve`); `x` is one of `scale.X_AXES`.
 
         Without `rank` and `run`, the first series of that name, by rank, is taken; without `attempt`, all of them.
+        `begin` and `end` are those of the part of x that is wanted.
         """
-        which = {"tag": tag, "rank": rank, "run": run, "attempt": attempt}
+        which = {"tag": tag, "rank": rank, "run": run, "attempt": attempt, "begin": begin, "end": end}
         return self._ask("GET", f"/v1/jobs/{job_id}/curve", {**which, "columns": columns, "x": x, "smooth": smooth})
 
     def heat_map(self, job_id: int, tag: str, **how: Any) -> Json:

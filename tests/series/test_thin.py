@@ -118,3 +118,16 @@ def test_no_point_is_lost_at_the_ends_of_the_floats(far: float) -> None:
 
 def test_no_points_are_no_columns() -> None:
     assert thin(columns_of([]), 10) == Thinned()
+
+
+def test_a_part_of_the_axis_has_its_own_points_and_the_average_of_all() -> None:
+    points = columns_of([(i, 100.0 + i, float(i)) for i in range(100)])
+
+    part = thin(points, 200, smoothing=0.5, begin=10, end=12.5)
+    whole = thin(points, 200, smoothing=0.5)
+
+    assert part.steps == (10.0, 11.0, 12.0)
+    assert part.count == 3
+    assert part.smoothed == whole.smoothed[10:13]
+    assert thin(points, 200, begin=1000).count == 0
+    assert thin(points, 3, "wall", end=102.0).count == 3

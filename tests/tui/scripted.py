@@ -15,7 +15,25 @@ from gpuq import models
 from gpuq.client import Json
 from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError
 from gpuq.gpus import Gpu
-from gpuq.models import Cluster, Curve, Job, JobState, Node, Progress, Rank, RankState, Reason, Series, SeriesKind, Why
+from gpuq.models import (
+    Checkpoint,
+    CheckpointContents,
+    Cluster,
+    Curve,
+    Distribution,
+    HeatMap,
+    Job,
+    JobState,
+    Node,
+    Progress,
+    Rank,
+    RankState,
+    Reason,
+    Series,
+    SeriesKind,
+    Weights,
+    Why,
+)
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ShareRow
 from gpuq.tracing import Trace, Traced
 from gpuq_tui.app import GpuqApp
@@ -142,6 +160,14 @@ def a_curve(series: Series, values: Sequence[float] = (3.0, 2.0, 1.0)) -> Curve:
     return Curve(series=series, steps=steps, wall_times=steps, low=points, high=points, last=points, count=len(points))
 
 
+A_CHECKPOINT = Checkpoint(job_id=1, name="ckpt-5", format="tensorflow", step=5, saved_at=NOW, bytes=24)
+
+
+def a_variable(name: str) -> Weights:
+    """Return a variable of a checkpoint."""
+    return Weights(name=name, key=name, dtype="float32", shape=(6,), bytes=24)
+
+
 def as_json(value: Any) -> Json:
     """Return a model as the API's JSON, lists and all."""
     return json.loads(json.dumps(asdict(value)))
@@ -164,6 +190,8 @@ class ScriptedClient:
     drained: list[Drain] = field(default_factory=list[Drain])
     traces: tuple[Trace, ...] = ()
     gpu_cells: list[Gpu] = field(default_factory=list[Gpu])
+    variables: tuple[str, ...] = ()
+    asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
     asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
@@ -258,13 +286,32 @@ class ScriptedClient:
 
     def series(self, job_id: int) -> list[Json]:
         self._find(job_id)
-        return [as_json(curve.series) for curve in self.curves.values()]
+        return [as_json(replace(curve.series, job_id=job_id)) for curve in self.curves.values()]
 
-    def curve(
-        self, job_id: int, tag: str, *, rank: int | None = None, run: str | None = None, columns: int = 200
-    ) -> Json:
+    def curve(self, job_id: int, tag: str, **how: Any) -> Json:
         self._find(job_id)
-        return as_json(self.curves[tag])
+        self.asked_curves.append(how)
+        return as_json(replace(self.curves[tag], series=replace(self.curves[tag].series, job_id=job_id)))
+
+    def heat_map(self, job_id: int, tag: str, **how: Any) -> Json:
+        self._find(job_id)
+        series = a_series(tag, kind=SeriesKind.HISTOGRAM)
+        return as_json(HeatMap(series=series, low=-1.0, high=1.0, steps=(0, 5), counts=((1.0, 3.0), (4.0, 0.0))))
+
+    def checkpoint(self, job_id: int, at: str | None = None) -> Json:
+        self._find(job_id)
+        if not self.variables:
+            raise NotFoundError(f"Job {job_id} has no checkpoint yet.")
+        return as_json(CheckpointContents(checkpoint=A_CHECKPOINT, weights=tuple(map(a_variable, self.variables))))
+
+    def distribution(self, job_id: int, name: str, *, at: str | None, minus: str | None, bins: int) -> Json:
+        self._find(job_id)
+        return as_json(
+            Distribution(
+                checkpoint=A_CHECKPOINT, minus=None, weights=a_variable(name), counts=(2, 4),
+                count=6, finite=6, zeros=1, nans=0, infinities=0, mean=0.0, std=1.0, low=-1.0, high=1.0,
+            )
+        )  # fmt: skip
 
     def _find(self, job_id: int) -> models.Job:
         self._fail()

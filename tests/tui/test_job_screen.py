@@ -135,7 +135,7 @@ def test_a_job_without_ranks_says_so_and_shows_the_drivers_log() -> None:
     async def use(pilot: Pilot[None]) -> None:
         await opened(pilot)
         text = screen_text(app)
-        assert "no values yet" in text
+        assert "job 1 waits (Resources)" in text
         assert "Log driver of 2" in text
         assert "Job 1 has no log yet." in text
         await pilot.press("l")

@@ -11,13 +11,14 @@ from rich.cells import cell_len
 
 from gpuq.models import Cluster, Holder, JobState, Node, Progress, Reason, SeriesKind, Why
 from gpuq_tui.foreign import cleaned, cleaned_log
-from gpuq_tui.lines.chart import Scale, chart_lines, chartable, first_shown
+from gpuq_tui.lines.chart import chart_lines, chartable, first_shown
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.filters import matcher
 from gpuq_tui.lines.header import Contact, gpus, problems
 from gpuq_tui.lines.line import Look, fit, line, plain, wrap
 from gpuq_tui.lines.log import MOST_LINES, LogPiece, LogTail, folded
 from gpuq_tui.lines.queue import Columns, free_gpus, note, progress, row
+from gpuq_tui.lines.scale import Scale
 from gpuq_tui.lines.why import why_lines
 from gpuq_tui.terminal import look_of
 from tests.tui.scripted import HOSTILE, NOW, a_curve, a_job, a_running_job, a_series

@@ -28,6 +28,7 @@ from gpuq_tui.keys import OrderedKeys
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.order import ORDERS
+from gpuq_tui.lines.queue import note
 from gpuq_tui.mirror import Mirror
 from gpuq_tui.running import Starts, starts
 from gpuq_tui.screens.admin import AdminScreen
@@ -50,6 +51,7 @@ from gpuq_tui.widgets.log import LogPane
 TICK_S = 1.0
 RETRY_S = 1.0
 FIRST_HINT = "? says what the keys do here, : takes any line of gpuq, 1 to 7 are the views."
+_PICK_KEYS = "123456789abcdefg"
 _OTHERS: dict[str, type[View]] = {
     "why": WhyScreen,
     "shares": SharesScreen,
@@ -248,6 +250,24 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
                 queue.rearrange(replace(queue.settings, order=list(ORDERS)[at]))
 
         await self.push_screen(Menu("sort by", choices, look=self.look), taken)
+
+    @on(ChartsScreen.PickAsked)
+    async def _pick_asked(self, message: ChartsScreen.PickAsked) -> None:
+        """Offer the newest jobs that have told a value, those that are drawn first."""
+        charts = message.screen
+        drawn = {job.id for job in charts.chosen}
+        told = [job for job in reversed(self.known_jobs()) if job.progress is not None and job.id not in drawn]
+        offered = [*charts.chosen, *told][: len(_PICK_KEYS)]
+        choices = [
+            Choice(key=key, text=f"{'- ' if job.id in drawn else '+ '}{job.shown_id} {job.name[:30]}", more=note(job))
+            for key, job in zip(_PICK_KEYS, offered, strict=False)
+        ]
+
+        def taken(at: int | None) -> None:
+            if at is not None:
+                charts.flip(offered[at])
+
+        await self.push_screen(Menu("curves of: - is drawn, + is not", choices, look=self.look), taken)
 
     @on(QueueScreen.Rearranged)
     def _rearranged(self, message: QueueScreen.Rearranged) -> None:

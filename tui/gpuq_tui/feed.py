@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from gpuq import models
 from gpuq.client import Json
 from gpuq.diagnosis import Diagnosis
-from gpuq.errors import GpuqError, UnavailableError
+from gpuq.errors import GpuqError
 from gpuq.gpus import Gpu
 from gpuq.tracing import Traced
 from gpuq.wire import decode
-from gpuq_tui.changes import Streams
+from gpuq_tui.asking import Asks, Parts
+from gpuq_tui.charting import Charting, Charts, ChartsWanted, drawn
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
-from gpuq_tui.lines.chart import chartable, tag_order
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.log import LogPiece
+from gpuq_tui.lines.scale import Scale
 from gpuq_tui.lists import LISTED, Lists, People, Shares
 
 T = TypeVar("T")
@@ -26,53 +25,12 @@ T = TypeVar("T")
 _FIRST_LOG_BYTES = 32 * 1024
 
 
-class Asks(Streams, Protocol):
-    """What the interface needs of `gpuq.client.Client`."""
-
-    def jobs(self, *, everything: bool = False) -> list[Json]: ...
-    def job(self, job_id: int) -> Json: ...
-    def why(self, job_id: int) -> Json: ...
-    @property
-    def path(self) -> str: ...
-    def shares(self) -> Json: ...
-    def accounts(self) -> Json: ...
-    def qos(self) -> list[Json]: ...
-    def limits(self) -> list[Json]: ...
-    def reservations(self) -> list[Json]: ...
-    def drains(self) -> list[Json]: ...
-    def trace(self, handle: str) -> Json: ...
-    def diag(self) -> Json: ...
-    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json: ...
-    def series(self, job_id: int) -> list[Json]: ...
-    def curve(
-        self, job_id: int, tag: str, *, rank: int | None = None, run: str | None = None, columns: int = 200
-    ) -> Json: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartsWanted:
-    """Curves of jobs side by side: `most` tags from number `first` on, thinned to `columns`."""
-
-    job_ids: tuple[int, ...]
-    first: int
-    most: int
-    columns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charts:
-    """All tags of some jobs, as (tag, run), and the curves of those that are in view, a tuple for each in order."""
-
-    tags: tuple[tuple[str, str], ...]
-    curves: tuple[tuple[models.Curve, ...], ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
-    `series` is the one whose curve is drawn, thinned to `columns`; `log_rank` None is the driver's log, read
-    from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`. `trace` is a handle.
+    `series` is the one whose curve is drawn, thinned to `columns` along `scale`; `log_rank` None is the driver's log,
+    read from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`. `trace` is a handle.
     """
 
     everything: bool = False
@@ -80,6 +38,7 @@ class Wanted:
     is_whole_job: bool = False
     series: models.Series | None = None
     columns: int = 200
+    scale: Scale = Scale()  # noqa: RUF009 - it is frozen
     lists: tuple[str, ...] = ()
     charts: ChartsWanted | None = None
     log_rank: int | None = None
@@ -135,7 +94,9 @@ class Feed:
             if wanted.lists:
                 answer = self._with_lists(answer)
             if wanted.charts is not None:
-                answer = replace(answer, charts=self._charts(wanted.charts, answer.refused))
+                answer = replace(
+                    answer, charts=Charting(self._client, self._look).charts(wanted.charts, answer.refused)
+                )
             if wanted.trace is not None:
                 answer = self._with_trace(answer, wanted.trace)
             if wanted.job_id is not None:
@@ -155,7 +116,7 @@ class Feed:
             return None
 
     def _with_lists(self, answer: Answer) -> Answer:
-        part = _Parts(answer.refused, self._look)
+        part = Parts(answer.refused, self._look)
         rows = {name: part.take(name, lambda name=name: self._list(name)) for name in answer.wanted.lists}
         return replace(answer, lists=Lists(**rows))  # pyright: ignore[reportArgumentType] - `_list` goes by the field
 
@@ -173,12 +134,12 @@ class Feed:
                 return tuple(self._model(model, row) for row in getattr(self._client, name)())
 
     def _with_trace(self, answer: Answer, handle: str) -> Answer:
-        part = _Parts(answer.refused, self._look)
+        part = Parts(answer.refused, self._look)
         return replace(answer, trace=part.take("trace", lambda: self._model(Traced, self._client.trace(handle))))
 
     def _with_details(self, answer: Answer, job_id: int) -> Answer:
         wanted, refused = answer.wanted, answer.refused
-        part = _Parts(refused, self._look)
+        part = Parts(refused, self._look)
         why = part.take("why", lambda: self._model(models.Why, self._client.why(job_id)))
         answer = replace(answer, why=why)
         if not wanted.is_whole_job:
@@ -198,28 +159,7 @@ class Feed:
     def _curve(self, wanted: Wanted) -> models.Curve | None:
         if wanted.series is None:
             return None
-        return self._drawn(wanted.series, wanted.columns)
-
-    def _charts(self, wanted: ChartsWanted, refused: dict[str, str]) -> Charts:
-        part = _Parts(refused, self._look)
-        found = {
-            job_id: {(s.tag, s.run): s for s in chartable(part.take("series", partial(self._series, job_id)) or ())}
-            for job_id in wanted.job_ids
-        }
-        tags = sorted({key for series in found.values() for key in series}, key=tag_order)
-        curves = [
-            tuple(
-                curve
-                for job_id in wanted.job_ids
-                if key in found[job_id]
-                and (curve := part.take("curve", partial(self._drawn, found[job_id][key], wanted.columns))) is not None
-            )
-            for key in tags[wanted.first : wanted.first + wanted.most]
-        ]
-        return Charts(tags=tuple(tags), curves=tuple(curves))
-
-    def _drawn(self, s: models.Series, columns: int) -> models.Curve:
-        return decode(models.Curve, self._client.curve(s.job_id, s.tag, rank=s.rank, run=s.run, columns=columns))
+        return drawn(self._client, wanted.series, wanted.columns, wanted.scale)
 
     def _log(self, job_id: int, wanted: Wanted) -> LogPiece:
         offset = -_FIRST_LOG_BYTES if wanted.log_offset is None else wanted.log_offset
@@ -229,20 +169,3 @@ class Feed:
     def _model(self, model: type[T], row: Json) -> T:
         value: Any = cleaned(row, self._look)
         return decode(model, value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """Takes the parts of an answer one by one: one that is refused does not hide the others."""
-
-    refused: dict[str, str]
-    look: Look
-
-    def take(self, name: str, ask: Callable[[], T]) -> T | None:
-        try:
-            return ask()
-        except UnavailableError:
-            raise
-        except GpuqError as error:
-            self.refused[name] = cleaned_text(str(error), self.look)
-            return None

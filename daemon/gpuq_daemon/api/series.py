@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get
@@ -39,6 +40,16 @@ Attempt = Annotated[
 ]
 Smoothing = Annotated[float, Parameter(ge=0, lt=1, description="The weight of the past in TensorBoard's average.")]
 
+Place = Annotated[
+    float | None,
+    Parameter(
+        ge=-1e300,
+        le=1e300,
+        description="Of a part of the curve only: where it begins or ends along x, in steps, Unix seconds, or "
+        "(relative) seconds since its first point.",
+    ),
+]
+
 
 @get("/v1/jobs/{job_id:int}/curve")
 async def curve(
@@ -50,12 +61,15 @@ async def curve(
     run: Run = None,
     attempt: Attempt = None,
     columns: Annotated[int, Parameter(ge=1, le=10_000)] = 200,
-    x: Literal["step", "wall"] = "step",
+    x: Literal["step", "wall", "relative"] = "step",
     smooth: Smoothing = 0.0,
+    begin: Place = None,
+    end: Place = None,
 ) -> Curve:
     """Return a scalar's points, thinned to `columns`, over the job's attempts."""
     visible_job(request, desk, job_id)
-    return await asyncio.to_thread(desk.metrics.curve, job_id, tag, rank, run, attempt, columns, x, smooth)
+    which = (job_id, tag, rank, run, attempt, columns, x, smooth)
+    return await asyncio.to_thread(partial(desk.metrics.curve, *which, begin=begin, end=end))
 
 
 @get("/v1/jobs/{job_id:int}/histograms")

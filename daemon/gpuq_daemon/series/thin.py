@@ -73,14 +73,23 @@ def unpacked(chunks: Iterable[tuple[bytes, int]]) -> Columns:
     return Columns(steps=steps, wall_times=wall_times, values=values)
 
 
-def thin(points: Columns, columns: int, x: Axis = "step", smoothing: float = 0.0) -> Thinned:
+def thin(
+    points: Columns,
+    columns: int,
+    x: Axis = "step",
+    smoothing: float = 0.0,
+    *,
+    begin: float | None = None,
+    end: float | None = None,
+) -> Thinned:
     """Return `points` in at most `columns` columns of equal width along `x`, with the extremes of each.
 
     Points are taken in the order of x; at the same x (a restart writes its steps again) in the order written,
     so that `last` is the newest. A series of no more than `columns` points is returned whole, one column a
     point. Smallest and largest are of the finite values; a column without any has NaN in both. `nan_count`
     counts what is not finite. The place of a column is that of its last point. With `smoothing`, the weight of the
-    past, `smoothed` has the average at that point.
+    past, `smoothed` has the average at that point. Of a part of the axis, `begin` and `end` included, only its points
+    are told and counted; the average is still over all of them.
     """
     import numpy as np
 
@@ -89,6 +98,12 @@ def thin(points: Columns, columns: int, x: Axis = "step", smoothing: float = 0.0
     if count == 0:
         return Thinned()
     points = _ordered(points, along)
+    average: Floats | None = smooth(points.values, smoothing) if smoothing else None
+    if begin is not None or end is not None:
+        points, average = _part(points, average, x, begin, end)
+        count = len(points.steps)
+        if count == 0:
+            return Thinned()
     along = points.steps if x == "step" else points.wall_times
     starts = np.arange(count) if count <= columns else _starts(along, max(columns, 1))
     ends = np.append(starts[1:], count) - 1
@@ -101,7 +116,7 @@ def thin(points: Columns, columns: int, x: Axis = "step", smoothing: float = 0.0
         low=tuple(np.fmin.reduceat(finite, starts).tolist()),
         high=tuple(np.fmax.reduceat(finite, starts).tolist()),
         last=tuple(points.values[ends].tolist()),
-        smoothed=tuple(smooth(points.values, smoothing)[ends].tolist()) if smoothing else (),
+        smoothed=() if average is None else tuple(average[ends].tolist()),
         nans=() if is_whole else tuple(np.add.reduceat(~is_finite, starts, dtype=np.int64).tolist()),
         count=count,
         nan_count=int(count - np.count_nonzero(is_finite)),
@@ -116,6 +131,19 @@ def _ordered(points: Columns, along: Floats) -> Columns:
         return points
     order = np.argsort(along, kind="stable")
     return Columns(steps=points.steps[order], wall_times=points.wall_times[order], values=points.values[order])
+
+
+def _part(
+    points: Columns, average: Floats | None, x: Axis, begin: float | None, end: float | None
+) -> tuple[Columns, Floats | None]:
+    """Return the points from `begin` to `end` along x, by which they are sorted, and their averages."""
+    along = points.steps if x == "step" else points.wall_times
+    first = 0 if begin is None else int(along.searchsorted(begin, side="left"))
+    last = len(along) if end is None else int(along.searchsorted(end, side="right"))
+    part = Columns(
+        steps=points.steps[first:last], wall_times=points.wall_times[first:last], values=points.values[first:last]
+    )
+    return part, None if average is None else average[first:last]
 
 
 def _starts(along: Floats, columns: int) -> NDArray[np.int64]:

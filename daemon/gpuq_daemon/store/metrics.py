@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from threading import Lock
+from typing import Literal
 
 from gpuq.models import Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
 from gpuq_daemon.series.chunk import unpack_histogram
@@ -175,19 +176,26 @@ class MetricsStore:
         run: str | None = None,
         attempt: int | None = None,
         columns: int = 200,
-        x: Axis = "step",
+        x: Axis | Literal["relative"] = "step",
         smoothing: float = 0.0,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
     ) -> Curve:
         """Return a scalar thinned to `columns`, over its attempts or of one; of several that match, the first listed.
 
-        `smoothing` is the weight of the past in TensorBoard's average, 0 for none.
+        `smoothing` is the weight of the past in TensorBoard's average, 0 for none. `begin` and `end` are of the part
+        that is wanted: steps, Unix seconds, or ("relative") seconds since the scalar's first point.
 
         Raises:
             NotFoundError: the job has no such scalar.
         """
         series, found = self.course(job_id, tag, rank, run, attempt)
-        thinned = thin(found.points, columns, x, smoothing)
         points = found.points
+        since = float(points.wall_times[0]) if x == "relative" and len(points.steps) else 0.0
+        first, last = (None if place is None else since + place for place in (begin, end))
+        along = "step" if x == "step" else "wall"
+        thinned = thin(points, columns, along, smoothing, begin=first, end=last)
         return Curve(
             series=series,
             steps=thinned.steps,
@@ -204,7 +212,7 @@ class MetricsStore:
                 for at in found.restarts[-MAX_RESTARTS:]
             ),
             replaced=found.replaced,
-            began_at=float(points.wall_times[0]) if thinned.count else None,
+            began_at=float(points.wall_times[0]) if len(points.steps) else None,
         )
 
     def course(

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from gpuq import chart
 from gpuq.models import Curve, Job, Series, SeriesKind
+from gpuq.scale import along, start_of
 from gpuq.units import moment, number
 from gpuq_tui.foreign import cleaned_text
-from gpuq_tui.lines.line import Line, Look, Tone, fit, line
-
-SMOOTH_STEPS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How curves are drawn: `smooth` is the weight of the past, one of `SMOOTH_STEPS`; `x` is "step" or "wall"."""
-
-    smooth: float = 0.0
-    is_log_y: bool = False
-    x: str = "step"
-
-    def smoother(self, by: int) -> Scale:
-        """Return the scale `by` steps smoother, as far as there are steps; 0 goes back to none."""
-        index = 0 if by == 0 else SMOOTH_STEPS.index(self.smooth) + by
-        return replace(self, smooth=SMOOTH_STEPS[max(0, min(len(SMOOTH_STEPS) - 1, index))])
-
-    def with_log_y_flipped(self) -> Scale:
-        """Return the scale with the other kind of y axis."""
-        return replace(self, is_log_y=not self.is_log_y)
-
-    def with_x_flipped(self) -> Scale:
-        """Return the scale with the other kind of x axis."""
-        return replace(self, x="wall" if self.x == "step" else "step")
-
-    def told(self) -> str:
-        """Return how it differs from curves as they are."""
-        smooth = f" smooth {self.smooth:g} " if self.smooth else ""
-        return smooth + (" log y " if self.is_log_y else "") + (" by time " if self.x == "wall" else "")
+from gpuq_tui.lines.coloured import coloured
+from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
+from gpuq_tui.lines.scale import Scale
 
 
 def chartable(series: Sequence[Series]) -> tuple[Series, ...]:
@@ -72,43 +46,61 @@ def label(series: Series, look: Look) -> str:
 
 
 def chart_lines(
-    curves: Sequence[Curve], missing: str, scale: Scale, *, width: int, height: int, look: Look, at: int | None = None
+    curves: Sequence[Curve], missing: str, scale: Scale, *, width: int, height: int, look: Look, at: float | None = None
 ) -> list[Line]:
     """Return the chart with a line of numbers for each curve below it, or `missing` where there is no curve.
 
-    `at` is the column of points that the cursor is on, from the first; its values stand below then.
+    `at` is the place along x that the cursor is on; the values there stand below then.
     """
     most = max(1, height // 4)
-    if not curves or width < 24 or height < 6 + min(len(curves), most):
-        text = missing if not curves else "too little room for a chart"
-        return [line(fit(text, width, look), Tone.DIM)]
+    if not curves:
+        return [line(part, Tone.DIM) for part in wrap(missing, width)]
+    if width < 24 or height < 6 + min(len(curves), most):
+        return [line(fit("too little room for a chart", width, look), Tone.DIM)]
     below = min(len(curves), most)
     options = chart.ChartOptions(
         width=width,
         height=height - below,
         is_ascii=look.is_ascii,
         log_y=scale.is_log_y,
+        log_x=scale.is_log_x,
         smooth=scale.smooth,
         x=scale.x,
+        color=look.has_colour and len(curves) > 1,
+        cursor=at,
     )
     rows = chart.draw(curves, options).split("\n")[: height - below]
     names = [cleaned_text(name, look) for name in chart.labels(curves)]
-    if at is None:
-        told = [
-            chart.legend(curve, name, i, options, among=len(curves))
-            for i, (curve, name) in enumerate(zip(curves, names, strict=True))
-        ]
-    else:
-        told = [f"{name}: {value_at(curve, at)}" for curve, name in zip(curves, names, strict=True)]
-    return [*(line(row) for row in rows), *(line(fit(text, width, look), Tone.DIM) for text in told[:below])]
+    told = [
+        chart.legend(curve, name, i, options, among=len(curves))
+        if at is None
+        else f"{chart.sample(i, options, among=len(curves))}{name}: {value_at(curve, at, curves, scale)}"
+        for i, (curve, name) in enumerate(zip(curves, names, strict=True))
+    ]
+    if not options.color:  # a width is told from a text without colours alone
+        told = [fit(text, width, look) for text in told]
+    return [*map(coloured, rows), *(coloured(text, Tone.DIM) for text in told[:below])]
 
 
-def value_at(curve: Curve, at: int) -> str:
-    """Return what a curve is at its column `at`, counted from the last at the end: step, time, value and spread."""
-    if not curve.steps:
-        return "no points"
-    i = max(0, min(at, len(curve.steps) - 1))
+def places(curves: Sequence[Curve], scale: Scale) -> list[float]:
+    """Return the places of all points along x, each once, in their order."""
+    found = {x for curve in curves for x in _along(curve, curves, scale)}
+    return sorted(found)
+
+
+def value_at(curve: Curve, at: float, curves: Sequence[Curve], scale: Scale) -> str:
+    """Return what a curve is at place `at` of x, or at its last point before: value, spread, step and time."""
+    along = _along(curve, curves, scale)
+    i = bisect_right(along, at) - 1
+    if i < 0:
+        return "no points yet" if along else "no points here"
     value, low, high = curve.last[i], curve.low[i], curve.high[i]
     spread = "" if low == high or low is None else f" ({number(low)} to {number(high)})"
     told = "NaN" if value is None else number(value)
-    return f"step {curve.steps[i]:.0f}, {moment(curve.wall_times[i])}: {told}{spread}"
+    smooth = curve.smoothed[i] if curve.smoothed and scale.smooth else None
+    average = "" if smooth is None else f", smoothed {number(smooth)}"
+    return f"{told}{spread}{average} at step {curve.steps[i]:.0f}, {moment(curve.wall_times[i])}"
+
+
+def _along(curve: Curve, curves: Sequence[Curve], scale: Scale) -> tuple[float, ...]:
+    return along(scale.x, curve.wall_times, curve.steps, start_of(curve, curves, scale.x))

@@ -19,10 +19,17 @@ class Tone(StrEnum):
     BAD = "bad"
     WARN = "warn"
     MATCH = "match"
+    CURVE_1 = "curve 1"
+    CURVE_2 = "curve 2"
+    CURVE_3 = "curve 3"
+    CURVE_4 = "curve 4"
+    CURVE_5 = "curve 5"
+    CURVE_6 = "curve 6"
 
 
-PALETTES = ("ansi", "blind", "mono")
-"""The terminal's green, yellow and red; blue, yellow and magenta for those who do not tell green from red; none."""
+PALETTES = ("ansi", "blind", "mono", "dark", "light")
+"""The terminal's green, yellow and red; blue, yellow and magenta for those who do not tell green from red; none; and
+true colours for dark and for light backgrounds."""
 
 Span = tuple[str, Tone]
 Line = tuple[Span, ...]  # text of one row, left to right; shorter than the row is fine
@@ -37,6 +44,11 @@ class Look:
 
     is_ascii: bool = False
     palette: str = "ansi"
+
+    @property
+    def has_colour(self) -> bool:
+        """Whether colours may tell one curve from another."""
+        return self.palette != "mono"
 
     @property
     def cut(self) -> str:

@@ -1,20 +1,26 @@
-"""Curves side by side, of one job or laid over each other for several."""
+"""Curves and distributions side by side, curves of several jobs laid over each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 
+from gpuq.client import Json
 from gpuq.models import Job
-from gpuq_tui.feed import Answer, Charts, ChartsWanted, Wanted
+from gpuq_tui.charting import Charts, ChartsWanted, Name, Shown
+from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.foreign import cleaned_text
-from gpuq_tui.lines.chart import Scale
-from gpuq_tui.lines.line import Look
+from gpuq_tui.lines.heat import bins_in, heat_lines, weights_lines
+from gpuq_tui.lines.line import Line, Look
+from gpuq_tui.lines.scale import Scale
+from gpuq_tui.lines.undrawn import KINDS, no_curves
 from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.widgets.chart import ChartPane
 
@@ -23,14 +29,25 @@ _PANES = 4
 
 
 class ChartsScreen(View):
-    """View 6: four tags at a time, or one; the jobs that are marked in the queue, else the one under its cursor."""
+    """View 6: four charts at a time, or one; of the jobs marked in the queue, else of the one under its cursor."""
+
+    class PickAsked(Message):
+        """The user wants to choose a job to draw."""
+
+        def __init__(self, screen: ChartsScreen) -> None:
+            super().__init__()
+            self.screen = screen
 
     name_of_view = "charts"
     is_root = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("h,left", "tags(-1)", "tags before"),
-        Binding("l,right", "tags(1)", "next tags"),
+        Binding("h,left", "tags(-1)", "charts before"),
+        Binding("l,right", "tags(1)", "next charts"),
         Binding("c,enter,z", "grid", "one chart, or four"),
+        Binding("d", "kind", "curves, distributions over steps, numbers in the newest checkpoint"),
+        Binding("R", "ridges", "distributions: as a map, or a line a step"),
+        Binding("u", "together", "all runs of a tag in one chart, or each in its own"),
+        Binding("space", "pick", "add a job's curves, or take them away"),
         Binding("W", "csv", "print the curves as CSV"),
         Binding("q", "go('queue')", "back to the queue"),
     ]
@@ -40,6 +57,9 @@ class ChartsScreen(View):
         self._jobs: tuple[Job, ...] = ()
         self._charts: Charts | None = None
         self._scale = Scale()
+        self._kind = KINDS[0]
+        self._is_together = self._is_ridges = False
+        self._refused: dict[str, str] = {}
         self._first = 0
         self._only: int | None = None
         self._panes = tuple(ChartPane(look=look, title="Chart", id=f"chart-{i}") for i in range(_PANES))
@@ -72,12 +92,26 @@ class ChartsScreen(View):
             return Wanted()
         most = _PANES if self._only is None else 1
         columns = max(pane.columns for pane in self._panes)
-        ids = tuple(job.id for job in self._jobs)
-        return Wanted(charts=ChartsWanted(job_ids=ids, first=self._first, most=most, columns=columns))
+        panes = self._panes if self._only is None else self._panes[:1]
+        return Wanted(
+            charts=ChartsWanted(
+                job_ids=tuple(job.id for job in self._jobs),
+                first=self._first,
+                most=most,
+                columns=columns,
+                kind=self._kind,
+                scale=self._scale,
+                bins=bins_in(max(pane.body_height for pane in panes), self._kind),
+                is_together=self._is_together,
+            )
+        )
 
     def keys(self) -> str:
         """Return the commonest keys."""
-        return "h l tags  c one or four  +-0 smooth  Y log  a time  , . value  ? help  q back"
+        if self._kind == "curves":
+            return "h l charts  c one  d histograms  +- smooth  Y log  , . value  i o zoom  ? help"
+        ridges = "R ridges  " if self._kind == "histograms" else ""
+        return f"h l charts  c one or four  d {_NEXT[self._kind]}  {ridges}? help  q back"
 
     def body(self) -> ComposeResult:
         """Yield the charts."""
@@ -89,7 +123,8 @@ class ChartsScreen(View):
         if not self._jobs:
             self.choose_all(())
         if answer.charts is not None and answer.wanted.charts == self.wanted().charts:
-            self._charts = answer.charts
+            self._charts, self._refused = answer.charts, answer.refused
+        self._jobs = tuple(self._known(job) for job in self._jobs)
         self._show()
 
     def on_mount(self) -> None:
@@ -106,10 +141,16 @@ class ChartsScreen(View):
     def _rescaled(self, message: ChartPane.Rescaled) -> None:
         self._scale = message.scale
         self._show()
+        self.post_message(self.Wants())
+
+    @on(ChartPane.Pointed)
+    def _pointed(self, message: ChartPane.Pointed) -> None:
+        for pane in self._panes:
+            pane.point_at(message.at)
 
     def action_tags(self, by: int) -> None:
         """Show other tags, as many on as are in view."""
-        count = 0 if self._charts is None else len(self._charts.tags)
+        count = 0 if self._charts is None else len(self._charts.names)
         step = _PANES if self._only is None else 1
         first = self._first + by * step
         if 0 <= first < count:
@@ -117,7 +158,7 @@ class ChartsScreen(View):
             self.post_message(self.Wants())
             self._show()
         else:
-            self.say(f"There are {count} tags, and these are the {'first' if by < 0 else 'last'}.")
+            self.say(f"There are {count} charts, and these are the {'first' if by < 0 else 'last'}.")
 
     def action_grid(self) -> None:
         """Give all room to the chart that has the keys, or show four again."""
@@ -136,26 +177,87 @@ class ChartsScreen(View):
 
     def action_csv(self) -> None:
         """Let `gpuq plot` print the curves."""
-        if self._charts is not None and self._charts.tags and self._jobs:
-            tag = self._charts.tags[min(self._first, len(self._charts.tags) - 1)][0]
+        if self._charts is not None and self._charts.names and self._jobs and self._kind == "curves":
+            tag = self._charts.names[min(self._first, len(self._charts.names) - 1)].tag
             self.post_message(self.LineAsked(("plot", *(job.shown_id for job in self._jobs), tag, "--csv")))
+
+    def action_kind(self) -> None:
+        """Show charts of the next kind."""
+        self._kind = _NEXT[self._kind]
+        self._begin_anew()
+
+    def action_ridges(self) -> None:
+        """Draw distributions in the other way."""
+        self._is_ridges = not self._is_ridges
+        self._show()
+
+    def action_together(self) -> None:
+        """Lay the runs of a tag over each other, or not."""
+        self._is_together = not self._is_together
+        self.say("all runs of a tag in one chart" if self._is_together else "each run in its own chart")
+        self._begin_anew()
+
+    def action_pick(self) -> None:
+        """Let the user choose a job whose curves come or go."""
+        self.post_message(self.PickAsked(self))
+
+    def flip(self, job: Job) -> None:
+        """Draw a job's curves too, or not any more."""
+        others = tuple(one for one in self._jobs if one.id != job.id)
+        picked = others if len(others) < len(self._jobs) else (*self._jobs, job)
+        if len(picked) > MOST_JOBS:
+            self.say(f"At most {MOST_JOBS} jobs can be told apart.")
+        elif picked:
+            self._jobs = picked
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._charts, self._first = None, 0
+        self.post_message(self.Wants())
+        self._show()
 
     def _show(self) -> None:
         if not self.is_mounted:
             return
         charts = self._charts
         for i, pane in enumerate(self._panes):
-            if charts is None or self._first + i >= len(charts.tags) or i >= len(charts.curves):
-                missing = self._missing() if i == 0 or charts is None else ""
+            if charts is None or self._first + i >= len(charts.names) or i >= len(charts.shown):
+                missing = self._missing() if i == 0 or (charts is None and self._jobs) else ""
                 pane.show_curves((), missing=missing, title="-", scale=self._scale)
                 continue
-            tag, run = charts.tags[self._first + i]
-            name = cleaned_text(tag if run == "." else f"{run}/{tag}", self.look)
-            title = f"{name}  {self._first + i + 1} of {len(charts.tags)}" if i == 0 else name
-            pane.show_curves(charts.curves[i], missing="no points", title=title, scale=self._scale)
+            place = f"  {self._first + i + 1} of {len(charts.names)}" if i == 0 else ""
+            self._show_one(pane, charts.shown[i], self._title(charts.names[self._first + i]) + place)
+
+    def _show_one(self, pane: ChartPane, shown: Shown, title: str) -> None:
+        found = shown.distributions
+        if self._kind == "curves":
+            pane.show_curves(shown.curves, missing="no points", title=title, scale=self._scale)
+        elif found is None:
+            pane.show_curves((), missing=self._refused.get(self._kind, "no numbers"), title=title)
+        else:
+            pane.show_drawing((self._is_ridges, found), partial(self._drawn, found), title=title)
+
+    def _drawn(self, found: Json, width: int, height: int) -> list[Line]:
+        if self._kind == "weights":
+            return weights_lines(found, width=width, look=self.look)
+        return heat_lines(found, width=width, look=self.look, is_ridges=self._is_ridges)[:height]
+
+    def _title(self, name: Name) -> str:
+        run = "" if name.run in (None, ".") else f"{name.run}/"
+        job = next((f"job {job.shown_id}: " for job in self._jobs if job.id == name.job_id), "")
+        return cleaned_text(f"{job}{run}{name.tag}", self.look)
+
+    def _known(self, job: Job) -> Job:
+        return next((one for one in self.jobs if one.id == job.id), job)
 
     def _missing(self) -> str:
         if not self._jobs:
-            return "No job has curves yet: mark some in the queue (space), and come back."
-        ids = " ".join(job.shown_id for job in self._jobs)
-        return "asking gpuqd" + self.look.cut if self._charts is None else f"no values yet of job {ids}"
+            return "No job is chosen: mark some in the queue (1, space), or press space here."
+        if self._charts is None:
+            return "asking gpuqd" + self.look.cut
+        refused = self._refused.get(self._kind)
+        why = " ".join(no_curves(job, self._kind) for job in self._jobs[:3])
+        return why if refused is None else f"{why} gpuqd says: {refused}"
+
+
+_NEXT = dict(zip(KINDS, (*KINDS[1:], KINDS[0]), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -14,6 +15,7 @@ from gpuq_tui.lines.chart import chartable, first_shown, label
 from gpuq_tui.lines.job import overview_lines
 from gpuq_tui.lines.line import Line, Look, Tone, line
 from gpuq_tui.lines.log import LogTail
+from gpuq_tui.lines.undrawn import no_curves
 from gpuq_tui.lines.why import title
 from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.widgets.chart import ChartPane
@@ -62,6 +64,7 @@ class JobScreen(View):
             is_whole_job=True,
             series=self._shown,
             columns=self._chart.columns,
+            scale=self._chart.scale,
             log_rank=self._rank,
             log_offset=self._log.next_offset,
         )
@@ -69,7 +72,7 @@ class JobScreen(View):
     def keys(self) -> str:
         """Return the keys of the pane that has them, and how to reach the others."""
         own: dict[Pane, str] = {
-            self._chart: "h l tag  +-0 smooth  Y log",
+            self._chart: "h l tag  +-0 smooth  i zoom",
             self._log_pane: "[ ] rank  F follow  \\ wrap",
         }
         common = "ctrl+x cancel  ? help  q back"
@@ -115,6 +118,10 @@ class JobScreen(View):
         self._take_series(answer)
         self._take_log(answer)
         self._show_all()
+
+    @on(ChartPane.Rescaled)
+    def _rescaled(self) -> None:
+        self.post_message(self.Wants())
 
     def show_time(self) -> None:
         """Let the spans of the overview go on."""
@@ -210,7 +217,8 @@ class JobScreen(View):
         words = "Chart" if self._shown is None else label(self._shown, self.look)
         if self._series and len(self._series) > 1 and self._shown in self._series:
             words += f"  (h l: tag {self._series.index(self._shown) + 1} of {len(self._series)})"
-        missing = "no values yet" if self._series == () else "asking gpuqd" + self.look.cut
+        asked = "asking gpuqd" + self.look.cut
+        missing = no_curves(self._job, "curves") if self._series == () else asked
         curves = () if self._curve is None else (self._curve,)
         self._chart.show_curves(curves, missing=missing, title=words)
 

@@ -23,22 +23,54 @@ _BASE = {
     Tone.STRONG: Style(bold=True),
     Tone.MATCH: Style(reverse=True, bold=True),
 }
+_CURVES = (Tone.CURVE_1, Tone.CURVE_2, Tone.CURVE_3, Tone.CURVE_4, Tone.CURVE_5, Tone.CURVE_6)
+
+
+def _curves(*colours: str) -> dict[Tone, Style]:
+    return {tone: Style(color=colour) for tone, colour in zip(_CURVES, colours, strict=True)}
+
+
+_ANSI_CURVES = _curves("bright_blue", "yellow", "green", "magenta", "cyan", "red")
 STYLES = {
     "ansi": {
         **_BASE,
+        **_ANSI_CURVES,
         Tone.GOOD: Style(color="green"),
         Tone.BAD: Style(color="red", bold=True),
         Tone.WARN: Style(color="yellow"),
     },
-    "blind": {
+    "blind": {  # curves after Okabe and Ito, as near as the terminal's own colours come
         **_BASE,
+        **_curves("bright_blue", "yellow", "cyan", "magenta", "white", "blue"),
         Tone.GOOD: Style(color="blue"),
         Tone.BAD: Style(color="magenta", bold=True),
         Tone.WARN: Style(color="yellow"),
     },
-    "mono": {**_BASE, Tone.GOOD: Style(), Tone.BAD: Style(bold=True), Tone.WARN: Style(underline=True)},
+    "mono": {
+        **_BASE,
+        **{tone: Style() for tone in _CURVES},
+        Tone.GOOD: Style(),
+        Tone.BAD: Style(bold=True),
+        Tone.WARN: Style(underline=True),
+    },
+    "dark": {
+        **_BASE,
+        **_curves("#56b4e9", "#e69f00", "#4bc08f", "#cc79a7", "#f0e442", "#ff7b52"),
+        Tone.DIM: Style(color="#8a93a3"),
+        Tone.GOOD: Style(color="#7fc98a"),
+        Tone.BAD: Style(color="#ff7b72", bold=True),
+        Tone.WARN: Style(color="#e6b450"),
+    },
+    "light": {
+        **_BASE,
+        **_curves("#005a9c", "#a05a00", "#00704f", "#9b3f78", "#6b6400", "#b33000"),
+        Tone.DIM: Style(color="#667080"),
+        Tone.GOOD: Style(color="#1a7f37"),
+        Tone.BAD: Style(color="#b3261e", bold=True),
+        Tone.WARN: Style(color="#8a5a00"),
+    },
 }
-"""What a tone looks like, by palette. All but the last use the terminal's own colours: few bytes, any background."""
+"""What a tone looks like, by palette. The first three use the terminal's own colours: few bytes, any background."""
 _CURSOR = Style(reverse=True)
 
 
