@@ -1,6 +1,7 @@
 # make demo    from a fresh clone to a trained job with its curve
 # make test    all tests
 # make check   format, lint, types, import contracts
+# make docs    the documentation as a site, in build/site
 # make bench   measurements, one by name with ONLY=name
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && echo yes),$(p))))
@@ -8,7 +9,7 @@ BIN := .venv/bin
 EXTRAS := web,daemon,job,dev
 READY := .venv/.ready
 
-.PHONY: demo test check format bench setup clean
+.PHONY: demo test check format docs bench setup clean
 
 demo: preflight $(READY)
 	@$(BIN)/python -m gpuq_daemon demo $(if $(MASTER_PORT),--master-port $(MASTER_PORT))
@@ -25,6 +26,9 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ONLY)

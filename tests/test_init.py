@@ -46,6 +46,15 @@ def test_what_it_writes_is_found_right_by_check(tmp_path: Path) -> None:
     assert check(file, {})[0].level is Level.OK
 
 
+def test_the_operator_may_say_where_things_are(tmp_path: Path) -> None:
+    file = tmp_path / "gpuqd.toml"
+
+    write(file, {}, state=tmp_path / "a", socket=tmp_path / "b")
+
+    assert (load(file).state, load(file).socket_path) == (tmp_path / "a", tmp_path / "b")
+    assert "ok" in [one.level.value for one in check(file, {})]
+
+
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "gpuqd.toml"
     file.write_text("mine")

@@ -14,6 +14,7 @@ from gpuq_daemon.standing import Standing
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore
+from reference.settings import without_words
 
 BASE = """
 cluster_name = "x"
@@ -100,11 +101,12 @@ notify.commands notify.command_s notify.most_tries notify.keep_d"""
 
 
 def test_of_every_key_it_is_decided_whether_it_may_change_live(tmp_path: Path) -> None:
-    """A key that is not in these lists is new: decide, and say so in docs/operations.md."""
+    """A key that is not in these lists is new: decide, and say so in docs/operations.md and reference/words.py."""
     keys = {key for key, _ in settings_of(config(tmp_path))}
 
     assert {key for key in keys if may_change_live(key)} == set(_LIVE.split())
     assert {key for key in keys if not may_change_live(key)} == set(_RESTART.split())
+    assert without_words() == (), "say in reference/words.py what each key is"
 
 
 def test_a_partition_that_goes_is_one_difference_and_stays_until_a_restart(tmp_path: Path) -> None:

@@ -39,11 +39,22 @@ half_life_d = 7.0           # after so many days usage counts half
 """
 
 
-def first_config(environment: Mapping[str, str], *, is_root: bool, host: str, installed_gpus: int) -> str:
-    """Return a configuration with one partition that has all GPUs of the machine, or two virtual ones."""
+def first_config(
+    environment: Mapping[str, str],
+    *,
+    is_root: bool,
+    host: str,
+    installed_gpus: int,
+    state: Path | None = None,
+    socket: Path | None = None,
+) -> str:
+    """Return a configuration with one partition that has all GPUs of the machine, or two virtual ones.
+
+    Without `state` and `socket` both are where systemd has such things, or in the home of a user who is not root.
+    """
     home = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME', '/tmp')}/.local/state"
-    state = Path("/var/lib/gpuq") if is_root else Path(home) / "gpuq"
-    socket = Path("/run/gpuq/gpuqd.sock") if is_root else state / "gpuqd.sock"
+    state = state or (Path("/var/lib/gpuq") if is_root else Path(home) / "gpuq")
+    socket = socket or (Path("/run/gpuq/gpuqd.sock") if is_root else state / "gpuqd.sock")
     return _TEXT.format(
         cluster=json.dumps(host),
         state=json.dumps(str(state)),
@@ -53,14 +64,19 @@ def first_config(environment: Mapping[str, str], *, is_root: bool, host: str, in
     )
 
 
-def write(file: Path, environment: Mapping[str, str]) -> None:
+def write(file: Path, environment: Mapping[str, str], *, state: Path | None = None, socket: Path | None = None) -> None:
     """Write a first configuration for this machine; a file that is there is left alone.
 
     Raises:
         UsageError: it is there already, or cannot be written.
     """
     text = first_config(
-        environment, is_root=os.geteuid() == 0, host=os.uname().nodename, installed_gpus=len(gpus.installed())
+        environment,
+        is_root=os.geteuid() == 0,
+        host=os.uname().nodename,
+        installed_gpus=len(gpus.installed()),
+        state=state and state.absolute(),
+        socket=socket and socket.absolute(),
     )
     try:
         with file.open("x", encoding="utf-8") as stream:

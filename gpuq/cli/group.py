@@ -33,9 +33,9 @@ COMMANDS = {
     "compare": "Hold jobs against each other, by step and by time.",
     "report": "Tell all about a job, as text or as one HTML page.",
     "tensorboard": "Open TensorBoard on the event files of jobs.",
-    "export": "Write all points of a job to a Parquet, Arrow, CSV or JSON file.",
+    "export": "Write all points of a job to Parquet, Arrow, CSV or JSON.",
     "checkpoint": "List a job's checkpoints, and what one of them holds.",
-    "weights": "Draw how the numbers of a variable in a checkpoint are distributed.",
+    "weights": "Draw how a variable's numbers in a checkpoint are distributed.",
     "notices": "Show what you were told of your jobs, and what waits to be told.",
     "wait": "Wait for jobs to end; exit with their exit code.",
     "cancel": "End jobs.",
@@ -55,6 +55,22 @@ COMMANDS = {
     "top": "Watch everything in a full-screen terminal.",
 }
 
+# How `gpuq --help` groups them; a verb that is named in none is one of those that look.
+_LOOKING = "Looking"
+_SECTIONS = {
+    "Jobs": (
+        *("enqueue", "resubmit", "wait", "cancel", "hold", "release"),
+        *("requeue", "update"),
+    ),
+    _LOOKING: (),
+    "What a training measured": (
+        *("plot", "histogram", "compare", "report", "tensorboard"),
+        *("export", "checkpoint", "weights"),
+    ),
+    "The cluster": ("nodes", "free", "gpus", "share", "usage", "admin"),
+    "Setting up": ("completions", "dial"),
+}
+
 # What those type who come from Slurm, another queue or the shell; no spelling is near enough to guess it.
 _MEANT = {
     **dict.fromkeys(("submit", "sbatch", "srun", "run", "qsub"), "enqueue"),
@@ -67,6 +83,7 @@ _MEANT = {
     "--job-name": "--name",
 }
 
+_HELP = frozenset(("-h", "--help"))
 _EPILOG = """\b
 Without a command: your own jobs. GPUQ_HOST names the daemon: unix:///path,
 https://host:port or ssh://[user@]host[:port][/socket].
@@ -92,7 +109,13 @@ class Verbs(click.Group):
             raise UsageError(
                 f"There is no command {_shown(args[0])}; {_hint(args[0], known, f'{ctx.command_path} --help')}"
             )
-        return super().resolve_command(ctx, args)
+        name, found, rest = super().resolve_command(ctx, args)
+        if found is not None and _HELP & set(rest):
+            from gpuq.cli.examples import epilog
+
+            verb = f"{ctx.command_path} {name}".partition(" ")[2]
+            found.epilog = found.epilog or epilog(verb)
+        return name, found, rest
 
 
 class LazyGroup(Verbs):
@@ -109,9 +132,12 @@ class LazyGroup(Verbs):
         return import_module(f"gpuq.cli.commands.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the tables of commands without importing them."""
+        named = {verb for verbs in _SECTIONS.values() for verb in verbs}
+        for section, verbs in _SECTIONS.items():
+            chosen = verbs or tuple(verb for verb in COMMANDS if verb not in named)
+            with formatter.section(section):
+                formatter.write_dl([(verb, COMMANDS[verb]) for verb in chosen])
 
 
 @click.group(
