@@ -23,6 +23,7 @@ _NAMES = (
     "events",
     "faults",
     "history",
+    "install",
     "dispatch",
     "hdfs",
     "restart",
