@@ -387,6 +387,18 @@ class PriorityTerm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tasks:
+    """The tasks of an array: how many are in which state, and from when to when those that wait are estimated to start.
+
+    `first_at` is the earliest middle estimate, `last_at` the latest late one; None where there is none.
+    """
+
+    states: dict[JobState, int]
+    first_at: float | None = None
+    last_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
     """Why a job is where it is: one reason with its arithmetic, and the sentence made from them.
 
@@ -395,7 +407,9 @@ class Why:
     outlives its limit; None without a promise, or if it waits for a job without a time limit.
     `hindrances` are what on gpuqd's machine would make the job fail, each with its fix; told of a tested job only.
     `share_text` says how the account stands, where accounts are used.
-    `p50_at` and `p90_at` are estimates of the start, as a `Job` has them.
+    `p50_at` and `p90_at` are estimates of the start, as a `Job` has them; `past_runs` is how many jobs that have ended
+    run times were judged by.
+    `tasks` are all of an array, where the job is the one that has the array's number; None for any other.
     """
 
     job_id: int
@@ -416,6 +430,8 @@ class Why:
     hindrances: tuple[str, ...] = ()
     p50_at: float | None = None
     p90_at: float | None = None
+    past_runs: int | None = None
+    tasks: Tasks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class ShareRow:
     0..1. `level_fs` is due / used: above 1 is below its due. It is None where it is infinite, which `is_first` says,
     and where there is none (the root, and accounts whose shares are `parent`). `rank` (1 is the last) and `factor`
     are users' only. `back_s`: in how many seconds who has used more than is due is back to it if it runs nothing and
-    the others go on as now; 0 for who is not over, None for never.
+    the others go on as now; 0 for who is not over by a tenth of a billing-hour, None for never.
     """
 
     account: str
@@ -109,7 +109,8 @@ class Drain:
 class EtaRow:
     """How estimates of starts were kept. `p50_kept` and `p90_kept` are parts of `promises`: 0.5 and 0.9 are right.
 
-    `median_error` is that of the middle estimate, as a part of the wait from the promise to the start.
+    `median_off_s` is by how much half of the middle estimates were off at most, `median_error` the same as a part of
+    the wait that was left: the one told or the one that came, whichever is longer, and a minute at least.
     """
 
     which: str
@@ -117,6 +118,7 @@ class EtaRow:
     p50_kept: float | None
     p90_kept: float | None
     median_error: float | None
+    median_off_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

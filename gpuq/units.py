@@ -269,6 +269,24 @@ def time_near(at: float, now: float) -> str:
     return time.strftime(form, time.localtime(at))
 
 
+def roughly(seconds: float) -> str:
+    """Return a time span that is only thought to be so, no finer than that: `20 min`, `2.5 h`, `3 days`."""
+    minutes = seconds / 60
+    if minutes < 57.5:
+        return f"{max(1, round(minutes)) if minutes < 10 else 5 * round(minutes / 5)} min"
+    hours = minutes / 60
+    if hours < 36:
+        return f"{round(2 * hours) / 2:g} h" if hours < 9.75 else f"{round(hours)} h"
+    return f"{round(hours / 24)} days"
+
+
+def time_about(at: float, now: float) -> str:
+    """Return a moment that is only thought to be so, no finer than that: to 1 to 60 minutes, by how far it is away."""
+    away_s = abs(at - now)
+    grain_s = 60 if away_s < 3600 else 300 if away_s < 6 * 3600 else 1800 if away_s < 86_400 else 3600
+    return time_near(max(now, grain_s * round(at / grain_s)), now)
+
+
 def plural(count: int, one: str) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{count} {one}" if count == 1 else f"{count} {one}s"

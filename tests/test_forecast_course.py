@@ -150,8 +150,8 @@ def test_a_pass_on_record_is_decided_again_and_the_queue_of_then_is_shown(gpuqd:
     assert [(one["job_id"], one["what"]) for one in found["recorded"]] == [(first, "start")]
     assert other["policy"] == "fifo-best-effort"
     then = gpuqd.client.queue_then(started + 0.5)["queue"]
-    assert (then["pending"]["id"], then["jobs"]) == ([first], [])
-    assert gpuqd.client.why(first, at=started + 0.5)["text"].startswith("starts in the next pass")
+    assert (then["pending"]["id"], [job["id"] for job in then["jobs"]]) == ([], [first])
+    assert gpuqd.client.why(first, at=started + 0.5)["text"].startswith("was started in the pass of")
     with pytest.raises(NotFoundError, match="neither waited nor ran"):
         gpuqd.client.why(waiting, at=started + 0.5)
     with pytest.raises(NotFoundError, match="nothing is on record"):

@@ -15,6 +15,7 @@ from gpuq_daemon.clock import Clock
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecast.packing import Run, Scene, plain
 from gpuq_daemon.forecast.questions import Ahead, Changed, Estimated, Estimates, Sooner, WhatIf
+from gpuq_daemon.forecast.sooner import anchored
 from gpuq_daemon.policy.snapshot import PendingJob, Snapshot
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.estimates import EstimateStore, Promised
@@ -132,8 +133,10 @@ class Forecaster:
         Raises:
             UnavailableError: it cannot be found out.
         """
-        asked = Sooner(await self._played(self._scheduler.scene(), _ASKED_BUDGET_S), job_id)
-        return await self._aside.ask(asked, tuple[Way, ...])
+        scene = self._scheduler.scene()
+        ways = await self._aside.ask(Sooner(await self._played(scene, _ASKED_BUDGET_S), job_id), tuple[Way, ...])
+        told = self._known.get(job_id)
+        return ways if told is None else anchored(ways, told.p50_at, scene.snapshot.now)
 
     async def what_if(self, line: str) -> Changed:
         """Return who would start at another time if a line came true; nothing is changed.

@@ -6,7 +6,7 @@ import time
 
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
-from gpuq.cli.views.why import sooner_lines, why_lines
+from gpuq.cli.views.why import sooner_lines, task_lines, why_lines
 from gpuq.client import Client
 
 _TRIABLE = frozenset(("Resources", "Priority"))
@@ -19,6 +19,7 @@ def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None, a
     """
     client = Client()
     job_id = number_of(client, word)
+    is_array = "_" not in word
     why = client.why(job_id, at=at)
     if at is not None:
         sooner = False
@@ -27,7 +28,8 @@ def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None, a
     if as_json:
         terminal.say_json({**why, "ways": client.sooner(job_id)} if sooner else why)
         return
-    terminal.say("\n".join(why_lines(why)))
+    now = time.time()
+    terminal.say("\n".join([*(task_lines(why, now) if is_array else ()), *why_lines(why, now)]))
     if is_asked and is_triable:
         terminal.flush()
         lines = sooner_lines(client.sooner(job_id), time.time())

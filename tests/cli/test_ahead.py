@@ -33,7 +33,7 @@ def test_why_names_what_would_start_sooner_where_it_is_asked(daemon: FakeDaemon,
     plain, asked = gpuq("why", "12").out, gpuq("why", "12", "--sooner").out
 
     assert "Sooner" not in plain  # this is no terminal
-    assert "As it is wait 00:" in asked
+    assert "As it is wait about 40 min, ends about" in asked
     assert "--gpu-type v100: it starts now, ends about" in asked
     assert "--time 01:00:00" in asked
     assert "\x1b" not in asked
@@ -108,15 +108,15 @@ def test_a_replayed_pass_says_whether_it_is_the_same(daemon: FakeDaemon, gpuq: G
 
 def test_the_report_of_estimates_is_by_quantile(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     rows = [
-        EtaRow(which="all", promises=10, p50_kept=0.5, p90_kept=0.9, median_error=0.125),
+        EtaRow(which="all", promises=10, p50_kept=0.5, p90_kept=0.9, median_error=0.125, median_off_s=600.0),
         EtaRow(which="within 1 h", promises=1, p50_kept=None, p90_kept=1.0, median_error=None),
     ]
     daemon.answers["GET /v1/estimates"] = {"since": 0.0, "until": NOW, "rows": rows}
 
     lines = gpuq("admin", "eta-report").out.splitlines()
 
-    assert lines[1].split() == ["all", "10", "50.0%", "90.0%", "12.5%"]
-    assert lines[2].split() == ["within", "1", "h", "1", "-", "100.0%", "-"]
+    assert lines[1].split() == ["all", "10", "50.0%", "90.0%", "00:10:00", "12.5%"]
+    assert lines[2].split() == ["within", "1", "h", "1", "-", "100.0%", "-", "-"]
 
 
 def test_the_ledger_shows_who_lent_and_who_wasted(daemon: FakeDaemon, gpuq: Gpuq) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuq.cli.views.queue import ranges
-from gpuq.models import Holder, JobState, Progress, Rank, RankState, Reason, Why
+from gpuq.models import Holder, JobState, Progress, Rank, RankState, Reason, Tasks, Why
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import (
     FakeDaemon,
@@ -64,6 +64,7 @@ def test_when_a_job_will_start_stands_before_why_it_waits(daemon: FakeDaemon, gp
 
 
 def test_when_says_the_middle_and_the_late_start(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    now = time.time()
     why = Why(
         job_id=12,
         state=JobState.PENDING,
@@ -72,15 +73,44 @@ def test_when_says_the_middle_and_the_late_start(daemon: FakeDaemon, gpuq: Gpuq)
         needs_gpus=1,
         free_gpus=0,
         total_gpus=1,
-        p50_at=1e9,
-        p90_at=1e9 + 60,
+        p50_at=now + 1234,
+        p90_at=now + 3 * 86_400,
+        past_runs=50,
     )
     daemon.answers["GET /v1/jobs/12/when"] = why
 
     done = gpuq("when", "12")
 
-    assert "Job 12 starts about 2001-09-" in done.out
-    assert "in 9 of 10 cases." in done.out
+    assert "Job 12 starts in about 20 min (" in done.out  # no finer than it is known
+    assert "in 9 of 10 cases by" in done.out
+    assert "guess" not in done.out
+    daemon.answers["GET /v1/jobs/12/when"] = replace(why, past_runs=3)
+    assert "a guess: only 3 past runs to judge run times by." in gpuq("when", "12").out
+
+
+def test_why_and_when_of_an_array_tell_of_all_its_tasks(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    now = time.time()
+    why = Why(
+        job_id=20,
+        state=JobState.RUNNING,
+        reason=None,
+        text="runs.",
+        needs_gpus=1,
+        free_gpus=0,
+        total_gpus=1,
+        tasks=Tasks(states={JobState.RUNNING: 1, JobState.PENDING: 8}, first_at=now + 600, last_at=now + 7200),
+    )
+    daemon.answers |= {
+        "GET /v1/jobs/20/why": why,
+        "GET /v1/jobs/20/when": why,
+        "GET /v1/jobs/20": a_job(id=20, array_id=20, array_index=0),
+    }
+
+    whole, when, one = gpuq("why", "20").out, gpuq("when", "20").out, gpuq("why", "20_0").out
+
+    for told in (whole, when):
+        assert told.startswith("Array 20: 9 tasks: 8 PENDING, 1 RUNNING.\nThe first of those that wait starts about ")
+    assert "Array" not in one
 
 
 def test_tasks_of_an_array_that_wait_alike_are_one_line(daemon: FakeDaemon, gpuq: Gpuq) -> None:

@@ -82,7 +82,7 @@ def test_a_held_job_and_one_that_cannot_start_are_promised_nothing() -> None:
 
     found = estimate(replace(snapshot, pending=(held, huge)), whole())
 
-    assert found == {9: Estimate(job_id=9, p50_at=None, p90_at=None)}
+    assert found == {9: Estimate(job_id=9, p50_at=None, p90_at=None, past_runs=8)}
 
 
 def test_others_who_come_as_they_came_before_push_a_start_back() -> None:

@@ -23,7 +23,7 @@ At = Annotated[float, Parameter(ge=0, le=1e12, description="Unix seconds; the la
 
 
 class QueueThen(Struct):
-    """The queue as the pass `at` one time saw it. Of what ran only its place, owner and times are on record."""
+    """The queue as the pass `at` one time left it. Of what ran only its place, owner and times are on record."""
 
     at: float
     queue: Queue

@@ -20,6 +20,7 @@ from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
 from gpuq_daemon.policy.usage import back_to_due_s
 
 _MONTH_S = 30 * 86_400.0
+_HARDLY = 360.0  # billing-seconds over the due: in a cluster's first minutes it is anybody, by turns
 
 
 class ShareList(Struct):
@@ -143,11 +144,14 @@ class _Forest:
 
     def _back_s(self, share: Share, account: str, user: str | None) -> float | None:
         level = self._level(account, user)
+        all_usage = self._shares.accounts[level].usage
+        if share.usage - share.due * all_usage < _HARDLY:
+            return 0.0
         rate = self._account_rates.get(account, 0.0) if user is None else self._rates.get((account, user), 0.0)
         return back_to_due_s(
             due=share.due,
             usage=share.usage,
-            others=max(0.0, self._shares.accounts[level].usage - share.usage),
+            others=max(0.0, all_usage - share.usage),
             others_rate=max(0.0, self._account_rates.get(level, 0.0) - rate),
             half_life_s=self._half_life_s,
         )

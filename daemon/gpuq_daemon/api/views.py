@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from gpuq.coming_up import coming_up
 from gpuq.gpus import Gpu
-from gpuq.models import Cluster, Job, JobState, Reason, Why
+from gpuq.models import Cluster, Job, JobState, Reason, Tasks, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.kubernetes.quota import exceeded
@@ -93,7 +94,23 @@ class Sources:
 
 
 def why(desk: Desk, job: Job) -> Why:
-    """Return why the job is where it is; for one that does not wait, what became of it."""
+    """Return why the job is where it is, with all tasks where it has the number of an array."""
+    found = _why(desk, job)
+    return replace(found, tasks=_tasks(desk, job.id)) if job.array_id == job.id else found
+
+
+def _tasks(desk: Desk, array_id: int) -> Tasks:
+    tasks = desk.jobs.task_states(array_id)
+    known = [one for job_id, _ in tasks if (one := desk.estimate(job_id)) is not None]
+    return Tasks(
+        states=dict(Counter(state for _, state in tasks)),
+        first_at=min((one.p50_at for one in known if one.p50_at is not None), default=None),
+        last_at=max((one.p90_at for one in known if one.p90_at is not None), default=None),
+    )
+
+
+def _why(desk: Desk, job: Job) -> Why:
+    """Return the same of this job alone; for one that does not wait, what became of it."""
     if job.state is JobState.PENDING:
         try:
             return estimated(desk.explain(job.id, desk.gpu_kind(job.partition)), desk.estimate(job.id))
@@ -113,7 +130,9 @@ def why(desk: Desk, job: Job) -> Why:
 
 def estimated(why: Why, estimate: Estimate | None) -> Why:
     """Return why a job waits with an estimate of its start."""
-    return why if estimate is None else replace(why, p50_at=estimate.p50_at, p90_at=estimate.p90_at)
+    if estimate is None:
+        return why
+    return replace(why, p50_at=estimate.p50_at, p90_at=estimate.p90_at, past_runs=estimate.past_runs)
 
 
 def _waiting_pods(desk: Desk, job: Job) -> str:

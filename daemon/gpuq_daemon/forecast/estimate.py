@@ -21,12 +21,14 @@ _LATE = 0.9
 class Estimate:
     """When a job starts: as likely before `p50_at` as after, and in nine of ten cases by `p90_at`.
 
-    None: not within the time that was looked at, or of that job nothing can be said.
+    None: not within the time that was looked at, or of that job nothing can be said. `past_runs` is how many jobs that
+    have ended run times were judged by.
     """
 
     job_id: int
     p50_at: float | None
     p90_at: float | None
+    past_runs: int = 0
 
 
 def estimates(
@@ -52,7 +54,9 @@ def estimates(
         found.append(replay.starts)
     if not found:
         return ()
-    return tuple(_estimate(job_id, sorted(starts.get(job_id, inf) for starts in found)) for job_id in asked)
+    return tuple(
+        _estimate(job_id, sorted(starts.get(job_id, inf) for starts in found), past_runs=len(runs)) for job_id in asked
+    )
 
 
 def lengths_of(runs: Sequence[Run]) -> Lengths:
@@ -75,8 +79,9 @@ def _run_of(job: ActiveJob, lengths: Lengths, now: float, rng: Random) -> Run:
     return Run(job=waiting_again(job, now), ran_s=ran_s + lengths.left(job, now, rng))
 
 
-def _estimate(job_id: int, starts: list[float]) -> Estimate:
-    return Estimate(job_id=job_id, p50_at=_known(_quantile(starts, 0.5)), p90_at=_known(_quantile(starts, _LATE)))
+def _estimate(job_id: int, starts: list[float], *, past_runs: int) -> Estimate:
+    p50_at, p90_at = _known(_quantile(starts, 0.5)), _known(_quantile(starts, _LATE))
+    return Estimate(job_id=job_id, p50_at=p50_at, p90_at=p90_at, past_runs=past_runs)
 
 
 def _quantile(ordered: Sequence[float], part: float) -> float:

@@ -67,17 +67,19 @@ def _first(promises: Iterable[Promise]) -> list[Promise]:
 
 def _row(name: str, promises: Sequence[Promise]) -> EtaRow:
     started = [one for one in promises if one.started_at is not None]
-    errors = sorted(
-        abs(one.started_at - one.p50_at) / max(60.0, one.started_at - one.made_at)
+    told = [
+        (abs(one.started_at - one.p50_at), max(60.0, one.started_at - one.made_at, one.p50_at - one.made_at))
         for one in started
         if one.started_at is not None and one.p50_at is not None
-    )
+    ]
+    off, errors = sorted(off for off, _ in told), sorted(off / wait for off, wait in told)
     return EtaRow(
         which=name,
         promises=len(promises),
         p50_kept=_part(promises, lambda one: one.p50_at),
         p90_kept=_part(promises, lambda one: one.p90_at),
         median_error=errors[len(errors) // 2] if errors else None,
+        median_off_s=off[len(off) // 2] if off else None,
     )
 
 

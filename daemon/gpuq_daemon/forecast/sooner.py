@@ -63,6 +63,23 @@ def sooner(
     return tuple(_told(one, speeds) for one in (as_it_is, *worth))
 
 
+def anchored(ways: Sequence[Way], at: float | None, now: float) -> tuple[Way, ...]:
+    """Return ways with the first, the job as it is, starting when it is estimated to, and the others in proportion.
+
+    They come of fewer replays than the estimate, which is told beside them: one job has one start.
+    """
+    if not ways or at is None or ways[0].is_now or ways[0].start_at is None or ways[0].start_at <= now:
+        return tuple(ways)
+    stretch = max(0.0, at - now) / (ways[0].start_at - now)
+    return tuple(way if way.is_now or way.start_at is None else _moved(way, stretch, now) for way in ways)
+
+
+def _moved(way: Way, stretch: float, now: float) -> Way:
+    assert way.start_at is not None
+    start_at = now + stretch * (way.start_at - now)
+    return replace(way, start_at=start_at, end_at=None if way.end_at is None else way.end_at + start_at - way.start_at)
+
+
 class _Trial:
     """Tries a job in many shapes on the same world: the same run times, the same who come."""
 

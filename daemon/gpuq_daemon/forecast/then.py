@@ -15,6 +15,7 @@ from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.reasons import clock, explain
 from gpuq_daemon.policy.rules import Rules, Weights
 from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob
+from gpuq_daemon.policy.starting import begun
 from gpuq_daemon.policy.tiers.engine import TieredEngine
 from gpuq_daemon.policy.tiers.settings import Tiers
 
@@ -24,7 +25,7 @@ POLICIES = ("multifactor", "tiered", "fair-first", "fifo-best-effort", "easy", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Then:
-    """The queue as a pass saw it, with why each stayed that did not start."""
+    """The queue as a pass left it: who it started runs, and of the others is told why they wait."""
 
     at: float
     nodes: tuple[NodeView, ...]
@@ -47,17 +48,29 @@ def decided_again(scene: Scene, policy: str | None = None) -> Decided:
 
 
 def then(scene: Scene) -> Then:
-    """Return the queue as it was."""
+    """Return the queue as the pass left it. Who others were stopped for waits until they have gone."""
     engine, plan = _passed(scene)
-    started = {start.job_id for start in plan.starts}
-    there = scene.snapshot
+    there, starts = scene.snapshot, {start.job_id: start for start in plan.starts}
+    begins = _begins(plan)
     return Then(
         at=there.now,
         nodes=there.nodes,
-        active=there.active,
-        pending=there.pending,
-        reasons={job.job_id: engine.reason(job.job_id) for job in there.pending if job.job_id not in started},
+        active=(
+            *there.active,
+            *(begun(job, starts[job.job_id], there.now) for job in there.pending if job.job_id in begins),
+        ),
+        pending=tuple(job for job in there.pending if job.job_id not in begins),
+        reasons={
+            job.job_id: Reason.RESOURCES if job.job_id in starts else engine.reason(job.job_id)
+            for job in there.pending
+            if job.job_id not in begins
+        },
     )
+
+
+def _begins(plan: Decided) -> set[int]:
+    """Return who starts at once: nobody has to leave first."""
+    return {start.job_id for start in plan.starts} - {one.for_job for one in plan.preemptions}
 
 
 def why_then(scene: Scene, job_id: int, gpu_kind: str) -> Why:
@@ -66,11 +79,17 @@ def why_then(scene: Scene, job_id: int, gpu_kind: str) -> Why:
     Raises:
         NotFoundError: it did not wait then.
     """
-    engine, _ = _passed(scene)
+    engine, plan = _passed(scene)
+    at = clock(scene.snapshot.now)
+    start = next((start for start in plan.starts if start.job_id == job_id), None)
+    if start is not None:
+        why = explain(engine, job_id, gpu_kind=gpu_kind)
+        gone = ", ".join(str(one.job_id) for one in plan.preemptions if one.for_job == job_id)
+        after = f" once job {gone} has gone, which was stopped for it" if gone else ""
+        return replace(why, text=f"was started in the pass of {at}, on {', '.join(start.workers_by_node)}{after}.")
     if engine.is_pending(job_id):
         return explain(engine, job_id, gpu_kind=gpu_kind)
     running = next((job for job in scene.snapshot.active if job.job_id == job_id), None)
-    at = clock(scene.snapshot.now)
     if running is None:
         raise NotFoundError(f"Job {job_id} neither waited nor ran at {at}.")
     return Why(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Code, Job, JobSpec, Rank
+from gpuq.models import Code, Job, JobSpec, JobState, Rank
 from gpuq_daemon.policy.dependency import Fate, array_fate
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob
 from gpuq_daemon.store.attempts import ActiveAttempt, active_attempts
@@ -189,6 +189,11 @@ class JobQuestions:
             "SELECT array_index, id FROM jobs WHERE array_id = :id ORDER BY array_index", {"id": array_id}
         )
         return {row["array_index"]: row["id"] for row in rows}
+
+    def task_states(self, array_id: int) -> list[tuple[int, JobState]]:
+        """Return the jobs of an array's tasks with their states."""
+        sql = "SELECT id, state FROM jobs WHERE array_id = :id ORDER BY array_index"
+        return [(job_id, JobState(state)) for job_id, state in self._db.tuples(sql, {"id": array_id})]
 
     def unplaced(self) -> dict[str, int]:
         """Return by partition the last job that has started, but of which it is not known yet on which nodes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from gpuq.cli import terminal
@@ -70,7 +72,7 @@ def _test(client: Client, job_spec: Json, as_json: bool) -> int:
     if as_json:
         terminal.say_json(why)
     else:
-        terminal.say("\n".join(test_lines(why)))
+        terminal.say("\n".join(test_lines(why, time.time())))
     return 0
 
 

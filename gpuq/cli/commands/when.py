@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.queueing import checked_spec
 from gpuq.cli.scripts import ScriptCommand, asking
-from gpuq.cli.views.why import test_lines, when_line
+from gpuq.cli.views.why import task_lines, test_lines, when_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
 
@@ -33,5 +35,10 @@ def command(what: str, args: tuple[str, ...], as_json: bool, **asked: str | None
     )
     if as_json:
         terminal.say_json(why)
+        return
+    now = time.time()
+    tasks = task_lines(why, now) if is_job and "_" not in what else []
+    if tasks:
+        terminal.say("\n".join([*tasks, f"Of its first task: {when_line(why, now)}"]))
     else:
-        terminal.say(when_line(why) if is_job else "\n".join(test_lines(why)))
+        terminal.say(when_line(why, now) if is_job else "\n".join(test_lines(why, now)))

@@ -65,7 +65,7 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
         ("SHA-256", job["script_sha256"]),
         ("Code", job.get("code_sha256") and f"frozen with it: gpuq show {job['id']} --code"),
         ("Submitted", moment(job["submitted_at"])),
-        ("Starts", estimate_text(job) if job["state"] == "PENDING" else None),
+        ("Starts", estimate_text(job, now) if job["state"] == "PENDING" else None),
         ("Started", _after(job["started_at"], job["submitted_at"], "waited")),
         ("Training", _after(job["running_at"], job["started_at"], "set up in")),
         ("Ended", _after(job["ended_at"], job["started_at"], "ran")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuq.cli.views.table import table
 from gpuq.text import clean, fit
-from gpuq.units import duration, number
+from gpuq.units import duration, number, roughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def back_text(back_s: float | None) -> str:
     """Return when who is over its due is back to it; empty for who is not over."""
     if back_s is None:
         return "! never"
-    return f"! in {duration(back_s)}" if back_s > 0 else ""
+    return f"! in {roughly(back_s)}" if back_s > 0 else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpuq.text import clean
-from gpuq.units import duration, moment, plural, time_near
+from gpuq.units import moment, plural, roughly, time_about
 
+FEW_RUNS = 10  # to judge run times by: fewer say nothing
 _NAMED = 3  # holders that fit into the daemon's sentence
 
 TYPE_CHECKING = False
@@ -14,29 +15,53 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-def why_lines(why: Json) -> list[str]:
+def why_lines(why: Json, now: float) -> list[str]:
     """Return the sentence, and all jobs that hold what it waits for where the sentence names only some."""
     reason = f" ({why['reason']})" if why["reason"] else ""
     return [
         clean(f"Job {why['job_id']} is {why['state']}{reason}: {why['text']}"),
         *(clean(_holder(holder)) for holder in why["held_by"] if len(why["held_by"]) > _NAMED),
-        *estimate_lines(why),
+        *estimate_lines(why, now),
     ]
 
 
-def estimate_lines(why: Json) -> list[str]:
+def task_lines(why: Json, now: float) -> list[str]:
+    """Return how the tasks of an array stand, and when the first and the last that waits are thought to start."""
+    tasks = why.get("tasks")
+    if not tasks:
+        return []
+    states = tasks["states"]
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items(), key=lambda one: (-one[1], one[0])))
+    lines = [f"Array {why['job_id']}: {plural(sum(states.values()), 'task')}: {told}."]
+    if states.get("PENDING") and tasks["first_at"] is not None:
+        first = time_about(max(tasks["first_at"], now), now)
+        last = "cannot be told" if tasks["last_at"] is None else f"by {time_about(max(tasks['last_at'], now), now)}"
+        lines.append(f"The first of those that wait starts about {first}, the last {last} in 9 of 10 cases.")
+    return lines
+
+
+def estimate_lines(why: Json, now: float) -> list[str]:
     """Return when a job that waits is estimated to start; nothing where that is not known."""
-    line = estimate_text(why)
+    line = estimate_text(why, now)
     return [f"It starts {line}."] if line and why["state"] == "PENDING" else []
 
 
-def estimate_text(one: Json) -> str | None:
-    """Return a job's estimated start, as `about 14:05, by 16:30 in 9 of 10 cases`; None where it is not known."""
-    p50, p90 = one.get("p50_at"), one.get("p90_at")
+def estimate_text(one: Json, now: float) -> str | None:
+    """Return a job's estimated start, as `in about 20 min (14:05), in 9 of 10 cases by 16:30`; None if not known.
+
+    It says so where hardly anything has run that it could be judged by.
+    """
+    p50, p90, runs = one.get("p50_at"), one.get("p90_at"), one.get("past_runs")
     if p50 is None:
         return None
-    late = "in 9 of 10 cases later than can be told" if p90 is None else f"by {moment(p90)} in 9 of 10 cases"
-    return f"about {moment(p50)}, {late}"
+    soon = "at any moment" if p50 <= now + 30 else f"in about {roughly(p50 - now)} ({time_about(p50, now)})"
+    late = "may be much later" if p90 is None else f"in 9 of 10 cases by {time_about(max(p90, now), now)}"
+    guess = "" if runs is None or runs >= FEW_RUNS else f"; a guess: {_runs(runs)} to judge run times by"
+    return f"{soon}, {late}{guess}"
+
+
+def _runs(count: int) -> str:
+    return f"only {plural(count, 'past run')}" if count else "there is no past run"
 
 
 def sooner_lines(ways: Sequence[Json], now: float) -> list[str]:
@@ -53,11 +78,11 @@ def sooner_lines(ways: Sequence[Json], now: float) -> list[str]:
 def _way(way: Json, now: float) -> str:
     if way["start_at"] is None:
         return "it is not seen to start"
-    start = "it starts now" if way["is_now"] else f"wait {duration(max(0.0, way['start_at'] - now))}"
-    return f"{start}, ends about {time_near(way['end_at'], now)}"
+    start = "it starts now" if way["is_now"] else f"wait about {roughly(max(0.0, way['start_at'] - now))}"
+    return f"{start}, ends about {time_about(way['end_at'], now)}"
 
 
-def test_lines(why: Json) -> list[str]:
+def test_lines(why: Json, now: float) -> list[str]:
     """Return when a job would start, what stands against it, and what would make it fail."""
     fails = [clean(f"Here it lacks {one}") for one in why.get("hindrances", ())]
     if why["reason"] is None:
@@ -68,7 +93,7 @@ def test_lines(why: Json) -> list[str]:
         if at is None
         else f"It would start by {moment(at)}"
     )
-    likely = estimate_text(why)
+    likely = estimate_text(why, now)
     return [
         *fails,
         clean(f"The job would wait ({why['reason']}): {why['text']}"),
@@ -76,12 +101,12 @@ def test_lines(why: Json) -> list[str]:
     ]
 
 
-def when_line(why: Json) -> str:
+def when_line(why: Json, now: float) -> str:
     """Return when a job starts, in one line."""
     job = f"Job {why['job_id']}"
     if why["state"] != "PENDING":
         return clean(f"{job} does not wait: it is {why['state']}.")
-    likely, promised = estimate_text(why), why["start_at"]
+    likely, promised = estimate_text(why, now), why["start_at"]
     sure = "" if promised is None else f"; {moment(promised)} at the latest, unless a node is lost"
     if likely is None:
         known = (

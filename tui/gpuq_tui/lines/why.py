@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuq.models import Holder, Job, JobState, Why
-from gpuq.units import moment, plural
+from gpuq.units import moment, plural, time_about
 from gpuq_tui.lines.bars import bar
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
@@ -40,8 +40,8 @@ def whole_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look
     if why.start_at is not None:
         lines += _entry("Start", f"promised by {moment(why.start_at)}, in {short(why.start_at - now)} at most", width)
     if why.p50_at is not None:
-        late = "" if why.p90_at is None else f", by {moment(why.p90_at)} in 9 of 10 cases"
-        lines += _entry("About", f"{moment(why.p50_at)}{late}", width)
+        late = "" if why.p90_at is None else f", in 9 of 10 cases by {time_about(max(why.p90_at, now), now)}"
+        lines += _entry("About", f"{time_about(max(why.p50_at, now), now)}{late}", width)
     if why.gpu_h_ahead:
         lines += _entry("Ahead", f"at most {why.gpu_h_ahead:.1f} GPU-hours by the time limits of who is ahead", width)
     if why.share_text is not None:

@@ -9,7 +9,7 @@ import click
 from gpuq.cli import terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient
-from gpuq.units import parse_past
+from gpuq.units import duration, parse_past
 
 
 @click.command("eta-report")
@@ -21,21 +21,29 @@ def command(since: str, as_json: bool) -> None:
     \b
     P50, P90: how many jobs started by the middle and by the late estimate;
         50 % and 90 % are right.
-    ERROR: of the middle one, the median, as a part of the wait from then on.
+    OFF BY: how far off the middle one was, the median.
+    ERROR: the same as a part of the wait that was left, told or come,
+        whichever was longer.
     """
     report = AdminClient().eta_report(parse_past(since, now=time.time()))
     if as_json:
         terminal.say_json(report)
         return
     rows = [
-        (row["which"], str(row["promises"]), *(_part(row[name]) for name in ("p50_kept", "p90_kept", "median_error")))
+        (
+            row["which"],
+            str(row["promises"]),
+            *(_part(row[name]) for name in ("p50_kept", "p90_kept")),
+            "-" if row["median_off_s"] is None else duration(row["median_off_s"]),
+            _part(row["median_error"]),
+        )
         for row in report["rows"]
     ]
     if not report["rows"][0]["promises"]:
         terminal.say("No estimate of that time can be judged yet.")
         return
-    right = frozenset({"ESTIMATES", "P50 KEPT", "P90 KEPT", "ERROR"})
-    header = ("WHICH", "ESTIMATES", "P50 KEPT", "P90 KEPT", "ERROR")
+    right = frozenset({"ESTIMATES", "P50 KEPT", "P90 KEPT", "OFF BY", "ERROR"})
+    header = ("WHICH", "ESTIMATES", "P50 KEPT", "P90 KEPT", "OFF BY", "ERROR")
     terminal.say("\n".join(table(header, rows, right=right, width=terminal.width())))
 
 
