@@ -1,4 +1,4 @@
-"""How long a scheduling pass takes, and how that grows: `python -m tests.bench.policy [PENDING ...]`.
+"""How long a pass takes, by policy, and how that grows: `python -m tests.bench.policy [POLICY ...] [PENDING ...]`.
 
 A full cluster of 1 000 nodes with 4 GPU models, 500 users in 20 accounts. CPU seconds of this process.
 """
@@ -20,10 +20,12 @@ from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.fairtree import Shares, fair_tree
 from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.limits import Limit, Limits
+from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.plan import plan
 from gpuq_daemon.policy.reasons import explain
 from gpuq_daemon.policy.rules import Qos, Rules
 from gpuq_daemon.policy.snapshot import ActiveJob, NodeView, PendingJob, Plan, Snapshot
+from gpuq_daemon.policy.tiers.settings import Tiers
 from tests.bench.rows import Row, quantile
 
 USERS, ACCOUNTS, NODES, MODELS = 500, 20, 1000, ("a100", "h100", "t4", "v100")
@@ -32,21 +34,22 @@ WEIGHTS = (30, 12, 12, 16, 8, 5, 5, 8, 3, 1)
 LIMITS_S = (None, 900, 1800, 3600, 7200, 4 * 3600, 8 * 3600, 12 * 3600, 86400, 2 * 86400)
 NOW = 1_700_000_000.0
 SIZES: Sequence[int] = (1_000, 10_000, 100_000)  # pending jobs
+POLICIES: dict[str, Tiers | None] = {"multifactor": None, "tiered": Tiers(), "fair-first": Tiers(is_governed=True)}
 
 
 def measure() -> list[Row]:
-    """Return the rows of the benchmark at 1 000, 10 000 and 100 000 pending jobs."""
-    return [row for pending in SIZES for row in measure_at(pending)]
+    """Return the rows of every policy that can decide live, at 1 000, 10 000 and 100 000 pending jobs."""
+    return [row for policy in POLICIES for pending in SIZES for row in measure_at(pending, policy)]
 
 
-def measure_at(pending: int) -> list[Row]:
+def measure_at(pending: int, policy: str) -> list[Row]:
     """Return the rows at one number of pending jobs."""
     gc.unfreeze()  # so that what the size before kept is not in the way
     gc.collect()
     rng, tree = random.Random(pending), a_tree()
-    world = a_world(rng, tree, pending)
+    world = a_world(rng, tree, pending, POLICIES[policy])
     begin = time.process_time()
-    engine = Engine(world)
+    engine = engine_for(world)
     settle(engine)
     filled = time.process_time() - begin
     gc.collect()
@@ -59,7 +62,7 @@ def measure_at(pending: int) -> list[Row]:
         *question_rows(engine, rng),
         Row(name="peak RSS of the benchmark", value=peak_rss_mib(), unit="MiB", aim="<= 600"),
     ]
-    return [replace(row, name=f"policy: {row.name}, {pending} pending") for row in rows]
+    return [replace(row, name=f"{policy}: {row.name}, {pending} pending") for row in rows]
 
 
 def change_rows(engine: Engine, rng: random.Random) -> Iterator[Row]:
@@ -77,7 +80,8 @@ def question_rows(engine: Engine, rng: random.Random) -> Iterator[Row]:
     waiting = rng.sample(sorted(job.job_id for job in snapshot.pending), 20)
     why = max(timed(partial(explain, engine, job_id)) for job_id in waiting)
     yield Row(name="why, worst of 20", value=why * 1e3, unit="ms CPU")
-    yield Row(name="plan(snapshot), pure", value=timed(lambda: plan(snapshot)), unit="s CPU")
+    if snapshot.rules.tiers is None:  # which have no other definition than their engine
+        yield Row(name="plan(snapshot), pure", value=timed(lambda: plan(snapshot)), unit="s CPU")
 
 
 def peak_rss_mib() -> float:
@@ -92,8 +96,8 @@ def a_tree() -> Tree:
     return Tree(accounts=accounts, associations=users)
 
 
-def a_world(rng: random.Random, tree: Tree, pending: int) -> Snapshot:
-    """Return a cluster whose nodes all run something, with jobs waiting."""
+def a_world(rng: random.Random, tree: Tree, pending: int, tiers: Tiers | None) -> Snapshot:
+    """Return a cluster whose nodes all run something, with jobs waiting; of ten nine may be stopped."""
     nodes = tuple(
         NodeView(name=f"n{i:04}", partition="main", gpus=8, gpu_type=MODELS[i % 4], cpus=64, memory_mib=512_000)
         for i in range(NODES)
@@ -105,6 +109,7 @@ def a_world(rng: random.Random, tree: Tree, pending: int) -> Snapshot:
         parents=tree.parents(),
     )
     rules = Rules(limits=limits, qos={"normal": Qos(priority=0), "high": Qos(priority=10)}, partitions={"main": 1})
+    rules = replace(rules, tiers=tiers, tree=tree)
     active: list[ActiveJob] = []
     for i in range(NODES):
         left = 8
@@ -119,7 +124,9 @@ def a_world(rng: random.Random, tree: Tree, pending: int) -> Snapshot:
                     account=f"a{user % ACCOUNTS}",
                     partition="main",
                     gpus_by_node={f"n{i:04}": gpus},
-                    started_at=NOW - 100,
+                    started_at=NOW - 100 - 40 * (i % 200),
+                    gang=Gang(gpus_per_worker=gpus),
+                    is_preemptible=len(active) % 10 > 0,
                     until=NOW + rng.randrange(100, 90_000) if rng.random() < 0.9 else None,
                 )
             )
@@ -150,6 +157,7 @@ def a_job(rng: random.Random, job_id: int) -> PendingJob:
         submitted_at=NOW - rng.randrange(5 * 86400),
         time_limit_s=rng.choice(LIMITS_S),
         gang=gang,
+        is_preemptible=job_id % 10 > 0,
     )
 
 
@@ -167,6 +175,8 @@ def settle(engine: Engine) -> None:
 def carry_out(engine: Engine, decided: Plan, now: float) -> list[ActiveJob]:
     """Begin what a plan starts."""
     begun: list[ActiveJob] = []
+    for one in decided.preemptions:
+        engine.stop(one.job_id)  # and is not seen again: what it would wait for is not measured here
     for start in decided.starts:
         job = engine.pending(start.job_id)
         on = {node: workers * job.gang.gpus_per_worker for node, workers in start.workers_by_node.items()}
@@ -174,7 +184,8 @@ def carry_out(engine: Engine, decided: Plan, now: float) -> list[ActiveJob]:
         begun.append(
             ActiveJob(
                 job_id=job.job_id, user=job.user, account=job.account, qos=job.qos, name=job.name, started_at=now,
-                partition="main", gpus_by_node=on, cpus_by_node=on, until=until,
+                partition="main", gpus_by_node=on, cpus_by_node=on, until=until, gang=job.gang,
+                is_preemptible=job.is_preemptible,
             )
         )  # fmt: skip
         engine.begin(begun[-1])
@@ -198,7 +209,7 @@ def changes(engine: Engine, rng: random.Random) -> tuple[list[float], list[float
         job = a_job(rng, 1_000_000 + turn)
         after_submit.append(timed(partial(submit, engine, replace(job, submitted_at=now), now)))
         active.update((one.job_id, one) for one in carry_out(engine, engine.plan(now), now))
-        ended = active.pop(rng.choice(sorted(active)))
+        ended = active.pop(rng.choice(sorted(active.keys() & {job.job_id for job in engine.snapshot(now).active})))
         after_end.append(timed(partial(end, engine, ended.job_id, now)))
         active.update((one.job_id, one) for one in carry_out(engine, engine.plan(now), now))
     return after_submit, after_end
@@ -224,6 +235,7 @@ def timed(do: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    for size in [int(word) for word in sys.argv[1:]] or SIZES:
-        for found in measure_at(size):
+    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()] or SIZES
+    for name in [word for word in sys.argv[1:] if word in POLICIES] or POLICIES:
+        for found in (row for size in sizes for row in measure_at(size, name)):
             print(f"{found.name:60} {found.value:>10.3f} {found.unit:8} {found.aim or ''}".rstrip(), flush=True)

@@ -54,8 +54,9 @@ def charts(summaries: Sequence[Summary]) -> str:
         only = summaries[0]
         weeks = [(f"week {number}", 100 * part) for number, part in enumerate(only.weeks_part, 1)]
         parts.append(bars(f"{only.policy}: shares missed by week, %", weeks))
-        took = [(f"{one.waiting}+ waiting ({one.passes} passes)", one.ms) for one in only.pass_times]
-        parts.append(bars(f"{only.policy}: a pass, ms", took))
+    for one in summaries:
+        took = [(f"{pace.waiting}+ waiting ({pace.passes} passes)", pace.ms) for pace in one.pass_times]
+        parts.append(bars(f"{one.policy}: a pass, ms", took))
     return "\n\n".join(parts)
 
 
