@@ -15,6 +15,7 @@ import operator
 import re
 from fnmatch import fnmatchcase
 
+from gpuq.bounded import BoundedPattern
 from gpuq.errors import UsageError
 from gpuq.states import SHORT_STATES
 from gpuq.text import clean, fit
@@ -75,8 +76,8 @@ def _test(word: str, get: Get) -> Test:
         inner = _test(word[1:], get)
         return lambda job: not inner(job)
     if _is_regex(word):
-        search = _pattern(word[1:-1]).search
-        return lambda job: search(_haystack(job, get)) is not None
+        pattern = BoundedPattern(_pattern(word[1:-1]))
+        return lambda job: pattern.found_in(_haystack(job, get))
     found = _EXPRESSION.fullmatch(word.casefold())
     if found is None:
         part = word.casefold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.errors import UsageError
+from gpuq.near import hint
 from gpuq.text import clean, fit
 
 SIGNALS = ("nan", "exploded", "no-progress", "slow-rank", "idle", "full-but-idle", "throttled", "stranger")
@@ -51,7 +52,4 @@ def events_of_slurm(text: str) -> str:
 
 
 def _near(word: str, known: tuple[str, ...]) -> str:
-    import difflib  # for those who need it only
-
-    near = difflib.get_close_matches(word[:40], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}."
+    return hint(word, known, f"there is {', '.join(known)}.")

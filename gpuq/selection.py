@@ -39,6 +39,9 @@ class Selection:
         self.named: list[Named] = []
         self.spans: list[tuple[int, int]] = []
         self.filters: list[str] = []
+        for option, value in asked.items():
+            if isinstance(value, str) and not value.strip() and option != "state":
+                raise UsageError(f"--{option} is empty: say which, or leave it out.")
         for word in words:
             self._read(word)
         self.user = asked.get("user")
@@ -73,6 +76,8 @@ class Selection:
             if not dash:
                 self.named.append((parse_job_id(part), None))
                 continue
+            if not last:
+                raise UsageError(f"'{fit(clean(part), 60)}' is a range without an end: write 12-15.")
             low, high = parse_job_id(first), parse_job_id(last)
             if low > high:
                 raise UsageError(f"{fit(clean(part), 60)} is an empty range: write the smaller number first.")

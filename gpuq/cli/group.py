@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 
 import click
 
 from gpuq import __version__
 from gpuq.errors import UsageError
+from gpuq.near import hint
 from gpuq.text import clean, fit
 
 TYPE_CHECKING = False
@@ -82,6 +82,14 @@ _MEANT = {
     **dict.fromkeys(("--nodes", "--ntasks"), "--workers"),
     "--job-name": "--name",
 }
+# What one group of commands calls otherwise than another.
+_ALIKE = (
+    ("add", "create", "new", "make", "set"),
+    ("delete", "remove", "revoke", "clear", "rm", "cancel"),
+    ("modify", "change", "edit", "update", "set"),
+    ("list", "show", "ls"),
+    ("resume", "undrain", "enable"),
+)
 
 _HELP = frozenset(("-h", "--help"))
 _EPILOG = """\b
@@ -228,9 +236,9 @@ def _no_such_option(name: str, context: click.Context | None, command: str) -> s
 
 
 def _hint(word: str, known: Sequence[str], help_command: str) -> str:
-    meant = _MEANT.get(word)
-    near = [meant] if meant in known else difflib.get_close_matches(word[:80], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"`{help_command}` lists them."
+    alike = (name for names in _ALIKE if word in names for name in names)
+    meant = next((name for name in (_MEANT.get(word), *alike) if name in known), None)
+    return f"did you mean {meant}?" if meant is not None else hint(word, known, f"`{help_command}` lists them.")
 
 
 def _shown(word: str) -> str:

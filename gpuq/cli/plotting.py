@@ -9,6 +9,7 @@ from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.models import Curve
+from gpuq.near import hint
 from gpuq.states import FINAL
 from gpuq.text import clean, fit
 from gpuq.wire import decode
@@ -141,7 +142,7 @@ class Plot:
                 )
         if not tags:
             raise _nothing_yet(job_id)
-        raise NotFoundError(f"Job {job_id} has no tag '{shown}'; it has {_some(tags)}.")
+        raise NotFoundError(f"Job {job_id} has no tag '{shown}'; {hint(word, tags, f'it has {_some(tags)}.')}")
 
 
 def _nothing_yet(job_id: int) -> NotFoundError:

@@ -10,6 +10,7 @@ from functools import partial
 
 from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import JobSpec
+from gpuq.near import hint
 from gpuq.notices import events_of
 from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
@@ -39,7 +40,8 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
     partition = _partition(desk, spec)
     if partition not in desk.config.partition:
         known = ", ".join(desk.config.partition)
-        raise UsageError(f"There is no partition `{_shown(partition)}`; there is {known}.")
+        near = hint(partition, desk.config.partition, f"there is {known}.")
+        raise UsageError(f"There is no partition `{_shown(partition)}`; {near}")
     name = spec.name if spec.name is not None else spec.script_name.removesuffix(".py")
     sha256 = hashlib.sha256(spec.script.encode(errors="surrogatepass")).hexdigest()
     await _check(desk, spec, name, partition, sha256)

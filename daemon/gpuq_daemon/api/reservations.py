@@ -16,7 +16,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.names import checked_name, checked_reason, checked_user
 from gpuq_daemon.api.recording import note
 from gpuq_daemon.api.roles import operator
-from gpuq_daemon.policy.reservation import Reservation
+from gpuq_daemon.policy.reservation import Reservation, no_node
 
 _Moment = Annotated[float, Meta(ge=0)]
 
@@ -97,8 +97,9 @@ async def list_drains(desk: Desk) -> Drains:
 async def drain(request: Request[Any, Any, Any], desk: Desk, data: NewDrain) -> Drain:
     """Let a node take no new job; what runs there goes on."""
     who = operator(request)
-    if all(node.name != data.node for node in desk.nodes()):
-        raise NotFoundError(f"There is no node '{ascii(data.node[:64])[1:-1]}': `gpuq nodes` lists those there are.")
+    names = [node.name for node in desk.nodes()]
+    if data.node not in names:
+        raise NotFoundError(no_node(data.node, names))
     new = Drain(node=data.node, reason=checked_reason(data.reason), since=desk.clock.now(), by_user=who.user)
     note(request, target=new.node, change=f"drained: {new.reason}")
     await desk.accounts.drain(new)

@@ -12,10 +12,9 @@ from msgspec import Struct
 
 from gpuq.errors import NotFoundError
 from gpuq.sharing import LentRow, ShareRow, WasteRow
-from gpuq.text import clean, fit
 from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree
+from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree, no_account
 from gpuq_daemon.policy.fairtree import AssociationKey, Share, Shares
 from gpuq_daemon.policy.usage import back_to_due_s
 
@@ -44,7 +43,7 @@ async def list_shares(request: Request[Any, Any, Any], desk: Desk, account: str 
     tree, shares = desk.shares()
     top = ROOT if account is None else account
     if all(a.name != top for a in tree.accounts):
-        raise NotFoundError(f"There is no account '{fit(clean(top), 40)}': `gpuq share` lists those there are.")
+        raise NotFoundError(no_account(top, tree))
     who, half_life_s = caller(request), desk.config.scheduler.half_life_s
     rows = share_rows(tree, shares, desk.rates(), half_life_s=half_life_s, top=top)
     return ShareList(

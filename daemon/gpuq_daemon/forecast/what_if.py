@@ -16,6 +16,7 @@ from gpuq_daemon.forecast.packing import Run
 from gpuq_daemon.forecast.replay import Change, Course, Replay, is_startable
 from gpuq_daemon.policy.accounts import Tree, parse_shares
 from gpuq_daemon.policy.fairtree import fair_tree
+from gpuq_daemon.policy.reservation import no_node
 from gpuq_daemon.policy.snapshot import NodeView, Snapshot
 
 _REPLAYS = 5
@@ -131,7 +132,7 @@ def _with_node(name: str, changed: Callable[[NodeView], NodeView]) -> Change:
 def _node(snapshot: Snapshot, name: str) -> NodeView:
     found = next((node for node in snapshot.nodes if node.name == name), None)
     if found is None:
-        raise UsageError(f"There is no node '{fit(clean(name), 40)}': `gpuq nodes` lists those there are.")
+        raise UsageError(no_node(name, (node.name for node in snapshot.nodes)))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpuq.errors import UsageError
+from gpuq.near import hint
 from gpuq.text import clean, fit
 
 ROOT = "root"
@@ -83,7 +84,7 @@ def account_of(tree: Tree, user: str, wanted: str | None) -> str:
             return wanted
         shown = fit(clean(wanted), 40)
         if all(account.name != wanted for account in tree.accounts):
-            raise UsageError(f"There is no account '{shown}': `gpuq share` lists those there are.")
+            raise UsageError(no_account(wanted, tree))
         known = ", ".join(sorted(a.account for a in mine))
         use = f"use one of {known}" if known else f"`gpuq admin user add {user} --account {shown}` puts them there"
         raise UsageError(f"User {user} is not in the account '{shown}': {use}.")
@@ -100,12 +101,18 @@ def account_of(tree: Tree, user: str, wanted: str | None) -> str:
     return default
 
 
+def no_account(name: str, tree: Tree) -> str:
+    """Return what is said of a name that no account has."""
+    near = hint(name, (account.name for account in tree.accounts), "`gpuq share` lists those there are.")
+    return f"There is no account '{fit(clean(name), 40)}': {near}"
+
+
 def removal_refusal(tree: Tree, name: str, jobs_by_account: Mapping[str, int]) -> str | None:
     """Return why the account cannot be deleted, in one sentence, or None. Jobs are those not ended."""
     if name == ROOT:
         return "The root account cannot be deleted."
     if all(account.name != name for account in tree.accounts):
-        return f"There is no account '{name}': `gpuq share` lists those there are."
+        return no_account(name, tree)
     below = [account.name for account in tree.accounts if account.parent == name]
     if below:
         return f"Account {name} has accounts below it ({', '.join(sorted(below))}): delete or move them first."
@@ -127,7 +134,8 @@ def _bad_accounts(tree: Tree) -> str | None:
         if account.parent is None and account.name != ROOT:
             return f"Account {account.name} has no parent: put it below `root`."
         if account.parent is not None and account.parent not in parents:
-            return f"Account {account.name} lies below '{account.parent}', which does not exist: create it first."
+            near = hint(account.parent, parents, "create it first.")
+            return f"Account {account.name} lies below '{account.parent}', which does not exist: {near}"
         if _depth(account.name, parents) is None:
             return f"Account {account.name} lies below itself or deeper than {DEEPEST} levels: choose another parent."
     return None
@@ -140,7 +148,7 @@ def _bad_associations(tree: Tree) -> str | None:
         return f"User {twice} is there twice: a user is in an account once."
     for a in tree.associations:
         if a.account not in names:
-            return f"There is no account '{a.account}' for user {a.user}: create it first."
+            return f"There is no account '{a.account}' for user {a.user}: {hint(a.account, names, 'create it first.')}"
     twice = _twice([a.user for a in tree.associations if a.is_default])
     return f"User {twice} has two default accounts: choose one." if twice else None
 

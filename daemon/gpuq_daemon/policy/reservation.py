@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from gpuq.near import hint
+from gpuq.text import clean, fit
+
 LONGEST_S = 10 * 366 * 86_400
 
 
@@ -47,6 +50,11 @@ def _is_below(name: str, accounts: frozenset[str], parents: Mapping[str, str | N
     return above is not None
 
 
+def no_node(name: str, known: Iterable[str]) -> str:
+    """Return what is said of a name that no node has."""
+    return f"There is no node '{fit(clean(name), 40)}': {hint(name, known, '`gpuq nodes` lists those there are.')}"
+
+
 def refusal(new: Reservation, *, now: float, nodes: Iterable[str], others: Iterable[Reservation]) -> str | None:
     """Return why the reservation cannot be made, in one sentence, or None."""
     known = set(nodes)
@@ -54,7 +62,7 @@ def refusal(new: Reservation, *, now: float, nodes: Iterable[str], others: Itera
         return "A reservation needs nodes: name at least one."
     unknown = sorted(new.nodes - known)
     if unknown:
-        return f"There is no node '{unknown[0]}': `gpuq nodes` lists those there are."
+        return no_node(unknown[0], known)
     if new.end_at <= new.start_at:
         return "The reservation ends before it begins: give an end after its start."
     if new.end_at > now + LONGEST_S:

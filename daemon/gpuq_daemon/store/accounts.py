@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from sqlite_utils import Database as Tables
 
 from gpuq.errors import NotFoundError, UsageError
+from gpuq.near import hint
 from gpuq.sharing import Drain
 from gpuq.units import plural
-from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree, problem, removal_refusal
+from gpuq_daemon.policy.accounts import ROOT, Account, Association, Tree, no_account, problem, removal_refusal
 from gpuq_daemon.policy.limits import Limit, Limits, Scope
 from gpuq_daemon.policy.reservation import Reservation, refusal
 from gpuq_daemon.policy.rules import Qos, Rules, checked
@@ -364,7 +365,7 @@ def _account(tree: Tree, name: str) -> Account:
     for account in tree.accounts:
         if account.name == name:
             return account
-    raise NotFoundError(f"There is no account '{name}': `gpuq share` lists those there are.")
+    raise NotFoundError(no_account(name, tree))
 
 
 def _association(tree: Tree, user: str, account: str) -> Association:
@@ -380,7 +381,7 @@ def _check_qos(ask: Ask, name: str, new: Qos) -> None:
     known = {account.name for account in rows.read_tree(ask).accounts}
     for account in new.accounts:
         if account not in known:
-            raise UsageError(f"There is no account {account}: `gpuq admin account list` shows them.")
+            raise UsageError(f"There is no account {account}: {hint(account, known, '`gpuq share` lists them.')}")
     if name == DEFAULT_QOS and new.accounts:
         raise UsageError(f"The QOS {DEFAULT_QOS} is for all accounts: jobs that name none have it.")
 

@@ -34,7 +34,7 @@ def command(
         found = client.notices_key()
         terminal.say_json(found) if as_json else terminal.say(found["key"])
         return
-    number = None if job_id is None else number_of(client, job_id)
+    number = None if job_id is None else int(client.job(number_of(client, job_id))["id"])
     messages = client.messages(job=number, user=_whose(user), state=state, limit=limit)
     if as_json:
         terminal.say_json(messages)

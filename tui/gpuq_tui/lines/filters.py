@@ -12,7 +12,14 @@ from gpuq.models import Job
 def matcher(text: str) -> Callable[[Job], bool]:
     """Return whether a job passes `text`, in the language of `gpuq.filters`; a word that is none yet is plain text."""
     tests = [_test(word) for word in text.split()]
-    return lambda job: all(test(job) for test in tests)
+
+    def passes(job: Job) -> bool:
+        try:
+            return all(test(job) for test in tests)
+        except UsageError:  # a pattern that takes too long finds nothing
+            return False
+
+    return passes
 
 
 def _test(word: str) -> Callable[[Job], bool]:
