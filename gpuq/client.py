@@ -248,13 +248,22 @@ class Client:
         """Return the job as soon as it has ended, or as it is after `timeout_s`."""
         return self._ask("GET", f"/v1/jobs/{job_id}/wait", {"timeout_s": timeout_s})
 
-    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0, limit: int = 256 * 1024) -> Json:
+    def logs(
+        self,
+        job_id: int,
+        *,
+        rank: int | None = None,
+        offset: int = 0,
+        limit: int = 256 * 1024,
+        attempt: int | None = None,
+    ) -> Json:
         """Return `{"data", "offset", "next_offset", "size", "is_final", "rank"}` of a rank's log.
 
-        `rank` None is the driver's log. A negative `offset` counts from the end. `data` is as the job
-        wrote it: clean it before a terminal sees it. `is_final` says that nothing will be added.
+        `rank` None is the driver's log, `attempt` None the newest. A negative `offset` counts from the end. `data` is
+        as the job wrote it: clean it before a terminal sees it. `is_final` says that nothing will be added.
         """
-        return self._ask("GET", f"/v1/jobs/{job_id}/logs", {"rank": rank, "offset": offset, "limit": limit})
+        which = {"rank": rank, "offset": offset, "limit": limit, "attempt": attempt}
+        return self._ask("GET", f"/v1/jobs/{job_id}/logs", which)
 
     def series(self, job_id: int) -> list[Json]:
         """Return the job's tags (`models.Series`)."""

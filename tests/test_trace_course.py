@@ -248,3 +248,21 @@ def test_a_job_whose_pods_a_quota_does_not_let_be_made_says_so(daemon: Gpuqd) ->
 
     assert "quota" not in before
     assert "The namespace's quota few lets no further pod be made: it allows pods=2;" in after
+
+
+def test_the_logs_of_every_attempt_are_kept_apart(daemon: Gpuqd) -> None:
+    told = "import os\ndef main_fun(args, ctx):\n    print('attempt', os.environ['GPUQ_ATTEMPT_NUMBER'], flush=True)\n"
+    job_id = daemon.enqueue(told, name="twice")
+    daemon.reaches(job_id, "COMPLETED")
+    daemon.client.requeue(job_id)
+    until(lambda: daemon.client.job(job_id)["attempt"] == 2, timeout_s=30, what="the second attempt")
+    daemon.reaches(job_id, "COMPLETED")
+
+    first, second = (daemon.client.logs(job_id, rank=0, attempt=number) for number in (1, 2))
+
+    assert "attempt 1" in first["data"]
+    assert "attempt 2" in second["data"]
+    assert daemon.client.logs(job_id, rank=0) == second
+    assert first["is_final"]
+    with pytest.raises(NotFoundError, match="no attempt 3; it has had 2"):
+        daemon.client.logs(job_id, rank=0, attempt=3)

@@ -60,10 +60,12 @@ def wait_for_start(client: Client, job: Json, *, sleep: Callable[[float], None] 
         sleep(POLL_S)
 
 
-def whole_log(client: Client, job_id: int, rank: int | None, offset: int = 0) -> Iterator[Json]:
+def whole_log(
+    client: Client, job_id: int, rank: int | None, offset: int = 0, *, attempt: int | None = None
+) -> Iterator[Json]:
     """Yield the pieces of a log from byte `offset` on (negative: from the end) to its present end."""
     while True:
-        piece = client.logs(job_id, rank=rank, offset=offset)
+        piece = client.logs(job_id, rank=rank, offset=offset, attempt=attempt)
         yield piece
         if piece["next_offset"] >= piece["size"] or piece["next_offset"] <= piece["offset"]:
             return

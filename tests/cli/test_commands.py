@@ -468,3 +468,16 @@ def test_events_of_a_job_are_its_past_and_then_what_changes(daemon: FakeDaemon, 
         ("reset", {"why": "unknown"}), ("job", {"id": 12, "state": "FAILED", "exit_code": 3})
     )
     assert "what changed meanwhile is not told" in gpuq("events", "-f", "12").err
+
+
+def test_the_log_of_an_earlier_attempt_is_asked_for_by_its_number(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.RUNNING, attempt=2),
+        "GET /v1/jobs/12/logs": a_log("a\nb\n"),
+    }
+
+    assert gpuq("logs", "12", "--attempt", "1").out == "a\nb\n"
+    assert (daemon.asked[-1][2]["attempt"], daemon.asked[-1][2]["rank"]) == ("1", "0")
+    assert gpuq("logs", "12", "--attempt", "1", "-n", "1").out == "b\n"
+    assert gpuq("logs", "12", "--attempt", "2").out == "a\nb\n"
+    assert "attempt" not in daemon.asked[-1][2]

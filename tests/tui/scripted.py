@@ -191,6 +191,7 @@ class ScriptedClient:
     traces: tuple[Trace, ...] = ()
     gpu_cells: list[Gpu] = field(default_factory=list[Gpu])
     variables: tuple[str, ...] = ()
+    rank_logs: dict[int | None, str] = field(default_factory=dict[int | None, str])
     asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
     asked: list[str] = field(default_factory=list[str])
@@ -268,21 +269,30 @@ class ScriptedClient:
     def diag(self) -> Json:
         raise ForbiddenError("Only operators may see how gpuqd fares.")
 
-    def logs(self, job_id: int, *, rank: int | None = None, offset: int = 0) -> Json:
+    def logs(
+        self, job_id: int, *, rank: int | None = None, offset: int = 0, limit: int = 10**9, attempt: int | None = None
+    ) -> Json:
         self._find(job_id)
         self.asked_logs.append((rank, offset))
-        if not self.log:
+        log = self.log if attempt is None else f"attempt {attempt}\n"
+        log = self.rank_logs.get(rank, log)
+        if not log:
             raise NotFoundError(f"Job {job_id} has no log yet.")
-        data = self.log.encode("utf-8", "surrogatepass")
+        data = log.encode("utf-8", "surrogatepass")
         start = max(0, len(data) + offset) if offset < 0 else offset
+        end = min(len(data), start + limit)
         return {
-            "data": data[start:].decode("utf-8", "surrogatepass"),
+            "data": data[start:end].decode("utf-8", "surrogatepass"),
             "offset": start,
-            "next_offset": len(data),
+            "next_offset": end,
             "size": len(data),
             "is_final": False,
             "rank": rank,
         }
+
+    def checkpoints(self, job_id: int) -> list[Json]:
+        self._find(job_id)
+        return [as_json(A_CHECKPOINT)] if self.variables else []
 
     def series(self, job_id: int) -> list[Json]:
         self._find(job_id)

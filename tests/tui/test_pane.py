@@ -14,6 +14,7 @@ from textual.strip import Strip
 from gpuq.errors import UnavailableError
 from gpuq_tui.feed import Feed, Wanted
 from gpuq_tui.lines.line import Look, Tone
+from gpuq_tui.lines.logs import LogsWanted
 from gpuq_tui.threads import in_thread
 from gpuq_tui.widgets.pane import changed_span, strip_of
 from tests.tui.scripted import HOSTILE, ScriptedClient, a_curve, a_job, a_series
@@ -85,9 +86,9 @@ def test_a_tag_goes_back_to_gpuqd_as_it_came() -> None:
 def test_one_part_that_is_refused_does_not_hide_the_others() -> None:
     feed = Feed(ScriptedClient(queue=[a_job(1)]), Look())
 
-    answer = feed.ask(Wanted(job_id=1, is_whole_job=True))
+    answer = feed.ask(Wanted(job_id=1, is_whole_job=True, logs=LogsWanted(ranks=(0,), offsets=(None,))))
 
     assert answer.job == a_job(1)
-    assert answer.log is None
+    assert answer.logs == (None,)
     assert answer.refused == {"log": "Job 1 has no log yet."}
     assert answer.problem is None

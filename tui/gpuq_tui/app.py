@@ -393,7 +393,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
             return
         self._ticks += 1
         job = self.view.selected
-        is_read = self.view.wanted().is_whole_job and job is not None and not job.state.is_final
+        is_read = self.view.wanted().logs is not None and job is not None and not job.state.is_final
         if self._is_news or (is_read and self._ticks % 2 == 0):
             self._is_asked.set()
         self.view.show_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from gpuq import models
@@ -17,20 +18,22 @@ from gpuq_tui.charting import Charting, Charts, ChartsWanted, drawn
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.log import LogPiece
+from gpuq_tui.lines.logs import EARLIER_BYTES, LogsWanted
 from gpuq_tui.lines.scale import Scale
 from gpuq_tui.lists import LISTED, Lists, People, Shares
 
 T = TypeVar("T")
 
 _FIRST_LOG_BYTES = 32 * 1024
+_FIRST_OF_MANY = 4 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
-    `series` is the one whose curve is drawn, thinned to `columns` along `scale`; `log_rank` None is the driver's log,
-    read from `log_offset` on, None for its tail. `lists` are names of fields of `Lists`. `trace` is a handle.
+    `series` is the one whose curve is drawn, thinned to `columns` along `scale`; `logs` are those that are read;
+    `lists` are names of fields of `Lists`. `trace` is a handle.
     """
 
     everything: bool = False
@@ -41,8 +44,8 @@ class Wanted:
     scale: Scale = Scale()  # noqa: RUF009 - it is frozen
     lists: tuple[str, ...] = ()
     charts: ChartsWanted | None = None
-    log_rank: int | None = None
-    log_offset: int | None = None
+    logs: LogsWanted | None = None
+    checkpoints: bool = False
     trace: str | None = None
 
     @property
@@ -69,7 +72,9 @@ class Answer:
     job: models.Job | None = None
     series: tuple[models.Series, ...] | None = None
     curve: models.Curve | None = None
-    log: LogPiece | None = None
+    logs: tuple[LogPiece | None, ...] | None = None
+    earlier: LogPiece | None = None
+    checkpoints: tuple[models.Checkpoint, ...] | None = None
     lists: Lists | None = None
     charts: Charts | None = None
     trace: Traced | None = None
@@ -144,13 +149,16 @@ class Feed:
         answer = replace(answer, why=why)
         if not wanted.is_whole_job:
             return answer
-        return replace(
+        answer = replace(
             answer,
             job=part.take("job", lambda: self._model(models.Job, self._client.job(job_id))),
             series=part.take("series", lambda: self._series(job_id)),
             curve=part.take("curve", lambda: self._curve(wanted)),
-            log=part.take("log", lambda: self._log(job_id, wanted)),
         )
+        if wanted.checkpoints:
+            rows = part.take("checkpoints", lambda: self._client.checkpoints(job_id))
+            answer = replace(answer, checkpoints=tuple(self._model(models.Checkpoint, row) for row in rows or ()))
+        return answer if wanted.logs is None else self._with_logs(answer, job_id, wanted.logs, part)
 
     def _series(self, job_id: int) -> tuple[models.Series, ...]:
         # tags and runs stay as they are: they go back in the question for a curve
@@ -161,9 +169,26 @@ class Feed:
             return None
         return drawn(self._client, wanted.series, wanted.columns, wanted.scale)
 
-    def _log(self, job_id: int, wanted: Wanted) -> LogPiece:
-        offset = -_FIRST_LOG_BYTES if wanted.log_offset is None else wanted.log_offset
-        row = self._client.logs(job_id, rank=wanted.log_rank, offset=offset)
+    def _with_logs(self, answer: Answer, job_id: int, wanted: LogsWanted, part: Parts) -> Answer:
+        first = -max(_FIRST_LOG_BYTES // len(wanted.ranks), _FIRST_OF_MANY)
+        pieces = tuple(
+            part.take(
+                "log",
+                partial(self._log, job_id, rank, first if offset is None else offset, wanted.attempt),
+            )
+            for rank, offset in zip(wanted.ranks, wanted.offsets, strict=True)
+        )
+        earlier = None
+        if wanted.before is not None:
+            begin = max(0, wanted.before - EARLIER_BYTES)
+            ask = partial(self._log, job_id, wanted.ranks[0], begin, wanted.attempt, limit=wanted.before - begin)
+            earlier = part.take("log", ask)
+        return replace(answer, logs=pieces, earlier=earlier)
+
+    def _log(
+        self, job_id: int, rank: int | None, offset: int, attempt: int | None, *, limit: int = 256 * 1024
+    ) -> LogPiece:
+        row = self._client.logs(job_id, rank=rank, offset=offset, attempt=attempt, limit=limit)
         return decode(LogPiece, {**row, "data": cleaned_log(row["data"], self._look)})
 
     def _model(self, model: type[T], row: Json) -> T:

@@ -44,14 +44,18 @@ async def read_log(
     rank: Annotated[int | None, Parameter(ge=0, lt=2**16)] = None,
     offset: Annotated[int, Parameter(gt=-(2**62), lt=2**62)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 256 * 1024,
+    attempt: Annotated[int | None, Parameter(ge=1, lt=2**31, description="Of this attempt; else the newest.")] = None,
 ) -> LogPiece:
     """Return a piece of the log of a rank, or of the driver; a negative offset counts from the end."""
     job = visible_job(request, desk, job_id)
     _must_have(job, rank)
-    place = desk.place(job.id, job.attempt)
+    number = job.attempt if attempt is None else attempt
+    if number > job.attempt:
+        raise NotFoundError(f"Job {job.id} has no attempt {number}; it has had {job.attempt}.")
+    place = desk.place(job.id, number)
     data, start, size = await asyncio.to_thread(_read, place, rank, offset, limit)
     if not size and rank is not None:
-        data, start, size = await _read_elsewhere(desk, place, job.attempt, rank, offset, limit)
+        data, start, size = await _read_elsewhere(desk, place, number, rank, offset, limit)
     if not size:
         _refuse_removed(job, desk)
     return LogPiece(
@@ -59,7 +63,7 @@ async def read_log(
         offset=start,
         next_offset=start + len(data),
         size=size,
-        is_final=job.state.is_final,
+        is_final=job.state.is_final or number < job.attempt,
         rank=rank,
     )
 

@@ -27,10 +27,19 @@ _TAIL_BYTES = 256 * 1024
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
 @click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's log.")
 @click.option("--driver", is_flag=True, help="The driver's log: spark-submit and what leads the job.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt. [the newest]")
 @click.option("--lines", "-n", type=click.IntRange(min=0), help="Only the last lines (of the last 256 KiB).")
 @click.option("--json", "as_json", is_flag=True, help="Print each piece as a line of JSON.")
-def command(job_id: str, follow: bool, rank: int | None, driver: bool, lines: int | None, as_json: bool) -> None:
-    """Print the log of job ID: of the rank that failed, else of the chief (rank 0)."""
+def command(
+    job_id: str,
+    follow: bool,
+    rank: int | None,
+    driver: bool,
+    attempt: int | None,
+    lines: int | None,
+    as_json: bool,
+) -> None:
+    """Print the log of job ID: of the rank that failed, else of the chief (rank 0); of its newest attempt."""
     if driver and rank is not None:
         raise UsageError("Ask for --driver or for --rank, not for both.")
     client = Client()
@@ -40,7 +49,19 @@ def command(job_id: str, follow: bool, rank: int | None, driver: bool, lines: in
         return
     if not follow:
         _say_unstarted(client, job)
+    if attempt is not None and attempt != job["attempt"]:
+        _print_earlier(client, job, None if driver else rank or 0, attempt, lines, as_json)
+        return
     print_log(client, job, None if driver else default_rank(job, rank), follow, lines, as_json)
+
+
+def _print_earlier(client: Client, job: Json, rank: int | None, attempt: int, lines: int | None, as_json: bool) -> None:
+    """Print the log of an attempt that is over, or the end of it."""
+    if lines is None:
+        _print_pieces(whole_log(client, job["id"], rank, attempt=attempt), as_json)
+        return
+    piece = client.logs(job["id"], rank=rank, offset=-_TAIL_BYTES, attempt=attempt)
+    _print_piece(piece | {"data": last_lines(piece["data"], lines)}, as_json)
 
 
 def _say_unstarted(client: Client, job: Json) -> None:

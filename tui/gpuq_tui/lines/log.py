@@ -9,9 +9,9 @@ from rich.cells import chop_cells
 
 from gpuq_tui.lines.line import Line, Tone, line
 
-MOST_LINES = 2000
+MOST_LINES = 20_000
 _MOST_LETTERS = 4000  # of one line; a line without an end must not grow without bound
-_TAB = 8
+TAB = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +27,29 @@ class LogPiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTail:
-    """The newest complete `lines`, the beginning of the next one, and where to read on (None: at the tail)."""
+    """The newest complete `lines`, the beginning of the next one, and where to read on (None: at the tail).
+
+    `begin` is where they begin, 0 at the log's beginning, None where that is not known any more; `head` is the end of a
+    line from there on, whose beginning was not read.
+    """
 
     lines: tuple[str, ...] = ()
     partial: str = ""
     next_offset: int | None = None
     is_final: bool = False
+    begin: int | None = None
+    head: str = ""
+
+    def with_earlier(self, piece: LogPiece) -> LogTail:
+        """Return the tail with what stands right before it; with no more than `MOST_LINES`."""
+        if piece.next_offset != self.begin:
+            return self
+        lines = (piece.data + self.head).split("\n")
+        head = lines.pop(0) if piece.offset > 0 else ""
+        whole = (*(text[:_MOST_LETTERS] for text in lines), *self.lines)
+        if len(whole) > MOST_LINES:
+            return replace(self, begin=None)
+        return replace(self, lines=whole, begin=piece.offset, head=head)
 
     def with_piece(self, piece: LogPiece) -> LogTail:
         """Return the tail with a piece added; a piece from elsewhere or of a log that shrank begins anew."""
@@ -77,16 +94,25 @@ def folded(of: Line, width: int) -> Sequence[Line]:
 
 def _begun(piece: LogPiece) -> LogTail:
     tail = _extended(LogTail(), piece)
-    if piece.offset > 0 and tail.lines:  # the first line was cut somewhere
-        return replace(tail, lines=tail.lines[1:])
-    return tail
+    if piece.offset > 0 and not tail.lines:  # within one endless line
+        return tail
+    if piece.offset > 0:  # the first line was cut somewhere
+        return replace(tail, lines=tail.lines[1:], head=tail.lines[0], begin=piece.offset)
+    return replace(tail, begin=piece.offset)
 
 
 def _extended(tail: LogTail, piece: LogPiece) -> LogTail:
     *complete, partial = (tail.partial + piece.data).split("\n")
-    lines = (*tail.lines, *(text[:_MOST_LETTERS] for text in complete))[-MOST_LINES:]
-    return LogTail(lines=lines, partial=partial[:_MOST_LETTERS], next_offset=piece.next_offset, is_final=piece.is_final)
+    lines = (*tail.lines, *(text[:_MOST_LETTERS] for text in complete))
+    return LogTail(
+        lines=lines[-MOST_LINES:],
+        partial=partial[:_MOST_LETTERS],
+        next_offset=piece.next_offset,
+        is_final=piece.is_final,
+        begin=tail.begin if len(lines) <= MOST_LINES else None,
+        head=tail.head,
+    )
 
 
 def _shown(text: str) -> str:
-    return text.expandtabs(_TAB)
+    return text.expandtabs(TAB)

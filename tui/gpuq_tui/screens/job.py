@@ -1,7 +1,9 @@
-"""One job: overview, its live chart, the tail of a rank's log."""
+"""One job: overview with its live chart and log, its time, logs, events and checkpoints, a tab each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 from textual import on
@@ -9,12 +11,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from gpuq.models import Curve, Job, JobState, Series, Why
+from gpuq.cli.views.checkpoint import checkpoint_lines
+from gpuq.models import Checkpoint, Curve, Job, JobState, Series, Why
+from gpuq.tracing import Trace
+from gpuq.units import plural
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.chart import chartable, first_shown, label
 from gpuq_tui.lines.job import overview_lines
-from gpuq_tui.lines.line import Line, Look, Tone, line
-from gpuq_tui.lines.log import LogTail
+from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
+from gpuq_tui.lines.log import MOST_LINES
+from gpuq_tui.lines.logs import MOST_MERGED, Logs
+from gpuq_tui.lines.story import event_lines, timeline_lines
 from gpuq_tui.lines.undrawn import no_curves
 from gpuq_tui.lines.why import title
 from gpuq_tui.screens.view import Clock, View
@@ -31,7 +38,15 @@ class JobScreen(View):
         Binding("l,right", "tag(1)", "next tag"),
         Binding("left_square_bracket", "rank(-1)", "log of the rank before", key_display="["),
         Binding("right_square_bracket", "rank(1)", "log of the next rank", key_display="]"),
+        Binding("left_parenthesis", "attempt(-1)", "logs of the attempt before", key_display="("),
+        Binding("right_parenthesis", "attempt(1)", "logs of the next attempt", key_display=")"),
+        Binding("A", "all_ranks", "the logs of all ranks in one, with tags, or of one rank"),
         Binding("enter,z", "zoom", "only this pane, or all"),
+        Binding("O", "tab('overview')", "tab: overview, chart and log"),
+        Binding("T", "tab('timeline')", "tab: attempts, checkpoints and signals along time"),
+        Binding("L", "tab('log')", "tab: log"),
+        Binding("e,E", "tab('events')", "tab: what happened to it"),
+        Binding("C", "tab('checkpoints')", "tab: checkpoints"),
         Binding("q", "back", "one step back"),
     ]
 
@@ -44,13 +59,21 @@ class JobScreen(View):
         self._series: tuple[Series, ...] | None = None
         self._shown: Series | None = None
         self._curve: Curve | None = None
+        self._tab = "overview"
+        self._traces: Sequence[Trace] = ()
+        self._checkpoints: tuple[Checkpoint, ...] | None = None
         self._rank = _first_rank(job) if rank is None else rank
-        self._log = LogTail()
+        self._is_merged = False
+        self._attempt: int | None = None
+        self._log = Logs.of((self._rank,), None)
+        self._viewed: Logs | None = None
+        self._log_lines: list[Line] = []
         self._log_missing: str | None = None
         self._zoomed: Pane | None = None
         self._overview = Pane(look=look, title="Job", id="overview")
         self._chart = ChartPane(look=look, title="Chart", id="chart")
         self._log_pane = LogPane(look=look, title="Log", id="log")
+        self._page = Pane(look=look, title="", id="page")
 
     @property
     def selected(self) -> Job:
@@ -65,17 +88,23 @@ class JobScreen(View):
             series=self._shown,
             columns=self._chart.columns,
             scale=self._chart.scale,
-            log_rank=self._rank,
-            log_offset=self._log.next_offset,
+            logs=self._log.wanted if self._tab in ("overview", "log") else None,
+            trace=str(self._job.id) if self._tab in _STORIES or self._traces else None,
+            checkpoints=self._tab in (*_STORIES, "checkpoints"),
         )
 
     def keys(self) -> str:
         """Return the keys of the pane that has them, and how to reach the others."""
         own: dict[Pane, str] = {
             self._chart: "h l tag  +-0 smooth  i zoom",
-            self._log_pane: "[ ] rank  F follow  \\ wrap",
+            self._log_pane: "[ ] rank  A all  F follow",
         }
         common = "ctrl+x cancel  ? help  q back"
+        if self._tab == "log":
+            earlier = "( ) attempt  " if self._job.attempt > 1 else ""
+            return f"[ ] rank  A all ranks  {earlier}F follow  / search  \\ wrap  ? help  q back"
+        if self._tab != "overview":
+            return "jk scroll  O overview  ? help  q back"
         if self._zoomed is not None:
             return f"{own.get(self._zoomed, 'jk scroll')}  enter all panes  {common}"
         here = next((words for pane, words in own.items() if pane.has_focus), "h l tag  [ ] rank log")
@@ -83,10 +112,14 @@ class JobScreen(View):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave out what would change only what a zoomed pane hides."""
-        if self._zoomed is None or action not in ("pane", "tag", "rank"):
+        if self._tab == "log" and action in _OF_LOG:
+            return True
+        if self._tab != "overview" and action in ("pane", "tag", "zoom", *_OF_LOG):
+            return False
+        if self._zoomed is None or action not in ("pane", "tag", *_OF_LOG):
             return super().check_action(action, parameters)
         return (action == "tag" and self._zoomed is self._chart) or (
-            action == "rank" and self._zoomed is self._log_pane
+            action in _OF_LOG and self._zoomed is self._log_pane
         )
 
     def body(self) -> ComposeResult:
@@ -95,6 +128,18 @@ class JobScreen(View):
             yield self._overview
             yield self._chart
         yield self._log_pane
+        yield self._page
+
+    def tab_line(self, width: int) -> Line:
+        """Return the names of the tabs with their keys, the one that is shown in brackets."""
+        spans = [
+            (f"[{key} {name.capitalize()}]", Tone.STRONG)
+            if name == self._tab
+            else (f" {key} {name.capitalize()} ", Tone.DIM)
+            for key, name in _TABS.items()
+        ]
+        taken = sum(len(text) for text, _ in spans)
+        return (*spans, (fit("w why  t trace  esc back", max(0, width - taken), self.look, right=True), Tone.DIM))
 
     def on_mount(self) -> None:
         """Show what the queue knew of the job."""
@@ -115,6 +160,10 @@ class JobScreen(View):
             self._take_job(answer.job)
         self.notice = answer.refused.get("job", self.notice)
         self._why = answer.why or self._why
+        if answer.trace is not None:
+            self._traces = answer.trace.traces
+        if answer.checkpoints is not None:
+            self._checkpoints = answer.checkpoints
         self._take_series(answer)
         self._take_log(answer)
         self._show_all()
@@ -127,6 +176,51 @@ class JobScreen(View):
         """Let the spans of the overview go on."""
         super().show_time()
         self._show_overview()
+        self._show_page()
+
+    @on(LogPane.TopReached)
+    def _top_reached(self) -> None:
+        if self._log.has_more_above:
+            self._log = replace(self._log, is_earlier_wanted=True)
+            self.post_message(self.Wants())
+        elif self._log.is_begun and self._log.tails[0].begin is None:
+            self.say(f"No more than {MOST_LINES} lines are kept here; `gpuq logs {self._job.shown_id}` prints all.")
+
+    def action_tab(self, name: str) -> None:
+        """Show another side of the job."""
+        if self._zoomed is not None:
+            self._zoom(None)
+        self._tab = name
+        self.set_class(name in (*_STORIES, "checkpoints"), "-page")
+        self.set_class(name == "log", "-log-tab")
+        self.set_focus({"overview": self._overview, "log": self._log_pane}.get(name, self._page))
+        self.post_message(self.Wants())
+        self.show_edges()
+        self.call_after_refresh(self._show_all)
+
+    def action_events(self) -> None:
+        """Show what happened to the job."""
+        self.action_tab("events")
+
+    def action_attempt(self, by: int) -> None:
+        """Show the logs of another attempt."""
+        newest = max(1, self._job.attempt)
+        at = (newest if self._attempt is None else self._attempt) + by
+        if not 1 <= at <= newest:
+            self.say(
+                f"Job {self._job.shown_id} has had {plural(newest, 'attempt')}; "
+                f"this is the {'first' if by < 0 else 'newest'}."
+            )
+            return
+        self._attempt = None if at == newest else at
+        self._read_logs()
+
+    def action_all_ranks(self) -> None:
+        """Merge the logs of all ranks, or show one again."""
+        self._is_merged = not self._is_merged
+        if self._is_merged and self._job.rank_count > MOST_MERGED:
+            self.say(f"Of {self._job.rank_count} ranks the first {MOST_MERGED} are merged.")
+        self._read_logs()
 
     def action_tag(self, by: int) -> None:
         """Draw the tag `by` places on; round at the ends."""
@@ -143,6 +237,7 @@ class JobScreen(View):
         """Show the log `by` ranks on; the driver's comes before rank 0."""
         places = self._job.rank_count + 1
         at = 0 if self._rank is None else self._rank + 1
+        self._is_merged = False
         self._read_log_of((at + by) % places)
 
     def action_zoom(self) -> None:
@@ -150,9 +245,11 @@ class JobScreen(View):
         self._zoom(self.focused if self._zoomed is None and isinstance(self.focused, Pane) else None)
 
     def action_back(self) -> None:
-        """Go back from one pane to all, else to the queue."""
+        """Go back from one pane to all, from a tab to the overview, else to the queue."""
         if self._zoomed is not None:
             self._zoom(None)
+        elif self._tab != "overview":
+            self.action_tab("overview")
         else:
             super().action_back()
 
@@ -162,6 +259,7 @@ class JobScreen(View):
         self._job = job
         if is_new_attempt or (had_no_ranks and self._rank is None):
             rank = _first_rank(job)
+            self._attempt = None
             self._read_log_of(0 if rank is None else rank + 1)
 
     def _take_series(self, answer: Answer) -> None:
@@ -179,16 +277,23 @@ class JobScreen(View):
             self.post_message(self.Wants())  # only now it is known what can be drawn
 
     def _take_log(self, answer: Answer) -> None:
-        wanted = answer.wanted
-        if wanted.log_rank != self._rank or wanted.log_offset != self._log.next_offset:
+        wanted = answer.wanted.logs
+        if (
+            wanted is None
+            or answer.logs is None
+            or replace(wanted, before=None) != replace(self._log.wanted, before=None)
+        ):
             return  # an answer to a question that was overtaken
         self._log_missing = answer.refused.get("log")
-        if answer.log is not None:
-            self._log = self._log.with_piece(answer.log)
+        self._log = self._log.with_pieces(answer.logs, answer.earlier)
 
     def _read_log_of(self, place: int) -> None:
         self._rank = None if place == 0 else place - 1
-        self._log, self._log_missing = LogTail(), None
+        self._read_logs()
+
+    def _read_logs(self) -> None:
+        ranks = tuple(range(min(self._job.rank_count, MOST_MERGED))) if self._is_merged else (self._rank,)
+        self._log, self._log_missing = Logs.of(ranks, self._attempt), None
         self._show_log()
         self.post_message(self.Wants())
 
@@ -205,6 +310,30 @@ class JobScreen(View):
         self._show_overview()
         self._show_chart()
         self._show_log()
+        self._show_page()
+
+    def _show_page(self) -> None:
+        pane, width = self._page, self._page.size.width
+        story = (self._job, self._traces, self._checkpoints or ())
+        match self._tab:
+            case "timeline":
+                lines = timeline_lines(*story, now=self.data_time, width=width, look=self.look)
+                lines += event_lines(*story, width=width, look=self.look)
+            case "events":
+                lines = event_lines(*story, width=width, look=self.look)
+            case "checkpoints":
+                lines = self._checkpoint_lines()
+            case _:
+                return
+        pane.show(lines, title=title(self._job, self.data_time))
+
+    def _checkpoint_lines(self) -> list[Line]:
+        if self._checkpoints is None:
+            return [line("asking gpuqd" + self.look.cut, Tone.DIM)]
+        if not self._checkpoints:
+            return [line(part, Tone.DIM) for part in wrap(no_curves(self._job, "weights"), self._page.size.width)]
+        rows = checkpoint_lines([asdict(one) for one in reversed(self._checkpoints)])
+        return [*map(line, rows), line(""), line("v d d: the numbers in the newest; : checkpoint, : weights", Tone.DIM)]
 
     def _show_overview(self) -> None:
         pane = self._overview
@@ -223,14 +352,35 @@ class JobScreen(View):
         self._chart.show_curves(curves, missing=missing, title=words)
 
     def _show_log(self) -> None:
-        lines: list[Line] = self._log.view()
+        above = 0
+        if self._viewed is not self._log or not self._log_lines:
+            above = self._above()
+            self._viewed, self._log_lines = self._log, self._log.view()
+        lines = self._log_lines
         if not lines:
             unknown = "asking gpuqd" + self.look.cut
-            missing = unknown if self._log.next_offset is None else "nothing written yet"
+            missing = unknown if not self._log.is_begun else "nothing written yet"
             lines = [line(self._log_missing or missing, Tone.DIM)]
-        which = "driver" if self._rank is None else f"rank {self._rank}"
+        which = "all ranks" if self._is_merged else "driver" if self._rank is None else f"rank {self._rank}"
+        which += f" of {self._job.rank_count}"
+        if self._job.attempt > 1:
+            which += f", attempt {self._attempt or self._job.attempt} of {self._job.attempt}"
         is_ended = self._log.is_final or self._job.state.is_final
-        self._log_pane.show_log(lines, title=f"Log {which} of {self._job.rank_count}  [ ] other", is_ended=is_ended)
+        self._log_pane.show_log(lines, title=f"Log {which}  [ ] other", is_ended=is_ended, above=above)
+
+    def _above(self) -> int:
+        """Return how many lines are new above those that were shown."""
+        old = self._viewed
+        if old is None or len(old.tails) != 1 or old.ranks != self._log.ranks or old.attempt != self._log.attempt:
+            return 0
+        before, after = old.tails[0], self._log.tails[0]
+        is_longer_above = before.begin != after.begin and after.begin is not None
+        return len(after.lines) - len(before.lines) if is_longer_above and before.begin is not None else 0
+
+
+_TABS = {"O": "overview", "T": "timeline", "L": "log", "E": "events", "C": "checkpoints"}
+_STORIES = ("timeline", "events")
+_OF_LOG = ("rank", "attempt", "all_ranks")
 
 
 def _first_rank(job: Job) -> int | None:

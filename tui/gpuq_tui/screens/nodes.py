@@ -26,6 +26,11 @@ class NodesScreen(RowsView):
         """Return the first job on the node under the cursor."""
         return next(iter(self._jobs()), None)
 
+    def choose(self, job: Job | None) -> None:
+        """Put the cursor on the first node of a job."""
+        if job is not None and job.nodes:
+            self.table.go_to(job.nodes[0])
+
     def keys(self) -> str:
         """Return the commonest keys."""
         return "jk move  enter its job  x drain, resume, reserve  y copy  ? help  q queue"

@@ -183,11 +183,15 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
         self.notice = text
         self.show_edges()
 
+    def tab_line(self, width: int) -> Line:
+        """Return the second line: the views and their keys."""
+        return tab_line(self.name_of_view, width=width, look=self.look)
+
     def show_edges(self) -> None:
         """Show the first lines and the last one as of now."""
         width = self.size.width
         lines = header_lines(self.cluster, self.jobs, self.contact, now=self.clock(), width=width, look=self.look)
-        lines.insert(1, tab_line(self.name_of_view, width=width, look=self.look))
+        lines.insert(1, self.tab_line(width))
         self._header.styles.height = len(lines)
         self._header.show(lines)
         self._footer.show([self._last_line(width)])

@@ -34,6 +34,9 @@ class LogPane(Pane):
             super().__init__()
             self.pane = pane
 
+    class TopReached(Message):
+        """The user wants to see what stands before the first line."""
+
     def __init__(self, *, look: Look, title: str, id: str | None = None, follows: bool = True) -> None:
         super().__init__(look=look, title=title, id=id)
         self._is_followed = follows
@@ -42,8 +45,13 @@ class LogPane(Pane):
         self._is_ended = False
         self._whole: Sequence[Line] = ()
 
-    def show_log(self, lines: Sequence[Line], *, title: str, is_ended: bool) -> None:
-        """Show other lines; the end of them if it is followed. `is_ended` says that no more will come."""
+    def show_log(self, lines: Sequence[Line], *, title: str, is_ended: bool, above: int = 0) -> None:
+        """Show other lines; the end of them if it is followed. `is_ended` says that no more will come.
+
+        `above` is how many of them are new above the others: what is on the screen stays there.
+        """
+        if above and not self._is_followed:
+            self._top += above
         self._whole, self._is_ended, self._title = lines, is_ended, title
         self._lay_out()
 
@@ -77,6 +85,8 @@ class LogPane(Pane):
 
     def action_move(self, by: int) -> None:
         """Scroll, and follow if that leads to the end."""
+        if by < 0 and self._top == 0:
+            self.post_message(self.TopReached())
         super().action_move(by)
         self._is_followed = self._top >= self.count() - self.body_height
         self.repaint()
