@@ -52,6 +52,7 @@ class TierWalk(Walk):
         self._has_fixed = has_fixed
         self._claimed: set[int] = set()
         self._loose: Loose | None = None
+        self._movable: Loose | None = None  # with those that nobody has claimed
         self._plainly: dict[_Kind, float] = {}
         self._utterly: dict[_Kind, float] = {}
         self._kept: dict[int, Slot] = {}
@@ -73,6 +74,8 @@ class TierWalk(Walk):
             self._loose.remove(job.job_id)
         self._claimed.add(job.job_id)
         self.claimed_gpus += gpus
+        if self._movable is not None and gpus > MOVABLE_GPUS:
+            self._movable.remove(job.job_id)
         return True
 
     def is_loose(self, job: ActiveJob) -> bool:
@@ -203,26 +206,28 @@ class TierWalk(Walk):
 
     def _move(self, job: PendingJob, loose: Loose) -> Spot | None:
         """Make room by moving small jobs elsewhere, those included that somebody has claimed."""
-        movable = [
-            victim_of(one, self.now)
-            for one in self._active.values()
-            if one.gpus <= MOVABLE_GPUS
-            and one.gang is not None
-            and one.job_id not in self._moved
-            and (one.job_id in loose or (one.job_id in self._claimed and self.is_loose(one)))
-        ]
-        others = [
-            victim_of(one, self.now) for one in self._active.values() if one.job_id in loose and one.gpus > MOVABLE_GPUS
-        ]
-        both = Loose(self.room, (*movable, *others))
+        if self._movable is None:
+            self._movable = self._all_movable(loose)
         for pool in self.room.pools(job.partition, job.gang):
-            for chosen in choices(self.room, pool, job.gang, both, lambda node: self._allows(job, node)):
+            for chosen in choices(self.room, pool, job.gang, self._movable, lambda node: self._allows(job, node)):
                 stopped = [one for one in chosen if one.job.job_id in loose]
                 moved = [one for one in chosen if one.job.job_id not in loose]
                 spot = self._try(job, stopped, moved)
                 if spot is not None:
                     return spot
         return None
+
+    def _all_movable(self, loose: Loose) -> Loose:
+        """Return all that may be stopped, the claimed ones only where they are small enough to be moved."""
+        gone = self._moved.union(one.job_id for one in self.preemptions)
+        there = (
+            job
+            for job in self._active.values()
+            if (job.gang is not None if job.gpus <= MOVABLE_GPUS else job.job_id in loose)
+            and job.job_id not in gone
+            and self.is_loose(job)
+        )
+        return Loose(self.room, (victim_of(job, self.now) for job in there))
 
     def _allows(self, job: PendingJob, node: int) -> bool:
         return self.room.allows(node, self.now, self.now + job.limit_s, job.reservation)
@@ -289,6 +294,8 @@ class TierWalk(Walk):
             place = places.get(gone.job_id)
             if self._loose is not None and gone.job_id in self._loose:
                 self._loose.forget(gone.job_id, takes)
+            if self._movable is not None:
+                self._movable.forget(gone.job_id, takes)
             if place is None:
                 self._count_active(gone, -1)
                 self.preemptions.append(Preemption(job_id=gone.job_id, for_job=job.job_id))
