@@ -283,7 +283,7 @@ def roughly(seconds: float) -> str:
 def time_about(at: float, now: float) -> str:
     """Return a moment that is only thought to be so, no finer than that: to 1 to 60 minutes, by how far it is away."""
     away_s = abs(at - now)
-    grain_s = 60 if away_s < 3600 else 300 if away_s < 6 * 3600 else 1800 if away_s < 86_400 else 3600
+    grain_s = 60 if away_s < 7200 else 300 if away_s < 6 * 3600 else 1800 if away_s < 86_400 else 3600
     return time_near(max(now, grain_s * round(at / grain_s)), now)
 
 

@@ -16,6 +16,7 @@ from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecast.packing import Run, Scene, plain
 from gpuq_daemon.forecast.questions import Ahead, Changed, Estimated, Estimates, Sooner, WhatIf
 from gpuq_daemon.forecast.sooner import anchored
+from gpuq_daemon.forecast.what_if import shifted
 from gpuq_daemon.policy.snapshot import PendingJob, Snapshot
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.estimates import EstimateStore, Promised
@@ -149,7 +150,7 @@ class Forecaster:
         found = await self._aside.ask(asked, Changed)
         if found.refusal is not None:
             raise UsageError(found.refusal)
-        return found
+        return self._anchored(found)
 
     async def what_if_decided(self, accounts: AccountStore) -> Changed:
         """Return who would start at another time if operators had decided what `accounts` says.
@@ -158,7 +159,14 @@ class Forecaster:
             UnavailableError: it cannot be found out.
         """
         scene, world = self._scheduler.scene(), self._scheduler.decided_by(accounts)
-        return await self._aside.ask(WhatIf(await self._played(scene, _ASKED_BUDGET_S), world=plain(world)), Changed)
+        asked = WhatIf(await self._played(scene, _ASKED_BUDGET_S), world=plain(world))
+        return self._anchored(await self._aside.ask(asked, Changed))
+
+    def _anchored(self, found: Changed) -> Changed:
+        """Return the change with starts as they are estimated elsewhere, and moved by as much."""
+        now = self._clock.now()
+        known = {job_id: one.p50_at for job_id, one in self._known.items()}
+        return Changed(tuple(shifted(one, known.get(one.job_id), now) for one in found.moved), None, found.is_whole)
 
     def promised_since(self, at: float) -> list[Promised]:
         """Return what was promised since a moment, and what came of it."""

@@ -133,7 +133,7 @@ def measure(
         decider,
         Meter(sum(n.gpus for n in views), {}),
         pending_of=made,
-        pace=Pace(every_s=600.0, after_s=60.0),
+        pace=Pace(every_s=60.0, after_s=5.0),
         restart_s=120.0,
         timer=lambda: 0.0,
         heard=heard,

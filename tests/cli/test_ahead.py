@@ -33,7 +33,7 @@ def test_why_names_what_would_start_sooner_where_it_is_asked(daemon: FakeDaemon,
     plain, asked = gpuq("why", "12").out, gpuq("why", "12", "--sooner").out
 
     assert "Sooner" not in plain  # this is no terminal
-    assert "As it is wait about 40 min, ends about" in asked
+    assert "As it is: wait about 40 min, ends about" in asked
     assert "--gpu-type v100: it starts now, ends about" in asked
     assert "--time 01:00:00" in asked
     assert "\x1b" not in asked
@@ -85,7 +85,7 @@ def test_what_a_change_would_do_is_shown_and_not_done(daemon: FakeDaemon, gpuq: 
     assert f"{method} {path}" == asked
     assert query.get("dry_run") == (None if method == "GET" else "true")
     assert "Of 5 waiting jobs 2 would start later, 0 sooner. Nothing was changed." in done.out
-    assert "01:00:00 later" in done.out
+    assert "1 h later" in done.out
     assert "not seen" in done.out
     assert "\x1b" not in done.out
 

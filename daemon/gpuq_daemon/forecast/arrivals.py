@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import exp
 from random import Random
 
 from gpuq_daemon.forecast.packing import Run
@@ -13,13 +14,18 @@ _DAY_S = 86_400.0
 _MOST_DAYS = 7
 _LEAST = 10  # jobs before anything is taken for a habit
 _LEAST_SPAN_S = 3600.0
+_SHIFT_S = 1800.0
 
 
 def arrivals(came: Sequence[Run], now: float, first_id: int, rng: Random) -> Iterator[Run]:
     """Go through jobs that come after `now`, in order and without end: those of days before, drawn one by one.
 
-    `came` are jobs by submit, with the run times they had or may have. Where less than a day is known, all of it is
-    taken from a random moment on, round and round. Too few jobs say nothing: then nobody comes.
+    `came` are jobs by submit, with the run times they had or may have. Of a day each job comes never, once or several
+    times, as chance has it, and up to half an hour earlier or later: there are few days, and none comes again as it
+    was. Where less than a day is known, all of it is taken from a random moment on, round and round. Too few jobs say
+    nothing: then nobody comes.
+
+    Source: the Poisson bootstrap.
     """
     recent = [one for one in came if now - _MOST_DAYS * _DAY_S <= one.job.submitted_at < now]
     span = now - recent[0].job.submitted_at if recent else 0.0
@@ -32,9 +38,10 @@ def arrivals(came: Sequence[Run], now: float, first_id: int, rng: Random) -> Ite
         source = now - rng.randint(1, days) * _DAY_S if days else now - span
         turned = 0.0 if days else rng.random() * span
         block_jobs = sorted(
-            ((one.job.submitted_at - source - turned) % block, index)
+            ((one.job.submitted_at - source - turned + rng.uniform(-_SHIFT_S, _SHIFT_S)) % block, index)
             for index, one in enumerate(recent)
             if source <= one.job.submitted_at < source + block
+            for _ in range(_times(rng))
         )
         for after, index in block_jobs:
             job = recent[index].job
@@ -59,3 +66,11 @@ def arrivals(came: Sequence[Run], now: float, first_id: int, rng: Random) -> Ite
             )
             number += 1
         begin += block
+
+
+def _times(rng: Random) -> int:
+    """Return how often something happens that happens once on average (Poisson)."""
+    left, times = rng.random(), 0
+    while (left := left * rng.random() if times else left) > exp(-1.0):
+        times += 1
+    return times

@@ -15,6 +15,7 @@ from gpuq_daemon.policy.snapshot import ActiveJob, Snapshot
 
 REPLAYS = 20
 _LATE = 0.9
+_GRACE_S = 60.0  # replays know no better when a pass comes that starts a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def _run_of(job: ActiveJob, lengths: Lengths, now: float, rng: Random) -> Run:
 
 
 def _estimate(job_id: int, starts: list[float], *, past_runs: int) -> Estimate:
-    p50_at, p90_at = _known(_quantile(starts, 0.5)), _known(_quantile(starts, _LATE))
+    p50_at, p90_at = _known(_quantile(starts, 0.5)), _known(_quantile(starts, _LATE) + _GRACE_S)
     return Estimate(job_id=job_id, p50_at=p50_at, p90_at=p90_at, past_runs=past_runs)
 
 

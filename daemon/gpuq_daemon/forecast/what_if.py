@@ -103,6 +103,14 @@ def _moves(snapshot: Snapshot, before: dict[int, list[float]], after: dict[int, 
     return tuple(sorted(found, key=lambda one: (-_by_s(one), one.job_id)))
 
 
+def shifted(one: Moved, at: float | None, now: float) -> Moved:
+    """Return a move whose job starts at `at`, as is told elsewhere, and moves by as much; None is not known."""
+    if at is None or one.before_at is None:
+        return one
+    after = None if one.after_at is None else max(now, one.after_at + at - one.before_at)
+    return replace(one, before_at=at, after_at=after)
+
+
 def _by_s(one: Moved) -> float:
     never = 1e12
     return abs((never if one.after_at is None else one.after_at) - (never if one.before_at is None else one.before_at))

@@ -6,6 +6,7 @@ from gpuq.text import clean
 from gpuq.units import moment, plural, roughly, time_about
 
 FEW_RUNS = 10  # to judge run times by: fewer say nothing
+_CLOSE_S = 300.0
 _NAMED = 3  # holders that fit into the daemon's sentence
 
 TYPE_CHECKING = False
@@ -54,6 +55,9 @@ def estimate_text(one: Json, now: float) -> str | None:
     p50, p90, runs = one.get("p50_at"), one.get("p90_at"), one.get("past_runs")
     if p50 is None:
         return None
+    sure = one.get("start_at")
+    if sure is not None and (p90 is None or p90 > sure - _CLOSE_S):  # a promise says more than an estimate
+        p50, p90 = min(p50, sure), sure
     soon = "at any moment" if p50 <= now + 30 else f"in about {roughly(p50 - now)} ({time_about(p50, now)})"
     late = "may be much later" if p90 is None else f"in 9 of 10 cases by {time_about(max(p90, now), now)}"
     guess = "" if runs is None or runs >= FEW_RUNS else f"; a guess: {_runs(runs)} to judge run times by"
@@ -69,10 +73,10 @@ def sooner_lines(ways: Sequence[Json], now: float) -> list[str]:
     if not ways:
         return []
     as_it_is, *others = ways
-    start = _way(as_it_is, now)
+    start = f"As it is: {_way(as_it_is, now)}"
     if not others:
-        return [f"As it is {start}; nothing that was tried lets it start sooner."]
-    return [f"As it is {start}. Sooner:", *(clean(f"  {way['words']}: {_way(way, now)}") for way in others)]
+        return [f"{start}; nothing that was tried lets it start sooner."]
+    return [f"{start}. Sooner:", *(clean(f"  {way['words']}: {_way(way, now)}") for way in others)]
 
 
 def _way(way: Json, now: float) -> str:
@@ -107,7 +111,7 @@ def when_line(why: Json, now: float) -> str:
     if why["state"] != "PENDING":
         return clean(f"{job} does not wait: it is {why['state']}.")
     likely, promised = estimate_text(why, now), why["start_at"]
-    sure = "" if promised is None else f"; {moment(promised)} at the latest, unless a node is lost"
+    sure = "" if promised is None else f"; promised by {moment(promised)}, unless a node is lost"
     if likely is None:
         known = (
             f"nothing can be said of its start ({why['reason']}: {why['text'].rstrip('.')})"

@@ -10,7 +10,7 @@ import click
 from gpuq.cli import terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient, TrialClient, TriedError
-from gpuq.units import duration, plural, time_near
+from gpuq.units import plural, roughly, time_about
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _starts(one: Json, now: float) -> tuple[str, str]:
 def _start(at: float | None, now: float) -> str:
     if at is None:
         return _NEVER
-    return "now" if at <= now else time_near(at, now)
+    return "now" if at <= now else time_about(at, now)
 
 
 def _by(one: Json) -> float:
@@ -109,4 +109,4 @@ def _by(one: Json) -> float:
 def _difference(one: Json) -> str:
     by = _by(one)
     how = "later" if by > 0 else "sooner"
-    return how if abs(by) > 1e15 else f"{duration(abs(by))} {how}"
+    return how if abs(by) > 1e15 else f"{roughly(abs(by))} {how}"
