@@ -81,8 +81,12 @@ def epilog(verb: str) -> str | None:
     found = EXAMPLES.get(verb)
     if not found:
         return None
+    width = max(len(line) for line, _ in found)
+    is_narrow = all(width + len(words) < 72 for _, words in found)
     lines = ["Examples:"]
     for line, words in found:
-        is_long = len(line) + len(words) > 70
-        lines += [f"  {line}", *([f"      {words}"] if words else [])] if is_long else [f"  {line}  # {words}"]
+        if is_narrow:
+            lines.append(f"  {line:<{width}}  {words}".rstrip())
+        else:
+            lines += [f"  {line}", *([f"      {words}"] if words else [])]
     return "\b\n" + "\n".join(lines)

@@ -36,7 +36,7 @@ def test_every_example_is_a_line_that_gpuq_takes(verb: str) -> None:
 
 
 def test_help_of_a_verb_ends_with_its_examples(gpuq: Gpuq) -> None:
-    assert gpuq("cancel", "--help").out.rstrip().endswith("# which would it be?")
+    assert gpuq("cancel", "--help").out.rstrip().endswith("--dry-run  which would it be?")
     assert "gpuq admin node drain node7" in gpuq("admin", "node", "-h").out
     assert "Examples" not in gpuq("admin", "node", "drain", "-h").out
 
