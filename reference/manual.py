@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gpuq import __version__
+from gpuq.cli.group import COMMANDS
 from reference.commands import Verb, verbs
 from reference.settings import Table, tables
 
@@ -94,7 +95,7 @@ def _root(client: Verb) -> str:
     lines += [*_synopsis([client]), ".SH DESCRIPTION", *_body(client), ".SH OPTIONS", *_options(client.options)]
     lines += [
         ".SH COMMANDS",
-        *_options([(verb.words[-1], f"{verb.short}: gpuq-{verb.words[-1]}(1).") for verb in client.below]),
+        *_options([(name, f"{words.rstrip('.')}: gpuq-{name}(1).") for name, words in COMMANDS.items()]),
     ]
     lines += [".SH ENVIRONMENT", *_options(_FILES_AND_ENVIRONMENT)]
     return "\n".join([*lines, *_see_also("gpuqd(8)", "gpuqd.toml(5)"), ""])

@@ -89,7 +89,7 @@ def _routes(document: dict[str, Any]) -> str:
             ", ".join(_code(one["name"]) for one in route.get("parameters", ())),
             _said(route),
         )
-        for path, methods in document["paths"].items()
+        for path, methods in sorted(document["paths"].items())
         for method, route in methods.items()
         if "operationId" in route
     )
