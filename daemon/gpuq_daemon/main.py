@@ -72,7 +72,7 @@ def stop(config_file: Path) -> None:
     print("gpuqd has ended." if background.stop(load(config_file)) else "gpuqd was not running.")
 
 
-@cli.command()
+@cli.command(short_help="Read the configuration again; print what has changed.")
 @_CONFIG
 def reload(config_file: Path) -> None:
     """Let the daemon read its configuration again; print what has changed, and what needs a restart."""
@@ -87,7 +87,7 @@ def reload(config_file: Path) -> None:
         print("Nothing has changed.")
 
 
-@cli.command()
+@cli.command(short_help="Write a first configuration for this machine.")
 @_CONFIG
 @click.option(
     "--state-dir", type=click.Path(path_type=Path), help="Where queue and jobs are kept. [/var/lib/gpuq for root]"
@@ -101,7 +101,7 @@ def init(config_file: Path, state_dir: Path | None, socket: Path | None) -> None
     print(f"Wrote {config_file}: look it over, then `gpuqd check --config {config_file}`.")
 
 
-@cli.command()
+@cli.command(short_help="Say whether gpuqd can run here, and what to do.")
 @_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings.")
 def check(config_file: Path, as_json: bool) -> None:
@@ -114,7 +114,7 @@ def check(config_file: Path, as_json: bool) -> None:
     sys.exit(any(one.level is Level.FAIL for one in found))
 
 
-@cli.command()
+@cli.command(short_help="Print a systemd unit for this installation.")
 @_CONFIG
 @click.option("--user", help="Run as this user, and serve only that one. [root]")
 def unit(config_file: Path, user: str | None) -> None:

@@ -18,7 +18,7 @@ _CONFIG = click.option(
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 
 
-@click.command()
+@click.command(short_help="Write a backup, while the daemon serves or not.")
 @_CONFIG
 @_FILE
 def backup(config_file: Path, file: Path) -> None:
@@ -30,7 +30,7 @@ def backup(config_file: Path, file: Path) -> None:
     print(f"{file}: {size / 2**20:.1f} MiB. `gpuqd restore` puts it back.")
 
 
-@click.command()
+@click.command(short_help="Put a backup in the place of the state.")
 @_CONFIG
 @_FILE
 def restore(config_file: Path, file: Path) -> None:
@@ -42,7 +42,7 @@ def restore(config_file: Path, file: Path) -> None:
     print(f"{file} is the state now; what was there is in {aside}.")
 
 
-@click.command()
+@click.command(short_help="Say whether the state, or a backup, is whole.")
 @_CONFIG
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 def verify(config_file: Path, file: Path | None) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 
+import click
 import pytest
 
 from gpuq.cli.examples import EXAMPLES, epilog
-from gpuq.cli.group import COMMANDS, checked
+from gpuq.cli.group import COMMANDS, checked, root
+from gpuq_daemon.main import cli as gpuqd
+from reference.commands import verbs
 from tests.cli.conftest import Gpuq
 from tests.support.documents import lines_of_gpuq
 
@@ -44,3 +47,14 @@ def test_help_of_a_verb_ends_with_its_examples(gpuq: Gpuq) -> None:
 def test_verbs_that_people_use_have_an_example() -> None:
     assert set(COMMANDS) - {"dial", "admin"} <= set(EXAMPLES)
     assert shlex.split(EXAMPLES["enqueue"][0][0])[:2] == ["gpuq", "enqueue"]
+
+
+def test_no_list_of_commands_has_a_sentence_that_is_cut() -> None:
+    for group in (verb for program in verbs() for verb in program.all() if verb.below and verb.words != ("gpuq",)):
+        command: click.Command = gpuqd if group.words[0] == "gpuqd" else root
+        context = click.Context(command, terminal_width=80)
+        for word in group.words[1:]:
+            assert isinstance(command, click.Group)
+            command = command.get_command(context, word) or command
+        text = command.get_help(context).partition("Commands:")[2]
+        assert "..." not in text, group.name

@@ -51,7 +51,7 @@ def delete(client: AdminClient, name: str) -> None:
     say_done(f"Account {name} is deleted.")
 
 
-@command.command("list")
+@command.command("list", short_help="List the accounts; `gpuq share` shows them as a tree.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of accounts.")
 def list_accounts(as_json: bool) -> None:
     """List the accounts; `gpuq share` shows them as a tree, with what they have used."""

@@ -16,7 +16,7 @@ _LONGEST = 1024 * 1024
 _MOST_LINES = 10_000
 
 
-@click.command("batch")
+@click.command("batch", short_help="Run lines of gpuq from a file.")
 @click.argument("file", metavar="FILE|-")
 @click.option("--dry-run", is_flag=True, help="Look at every line, run none.")
 @click.option("--keep-going", "-k", is_flag=True, help="Go on behind a line that fails.")

@@ -9,7 +9,7 @@ from gpuq.cli.views.diag import diag_lines
 from gpuq.client_admin import AdminClient
 
 
-@click.command("diag")
+@click.command("diag", short_help="Show how gpuqd itself fares, as sdiag does.")
 @click.option("--reset", is_flag=True, help="Show the numbers, then let all of them begin anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON object.")
 def command(reset: bool, as_json: bool) -> None:

@@ -34,7 +34,7 @@ _ACCOUNTS = click.option(
 )
 
 
-@click.group("qos", cls=Verbs)
+@click.group("qos", short_help="Make, change, delete and list qualities of service.", cls=Verbs)
 def command() -> None:
     """Make, change, delete and list qualities of service; `gpuq admin limit set qos:NAME` limits them."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("replay")
+@click.command("replay", short_help="Decide a pass on record again, from what it saw.")
 @click.option("--at", "at", required=True, metavar="TIME", help="14:05, 2026-11-26T14:05, now-2hours.")
 @click.option("--policy", help="multifactor, tiered, fair-first, easy, conservative or fifo-best-effort. [its own]")
 @click.option("--json", "as_json", is_flag=True, help="Print both decisions as one JSON object.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.group("reservation", cls=Verbs)
+@click.group("reservation", short_help="Keep nodes for a while, for maintenance or for some.", cls=Verbs)
 def command() -> None:
     """Keep nodes for a while: for maintenance, or for some accounts and users."""
 

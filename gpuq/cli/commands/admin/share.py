@@ -9,7 +9,11 @@ from gpuq.cli.commands.admin.what_if import decides
 from gpuq.client_admin import AdminClient
 
 
-@click.command("share", context_settings={"ignore_unknown_options": True})  # so that -1 is refused as shares
+@click.command(
+    "share",
+    short_help="Give an account, or a user in it, its shares.",
+    context_settings={"ignore_unknown_options": True},
+)  # so that -1 is refused as shares
 @click.argument("who", metavar="ACCOUNT[/USER]")
 @click.argument("shares")
 @decides

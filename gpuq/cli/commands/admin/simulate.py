@@ -11,7 +11,12 @@ import click
 from gpuq.errors import UnavailableError
 
 
-@click.command("simulate", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.command(
+    "simulate",
+    short_help="Try policies on a trace, in virtual time.",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TRACE [OPTIONS]")
 def command(words: tuple[str, ...]) -> None:
     """Try policies on a trace, in virtual time, with the code that decides live.

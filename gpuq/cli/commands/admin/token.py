@@ -13,12 +13,12 @@ from gpuq.client_admin import AdminClient
 from gpuq.units import moment, parse_time_limit
 
 
-@click.group("token", cls=Verbs)
+@click.group("token", short_help="Make and revoke tokens, for asking over HTTPS.", cls=Verbs)
 def command() -> None:
     """Make and revoke tokens, by which users of other hosts ask over HTTPS. Users make their own, admins anybody's."""
 
 
-@command.command("create")
+@command.command("create", short_help="Make a token and print it, this once.")
 @click.argument("user", required=False)
 @click.option("--expires", help="How long it is good, such as 30d or 12h. [for ever]")
 @click.option("--name", default="default", help="What it is for, such as laptop. [default]")
@@ -52,7 +52,7 @@ def list_tokens(as_json: bool) -> None:
     say_list(("ID", "USER", "NAME", "CREATED", "EXPIRES", "LAST USED"), rows, none="There are no tokens.")
 
 
-@command.command("revoke")
+@command.command("revoke", short_help="Let nobody in by a token any more.")
 @click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
 def revoke(token_id: int) -> None:
     """Let nobody in by the token ID any more, as `gpuq admin token list` numbers it."""

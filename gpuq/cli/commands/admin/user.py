@@ -20,7 +20,7 @@ def command() -> None:
     """
 
 
-@command.command("add")
+@command.command("add", short_help="Put a user into an account.")
 @click.argument("name")
 @click.option("--account", required=True, help="The account to put the user into.")
 @click.option("--shares", help="The user's part in the account: a whole number, or `parent`, always first. [1]")
@@ -43,7 +43,7 @@ def default(client: AdminClient, name: str, account: str) -> None:
     say_done(f"Jobs of user {name} that name no account go to {account}.")
 
 
-@command.command("delete")
+@command.command("delete", short_help="Take a user out of an account.")
 @click.argument("name")
 @click.option("--account", required=True, help="The account to take the user out of.")
 @decides

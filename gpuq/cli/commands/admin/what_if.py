@@ -23,7 +23,7 @@ _MOST = 40
 _NEVER = "not seen"
 
 
-@click.command("what-if")
+@click.command("what-if", short_help="Show whose start a change would move; make none.")
 @click.argument("change")
 @click.option("--json", "as_json", is_flag=True, help="Print who would move as one JSON object.")
 def command(change: str, as_json: bool) -> None:
