@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuq_daemon.forecast.arrivals import arrivals
-from gpuq_daemon.forecast.estimate import Estimate, estimates
+from gpuq_daemon.forecast.estimate import Estimate, coming, estimates
 from gpuq_daemon.forecast.lengths import Lengths
 from gpuq_daemon.forecast.packing import Run, Scene, packed, plain
 from gpuq_daemon.forecast.questions import Ahead, Estimates
 from gpuq_daemon.policy.engine import Engine
+from gpuq_daemon.policy.gang import Gang
 from gpuq_daemon.policy.rules import Rules
-from gpuq_daemon.policy.snapshot import Hold, PendingJob, Snapshot
+from gpuq_daemon.policy.snapshot import NO_PAST, Hold, Past, PendingJob, Snapshot
 from gpuq_daemon.policy.tiers.engine import TieredEngine
 from gpuq_daemon.policy.tiers.settings import Tiers
 from tests.policy.build import a_job, a_snapshot, begun, nodes, running
@@ -120,6 +121,21 @@ def test_arrivals_are_those_of_days_before_in_order_and_new() -> None:
     assert 1.5 * 86_400 < at[-1] - now < 2.6 * 86_400  # 28.8 a day
 
 
+def test_who_runs_or_was_stopped_comes_again_as_new_and_for_as_long_as_in_all() -> None:
+    now = 10 * 86_400.0
+    past = Past(ran_s=4 * H, attained_gpu_s=4 * H, preempted=1, stopped_at=now - H)
+    waits = [a_job(i, submitted_at=now - i * 1800.0, time_limit_s=7 * 3600, past=past) for i in range(1, 9)]
+    runs = running(9, {"n1": 1}, user="bob", started_at=now - H, until=now + H, submitted_at=now - 5 * H, gang=Gang())
+    snapshot = a_snapshot(waits, on=nodes(1), active=[runs, replace(runs, job_id=10)], now=now)
+    lengths = Lengths(whole("ann") + whole("bob"))
+
+    found = [run for run, _ in zip(coming(snapshot, (), lengths, random.Random(1)), range(200), strict=False)]
+
+    assert {run.job.past for run in found} == {NO_PAST}
+    longest = {user: max(run.ran_s for run in found if run.job.user == user) for user in ("ann", "bob")}
+    assert longest == {"ann": 7 * H, "bob": 2 * H}
+
+
 @given(st.integers(0, 10_000), st.booleans())
 def test_a_snapshot_is_the_same_after_it_was_bytes(seed: int, is_tiered: bool) -> None:
     rng = random.Random(seed)
@@ -145,7 +161,7 @@ def test_a_snapshot_is_the_same_after_it_was_bytes(seed: int, is_tiered: bool) -
 def test_who_has_not_started_when_a_replay_is_broken_off_starts_later_than_can_be_told() -> None:
     looks = iter(range(10**6))
 
-    found = estimates(a_queue(), whole(), random.Random(1), replays=1, each=lambda: lambda: next(looks) > 200)
+    found = estimates(a_queue(), whole(), random.Random(1), replays=1, each=lambda: lambda: next(looks) > 11)
 
     assert [one.p50_at is None for one in found] == [False, True, True]
 

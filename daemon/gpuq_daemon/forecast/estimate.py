@@ -51,7 +51,7 @@ def estimates(
     found: list[dict[int, float]] = []
     for _ in range(replays if asked else 0):
         replay = Replay(snapshot, lengths, coming(snapshot, runs, lengths, rng), rng, course)
-        replay.run(until=each())
+        replay.run(each())
         found.append(replay.starts)
     if not found:
         return ()
