@@ -204,7 +204,7 @@ def changes(engine: Engine, rng: random.Random) -> tuple[list[float], list[float
     active = {job.job_id: job for job in engine.snapshot(NOW).active}
     after_submit, after_end = list[float](), list[float]()
     now = NOW
-    for turn in range(300):
+    for turn in range(100):
         now += 2.0
         job = a_job(rng, 1_000_000 + turn)
         after_submit.append(timed(partial(submit, engine, replace(job, submitted_at=now), now)))
