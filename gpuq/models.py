@@ -188,7 +188,8 @@ class Rank:
 
     Rank 0 is the chief; then come the workers, then the parameter servers, then the evaluator. `rows` is how many rows
     it has taken of those fed to it, None where none are. `start_time`, in clock ticks since the boot `boot_id` of its
-    host, tells its process from a later one with the same pid. `container_id` is YARN's.
+    host, tells its process from a later one with the same pid. `container_id` is YARN's, by the rank's own word;
+    `disagrees` is what YARN itself says of it if that is otherwise.
     """
 
     rank: int
@@ -204,6 +205,7 @@ class Rank:
     start_time: int | None = None
     boot_id: str | None = None
     container_id: str | None = None
+    disagrees: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +226,8 @@ class SignalKind(StrEnum):
     not better for ten thousand steps. SLOW_RANK: a rank makes less than 0.7 of the others' steps a second, or makes
     them wait for so much of each step. These are told once for a rank, the others for as long as they are so. IDLE: a
     rank has not used its GPU for `idle_after_s`. FULL_BUT_IDLE: nor given its memory free. THROTTLED: its GPU runs
-    slower than it could. STRANGER: a process is on it that belongs to no job.
+    slower than it could. STRANGER: a process is on it that belongs to no job. PROLOG, EPILOG: the site's program of
+    that name failed; on these no job can be stopped.
     """
 
     NAN = "nan"
@@ -235,6 +238,8 @@ class SignalKind(StrEnum):
     FULL_BUT_IDLE = "full-but-idle"
     THROTTLED = "throttled"
     STRANGER = "stranger"
+    PROLOG = "prolog"
+    EPILOG = "epilog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,11 @@ _NAMES = {
     "WeightsTable": "scheduler.weights",
     "BillingTable": "scheduler.billing",
     "VolumeTable": "partition.NAME.volume",
+    "HooksTable": "hooks",
+    "HookTable": "hooks.prolog",
+    "HealthTable": "hooks.health_check",
+    "FilterTable": "hooks.submit_filter",
+    "JobDefaults": "defaults.user.NAME",
 }
 
 

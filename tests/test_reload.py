@@ -97,7 +97,11 @@ listen.requests_per_s listen.request_burst roles.admin roles.operator privacy.pr
 retention.jobs_days retention.points_days retention.logs_days partition.a.priority partition.a.gpu_type
 partition.a.log_uri
 notify.webhook_hosts notify.webhook_private notify.webhook_s notify.sendmail notify.mail_from notify.mail_domains
-notify.commands notify.command_s notify.most_tries notify.keep_d"""
+notify.commands notify.command_s notify.most_tries notify.keep_d
+hooks.prolog.path hooks.prolog.user hooks.prolog.timeout_s hooks.epilog.path hooks.epilog.user hooks.epilog.timeout_s
+hooks.health_check.path hooks.health_check.user hooks.health_check.timeout_s hooks.health_check.every_s
+hooks.health_check.resume hooks.submit_filter.path hooks.submit_filter.user hooks.submit_filter.timeout_s
+defaults.user defaults.account defaults.partition"""
 
 
 def test_of_every_key_it_is_decided_whether_it_may_change_live(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from gpuq.errors import UsageError
 from gpuq_daemon.access import AuditTable, ListenTable, PrivacyTable, RolesTable, listen_problem
+from gpuq_daemon.hook_tables import DefaultsTable, HooksTable, defaults_problem, hooks_problem
 from gpuq_daemon.partitions import EmbeddedPartition, Partition, engine_names
 from gpuq_daemon.policy.usage import checked_half_life
 from gpuq_daemon.policy.ways import Allowed
@@ -201,6 +202,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     audit: AuditTable = AuditTable()
     retention: RetentionTable = RetentionTable()
     notify: NotifyTable = NotifyTable()
+    hooks: HooksTable = HooksTable()
+    defaults: DefaultsTable = DefaultsTable()
 
     @property
     def state(self) -> Path:
@@ -296,4 +299,4 @@ def _problem(config: Config) -> str | None:
         return f"[notify] sendmail `{config.notify.sendmail[0]}` must be an absolute path, with its words behind it"
     if config.notify.mail_from is not None and not _MAIL_FROM.fullmatch(config.notify.mail_from):
         return f"[notify] mail_from `{config.notify.mail_from}` is no address of mail"
-    return listen_problem(config.listen)
+    return listen_problem(config.listen) or hooks_problem(config.hooks) or defaults_problem(config.defaults)

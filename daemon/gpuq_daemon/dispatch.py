@@ -81,6 +81,10 @@ class Dispatcher:
                     raise LaunchError(f"could not be started: {error}") from error
         return claimed_by(_read(place.claim) or "")
 
+    def is_claimed(self, attempt: ActiveAttempt) -> bool:
+        """Whether the attempt has been started, or never will be."""
+        return self.place(attempt).claim.exists()
+
     def end(self, shim: ProcessId) -> None:
         """Ask a shim to end its attempt: SIGTERM, SIGKILL after the configured grace."""
         send_signal(shim, signal.SIGTERM)

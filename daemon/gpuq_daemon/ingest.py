@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from gpuq.models import Rank, RankState
 from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
 from gpuq_daemon.points import Points
-from gpuq_daemon.policy.lifecycle import Reported
 from gpuq_daemon.sampled import Sampled
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
@@ -28,13 +28,18 @@ class Ingest:
         place: Callable[[ActiveAttempt], Place],
         vitals: Vitals,
         placed: Callable[[ActiveAttempt, Mapping[int, str]], Mapping[int, str]],
+        containers: Callable[[ActiveAttempt], Mapping[str, str | None] | None],
     ) -> None:
-        """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told."""
+        """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told.
+
+        `containers` are those that its engine says an attempt has, with their nodes; None where none can say.
+        """
         self._points = points
         self._sampled = sampled
         self._vitals = vitals
         self._jobs = jobs
         self._placed = placed
+        self._containers = containers
         self._place = place
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
@@ -53,7 +58,11 @@ class Ingest:
         )
         if reported.offset == attempt.reports_offset:
             return False
-        await self._jobs.record(attempt.job_id, attempt.number, self._on_known_nodes(reported, attempt))
+        ranks = self._on_known_nodes(reported.ranks, attempt)
+        if any(_is_new(rank) for rank in ranks):
+            there = await asyncio.to_thread(self._containers, attempt)
+            ranks = ranks if there is None else tuple(checked(rank, there) for rank in ranks)
+        await self._jobs.record(attempt.job_id, attempt.number, replace(reported, ranks=ranks))
         return True
 
     async def drain(self, attempt: ActiveAttempt) -> None:
@@ -71,8 +80,27 @@ class Ingest:
         self._points.forget(attempt)
         self._sampled.forget(attempt)
 
-    def _on_known_nodes(self, reported: Reported, attempt: ActiveAttempt) -> Reported:
-        """Return the report with nodes as the engine knows them: what a job says must not make GPUs seem free."""
-        placed = self._placed(attempt, {rank.rank: rank.node for rank in reported.ranks if rank.node is not None})
-        ranks = tuple(replace(rank, node=placed.get(rank.rank)) for rank in reported.ranks)
-        return replace(reported, ranks=ranks)
+    def _on_known_nodes(self, ranks: Iterable[Rank], attempt: ActiveAttempt) -> tuple[Rank, ...]:
+        """Return ranks with nodes as the engine knows them: what a job says must not make GPUs seem free."""
+        told = tuple(ranks)
+        placed = self._placed(attempt, {rank.rank: rank.node for rank in told if rank.node is not None})
+        return tuple(replace(rank, node=placed.get(rank.rank)) for rank in told)
+
+
+def _is_new(rank: Rank) -> bool:
+    """Whether a rank is in a container that must be there, if it is what it says."""
+    return rank.container_id is not None and rank.state in (RankState.RESERVED, RankState.RUNNING)
+
+
+def checked(rank: Rank, there: Mapping[str, str | None]) -> Rank:
+    """Return a rank with what is otherwise than it says of its container; where that is, is believed of the engine."""
+    if not _is_new(rank):
+        return rank
+    assert rank.container_id is not None
+    if rank.container_id not in there:
+        return replace(rank, disagrees=f"YARN has given its application no container {rank.container_id}")
+    node = there[rank.container_id]
+    if node is None or node == rank.node:
+        return rank
+    said = rank.node or "no node that there is"
+    return replace(rank, node=node, disagrees=f"YARN has its container on {node}, it says {said}")

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 # (log_uri, [owners], [limits], [retention]) counts from the next one on; jobs that run go on as they were started.
 _LIVE = re.compile(
     r"cluster_name|log_uri|default_partition|kill_wait_s|preempt_grace_s|configuring_limit_s|silent_after_s|sample_every_s|idle_after_s|max_script_kib|max_pending_jobs|min_free_mib|log_level"
-    r"|(scheduler|owners|limits|roles|privacy|audit|retention|notify)\..+|listen\.(requests_per_s|request_burst)"
+    r"|(scheduler|owners|limits|roles|privacy|audit|retention|notify|hooks|defaults)\..+|listen\.(requests_per_s|request_burst)"
     r"|partition\.[^.]+\.(priority|gpu_type|log_uri)"
 )
 _SECRET = re.compile(r"(secret|password|token)$")

@@ -35,7 +35,7 @@ from gpuq_daemon.api.timing import timed
 from gpuq_daemon.api.trace import traced_pod
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.aside import Aside
-from gpuq_daemon.backends.base import Engine
+from gpuq_daemon.backends.base import Engine, KnowsContainers
 from gpuq_daemon.backends.gpus import VIRTUAL
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
@@ -47,6 +47,9 @@ from gpuq_daemon.engines import Engines
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecaster import Forecaster
+from gpuq_daemon.hooks.job_hooks import JobHooks
+from gpuq_daemon.hooks.node_checks import NodeChecks
+from gpuq_daemon.hooks.submit_filter import SubmitFilter
 from gpuq_daemon.host_gpus import HostGpus
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
@@ -224,6 +227,11 @@ class Service:
                 place=dispatcher.place,
                 vitals=vitals,
                 placed=lambda attempt, told: engines[attempt.partition].placed(attempt.token, told),
+                containers=lambda attempt: (
+                    engine.containers(attempt.token)
+                    if isinstance(engine := engines[attempt.partition], KnowsContainers)
+                    else None
+                ),
             ),
             engines=engines,
             clock=clock,
@@ -234,6 +242,7 @@ class Service:
             half_life_s=lambda: config.scheduler.half_life_s,
             signals=lambda job_id: (*metrics.told(job_id).signals, *self._sampled.signals(job_id)),
             config=config,
+            hooks=JobHooks(config, clock, metrics.tell),
             pace=metrics.pace,
         )
         self._saves = Saves(
@@ -244,6 +253,9 @@ class Service:
             saved=self._scheduler.saved,
         )
         self._engine_of = engines
+        self._node_checks = NodeChecks(
+            config, accounts, clock, nodes=lambda: self._cluster().nodes, changed=self._rules_changed
+        )
         messages = MessageStore(database)
         self._messenger = Messenger(
             config,
@@ -326,6 +338,7 @@ class Service:
             shortage=Room(config.state, lambda: config.min_free_mib).shortage,
             messages=messages,
             notices_key=self._messenger.key_of,
+            submit_filter=SubmitFilter(config),
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -351,6 +364,7 @@ class Service:
                     self._notifier.keep(self._status, self._writer_answers),
                     self._watch_space(),
                     self._tell_of_gpus(),
+                    self._node_checks.run(),
                     self._retention.run(),
                     *([self._host_gpus.run()] if self._nodes_here() and self._config.sample_every_s else []),
                     *self._pod_links(),

@@ -15,6 +15,7 @@ from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
+from gpuq_daemon.hooks.job_hooks import JobHooks
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, end_of, grace_s, tried_again, verdict
 from gpuq_daemon.policy.silence import silent_since
@@ -52,6 +53,7 @@ class Watch:
         half_life_s: Callable[[], float],
         signals: Callable[[int], Sequence[Signal]],
         config: Config,
+        hooks: JobHooks,
         pace: Callable[[int, int], Sequence[float]],
     ) -> None:
         """`signals` are what the points of a job say; `pace` when an attempt's newest were made, in order."""
@@ -59,6 +61,7 @@ class Watch:
         self._silent: dict[int, float] = {}
         self._paced_at: dict[int, float] = {}
         self._config = config
+        self._hooks = hooks
         self._jobs = jobs
         self._dispatcher = dispatcher
         self._ingest = ingest
@@ -110,6 +113,9 @@ class Watch:
     async def _run(self, job_id: int) -> None:
         attempt = self._jobs.active_attempt(job_id)
         is_new = attempt.shim is None
+        if is_new and self._hooks.has_prolog:
+            await self._prepare(attempt)
+            attempt = self._jobs.active_attempt(job_id)
         try:
             code = self._jobs.code(attempt.code_sha256) if is_new and attempt.code_sha256 is not None else None
             shim = await asyncio.to_thread(self._dispatcher.ensure_started, attempt, code)
@@ -134,6 +140,23 @@ class Watch:
         was_asked = self._grace_s(attempt) > 0
         ending = tried_again(verdict(attempt.intent, attempt.outcome, end, was_asked=was_asked), attempt.retries_left)
         await self._finish(attempt, self._explained(attempt, missing(ending)), end.ended_at, ran_s)
+
+    async def _prepare(self, attempt: ActiveAttempt) -> None:
+        """Run the prolog, unless somebody ends the attempt meanwhile. Where it fails the job waits again, held."""
+        if attempt.intent is not None or await asyncio.to_thread(self._dispatcher.is_claimed, attempt):
+            return
+        prolog = asyncio.ensure_future(self._hooks.before(attempt))
+        try:
+            while not prolog.done():
+                await asyncio.wait((prolog,), timeout=_TICK_S)
+                if self._jobs.active_attempt(attempt.job_id).intent is not None:
+                    return
+        finally:
+            prolog.cancel()
+            await asyncio.wait((prolog,))
+        if not prolog.result():
+            await self._jobs.requeue(attempt.job_id, is_held=True)
+            self._bell.ring(attempt.job_id)
 
     async def _missing(self, attempt: ActiveAttempt) -> Callable[[Verdict], Verdict]:
         """Return what puts into a verdict which nodes did not come up, and what they said last."""
@@ -311,6 +334,7 @@ class Watch:
         self, attempt: ActiveAttempt, ending: Verdict, ended_at: float | None, ran_s: float | None = None
     ) -> None:
         """Account for the attempt and free its GPUs."""
+        await self._hooks.after(attempt, ending)
         ended_at = end_of(attempt.started_at, said=ended_at, now=self._clock.now(), ran_s=ran_s)
         await self._jobs.finish(
             attempt.job_id,

@@ -32,6 +32,7 @@ from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecast.packing import Scene
 from gpuq_daemon.forecaster import Forecaster
+from gpuq_daemon.hooks.submit_filter import SubmitFilter
 from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.policy.fairtree import NO_SHARES
@@ -211,6 +212,7 @@ def rig() -> Iterator[Rig]:
             waiting=tuple,
             messages=MessageStore(database),
             notices_key=lambda user: f"key of {user}",
+            submit_filter=SubmitFilter(config),
         )
         server, socket = make_server(Gate(make_app(desk), desk), config.listen), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))

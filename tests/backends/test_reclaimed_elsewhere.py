@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gpuq.models import Rank, RankState
 from gpuq_daemon.backends.notes import Note, Notes
 from gpuq_daemon.backends.standalone import StandaloneEngine
 from gpuq_daemon.backends.yarn import YarnEngine
+from gpuq_daemon.ingest import checked
 from gpuq_daemon.partitions import StandalonePartition, YarnPartition
 from tests.support.scripted_web import ScriptedWeb, scripted_web
 
@@ -205,3 +207,49 @@ def test_a_resource_manager_that_wants_kerberos_is_refused_with_what_to_set(tmp_
         )
         web.scheme = "Basic"
         assert "No active ResourceManager answers" in (engine.health() or "")
+
+
+def test_what_a_rank_says_of_its_container_is_held_against_what_yarn_knows(tmp_path: Path) -> None:
+    application, attempt = "application_17_42", "appattempt_17_42_000001"
+    listed = f"{CLUSTER}/apps/{application}/appattempts"
+    with scripted_web() as web:
+        web.pages = {f"{CLUSTER}/info": INFO, f"{CLUSTER}/nodes": {"nodes": {"node": [a_yarn_node(web, 1)]}}}
+        engine = on_yarn(web, tmp_path)
+        assert engine.containers("tok") is None, "nobody can say"
+        web.pages[f"{CLUSTER}/apps"] = {"apps": None}
+        assert engine.containers("tok") == {}
+        web.pages[f"{CLUSTER}/apps"] = {"apps": {"app": [{"id": application, "state": "RUNNING"}]}}
+        assert engine.containers("tok") is None, "nobody can say"
+        web.pages[listed] = {"appAttempts": {"appAttempt": [{"id": 1, "appAttemptId": attempt}]}}
+        rows = {
+            "container": [
+                {"containerId": "container_17_42_01_000002", "assignedNodeId": "host1:8041"},
+                {"containerId": "container_17_42_01_000003", "assignedNodeId": "elsewhere:8041"},
+            ]
+        }
+        for nothing in ({}, {"containers": None}):
+            web.pages[f"{listed}/{attempt}/containers"] = nothing
+            assert engine.containers("tok") is None, "it has at least its master's"
+        for answer in (rows, {"containers": rows}):
+            web.pages[f"{listed}/{attempt}/containers"] = answer
+            there = engine.containers("tok")
+            assert there == {"container_17_42_01_000002": "host1", "container_17_42_01_000003": None}
+
+    assert there is not None
+
+    def said(container: str | None, node: str | None, **more: Any) -> tuple[str | None, str | None]:
+        rank = Rank(rank=0, role="worker", host="h", node=node, container_id=container, **more)
+        found = checked(rank, there)
+        return found.node, found.disagrees
+
+    second, third = "container_17_42_01_000002", "container_17_42_01_000003"
+    assert said(second, "host1") == ("host1", None)
+    assert said(second, "host2") == ("host1", "YARN has its container on host1, it says host2")
+    assert said(second, None) == ("host1", "YARN has its container on host1, it says no node that there is")
+    assert said(third, "host2") == ("host2", None), "a node that is no partition's says nothing"
+    assert said("container_9_9_01_000002", "host2") == (
+        "host2",
+        "YARN has given its application no container container_9_9_01_000002",
+    )
+    assert said(None, "host2") == ("host2", None)
+    assert said("container_9_9_01_000002", "host2", state=RankState.DONE) == ("host2", None), "it may be gone by now"

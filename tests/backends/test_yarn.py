@@ -80,6 +80,10 @@ def test_a_training_outlives_gpuqd_and_completes_on_two_nodes_and_nothing_is_lef
     assert job["application_id"].startswith("application_")
     assert {tuple(rank["gpus"]) for rank in job["ranks"]} == {("0",)}
     assert len({rank["node"] for rank in job["ranks"]}) == 2
+    number = job["application_id"].removeprefix("application")
+    assert all(f"{number}_01_" in rank["container_id"] and rank["disagrees"] is None for rank in job["ranks"])
+    for rank in job["ranks"]:
+        assert gpuqd.client.trace(rank["container_id"])["traces"][0]["rank"] == rank["rank"]
 
 
 FILLS = """

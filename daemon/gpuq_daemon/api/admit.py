@@ -8,13 +8,14 @@ import re
 from dataclasses import replace
 from functools import partial
 
-from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import JobSpec
 from gpuq.near import hint
 from gpuq.notices import events_of
 from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import task_of
+from gpuq_daemon.hook_tables import JobDefaults
 from gpuq_daemon.policy import array, dependency, limits, ways
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
@@ -65,6 +66,25 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
         array=array.tasks_of(spec),
         code_sha256=None if spec.code is None else hashlib.sha256(code_text(spec.code).encode()).hexdigest(),
     )
+
+
+def with_defaults(desk: Desk, user: str, spec: JobSpec) -> JobSpec:
+    """Return the job with what the site gives jobs of its user, its account and its partition that do not say it."""
+    defaults = desk.config.defaults
+    spec = _given(spec, defaults.user.get(user))
+    if defaults.account:
+        try:
+            spec = _given(spec, defaults.account.get(account_for(desk.accounts.tree(), user, spec.account)))
+        except GpuqError:
+            return spec  # it is refused for that in a moment
+    return _given(spec, defaults.partition.get(_partition(desk, spec)))
+
+
+def _given(spec: JobSpec, defaults: JobDefaults | None) -> JobSpec:
+    if defaults is None:
+        return spec
+    given = {name: getattr(defaults, name) for name in defaults.__struct_fields__ if getattr(spec, name) is None}
+    return replace(spec, **given)
 
 
 def told_of(desk: Desk, spec: JobSpec, user: str) -> JobSpec:

@@ -140,6 +140,7 @@ async def update(
             # A nice value below 0 that an operator gave stays where it is not what is changed.
             checked = spec if spec.nice != before.nice else replace(spec, nice=max(spec.nice, 0))
             let_in = await admitted(desk, who, checked, for_user=jobs[0].user)
+            await desk.submit_filter.filtered(spec, jobs[0].user, "update")
             seen[spec] = asked_of(
                 spec, name=let_in.name, partition=let_in.partition, account=let_in.account, qos=let_in.qos
             )

@@ -17,6 +17,7 @@ from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.forecaster import Forecaster
+from gpuq_daemon.hooks.submit_filter import SubmitFilter
 from gpuq_daemon.places import Place
 from gpuq_daemon.policy.accounts import Tree
 from gpuq_daemon.policy.fairtree import AssociationKey, Shares
@@ -111,6 +112,7 @@ class Desk:
     refused_owner: Callable[[Owner, str], str | None]
     shortage: Callable[[], str | None]
     messages: MessageStore
+    submit_filter: SubmitFilter
     notices_key: Callable[[str], str]
 
     remembered: Remembered = field(default_factory=Remembered)

@@ -15,8 +15,8 @@ from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, Why
 from gpuq.text import clean, fit
 from gpuq_daemon.api import views
-from gpuq_daemon.api.admit import admitted, check_queue, with_tasks
-from gpuq_daemon.api.caller import Asking, caller
+from gpuq_daemon.api.admit import admitted, check_queue, with_defaults, with_tasks
+from gpuq_daemon.api.caller import Asking, Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.keys import KEY, key_of
 from gpuq_daemon.api.recording import note
@@ -60,7 +60,7 @@ async def queue(desk: Desk, request: Asking, data: JobSpec, idempotency_key: str
     key = key_of(who.owner, idempotency_key, data)
     if key is None or (before := desk.jobs.queued_with(key)) is None:
         refuse_if_short(desk.shortage())
-        asked = await admitted(desk, who, with_tasks(desk, data))
+        asked = await admitted(desk, who, with_tasks(desk, await _site_wants(desk, who, data)))
         entry = note(request, change=f"{asked.name!r} in {asked.partition}, {asked.account}")
         entry.target_of = _told
         now = desk.clock.now()
@@ -74,6 +74,12 @@ async def queue(desk: Desk, request: Asking, data: JobSpec, idempotency_key: str
     assert before is not None
     note(request, target=f"job {before}", change="asked for again")
     return views.whole(desk, desk.jobs.job(before))
+
+
+async def _site_wants(desk: Desk, who: Caller, data: JobSpec) -> JobSpec:
+    """Return the job with the site's defaults, and as its filter lets it in."""
+    user = who.owner.user
+    return await desk.submit_filter.filtered(with_defaults(desk, user, data), user, "submit")
 
 
 def _told(ids: range) -> str:
@@ -91,8 +97,9 @@ async def test(
 ) -> Why:
     """Return when the job would start, of an array its first task, and what would make it fail; nothing is queued."""
     _refuse_unknown(await request.body())
-    data = with_tasks(desk, data)
+    data = with_tasks(desk, await _site_wants(desk, caller(request), data))
     asked = await admitted(desk, caller(request), data)
+    data = asked.spec
     index = None if asked.array is None else asked.array.indices[0]
     job_id = desk.jobs.next_id()
     job = PendingJob(

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from gpuq.coming_up import coming_up
 from gpuq.gpus import Gpu
-from gpuq.models import Cluster, Job, JobState, Reason, Tasks, Why
+from gpuq.models import Cluster, Job, JobState, Reason, SignalKind, Tasks, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.forecast.estimate import Estimate
 from gpuq_daemon.kubernetes.quota import exceeded
 from gpuq_daemon.policy.reasons import clock
 
+_HOOKS = (SignalKind.PROLOG, SignalKind.EPILOG)
 _PODS_SHOWN = 3
 _TAIL_OF_LOG = 64 * 1024
 
@@ -27,6 +28,7 @@ def whole(desk: Desk, job: Job) -> Job:
     place = desk.place(job.id, job.attempt) if job.attempt else None
     priority, start_at = desk.outlook(job.id) if job.state is JobState.PENDING else (None, None)
     told = desk.metrics.told(job.id) if job.attempt else None
+    said = () if told is None else (one for one in told.signals if one.kind not in _HOOKS or one.attempt == job.attempt)
     estimate = desk.estimate(job.id) if job.state is JobState.PENDING else None
     return replace(
         job,
@@ -40,7 +42,7 @@ def whole(desk: Desk, job: Job) -> Job:
         charged_gpu_s=charged,
         error=job.error or (desk.trouble(job.id, job.attempt) if job.attempt else None),
         progress=told.progress if told else None,
-        signals=(*(told.signals if told else ()), *(desk.flags(job.id) if job.state is JobState.RUNNING else ())),
+        signals=(*said, *(desk.flags(job.id) if job.state is JobState.RUNNING else ())),
         damaged_events=told.damaged if told else 0,
         p50_at=None if estimate is None else estimate.p50_at,
         p90_at=None if estimate is None else estimate.p90_at,
@@ -113,7 +115,9 @@ def _why(desk: Desk, job: Job) -> Why:
     """Return the same of this job alone; for one that does not wait, what became of it."""
     if job.state is JobState.PENDING:
         try:
-            return estimated(desk.explain(job.id, desk.gpu_kind(job.partition)), desk.estimate(job.id))
+            explained = desk.explain(job.id, desk.gpu_kind(job.partition))
+            explained = replace(explained, text=explained.text + _failed_hooks(desk, job))
+            return estimated(explained, desk.estimate(job.id))
         except KeyError:
             job = desk.jobs.job(job.id)
     nodes = [node for node in desk.cluster().nodes if node.partition == job.partition]
@@ -126,6 +130,12 @@ def _why(desk: Desk, job: Job) -> Why:
         free_gpus=sum(node.free_gpus for node in nodes),
         total_gpus=sum(node.gpus for node in nodes),
     )
+
+
+def _failed_hooks(desk: Desk, job: Job) -> str:
+    """Return which of the site's programs failed when a job that waits again was started last."""
+    failed = [one for one in desk.metrics.told(job.id).signals if one.kind in _HOOKS] if job.attempt else []
+    return "".join(f" {one.text}" for one in failed if one.attempt == job.attempt)
 
 
 def estimated(why: Why, estimate: Estimate | None) -> Why:

@@ -159,6 +159,18 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsContainers(Protocol):
+    """An engine that can be asked which containers there are."""
+
+    def containers(self, attempt_token: str) -> Mapping[str, str | None] | None:
+        """Return the live containers of an attempt with the node of each, None for what is no node of the engine's.
+
+        None: nobody can say now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Why an attempt ended, in one sentence, and whose fault that was."""

@@ -81,6 +81,21 @@ class ResourceManager:
         except _STRANGE:
             return None
 
+    def containers(self, application_id: str) -> dict[str, str] | None:
+        """Return the live containers of an application with the NodeManager of each: "host:port".
+
+        One that runs has its master's at least: without any, nobody can say.
+        """
+        path = f"/ws/v1/cluster/apps/{quote(application_id)}/appattempts"
+        try:
+            attempts = [one["appAttemptId"] for one in _listed(self._get(path), "appAttempts", "appAttempt")]
+            answers = [self._get(f"{path}/{quote(attempt)}/containers") for attempt in attempts]
+            # Hadoop 3.5 leaves out the table's name here, though not elsewhere.
+            listed = [one for told in answers for one in (told.get("containers") or told).get("container", [])]
+            return {one["containerId"]: one["assignedNodeId"] for one in listed} or None
+        except _STRANGE:
+            return None
+
     def queue_state(self, queue: str) -> str | None:
         """Return the state of a leaf queue, "" if there is none of that name, None if nobody says."""
         found = self._get("/ws/v1/cluster/scheduler")

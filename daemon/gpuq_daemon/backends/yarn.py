@@ -157,6 +157,18 @@ class YarnEngine:
         names = names_of(self._listed, self._shared)
         return {rank: names[where] for rank, where in told.items() if names.get(where) in self._known}
 
+    def containers(self, attempt_token: str) -> Mapping[str, str | None] | None:
+        """Return the containers that the ResourceManager has given the attempt's application, with their nodes."""
+        names, found = names_of(self._listed, self._shared), dict[str, str | None]()
+        applications = self._applications(attempt_token)
+        for one in applications or ():
+            told = None if self._manager is None else self._manager.containers(one.application_id)
+            if told is None:
+                return None
+            nodes = {container: names.get(node_id) for container, node_id in told.items()}
+            found |= {container: node if node in self._known else None for container, node in nodes.items()}
+        return None if applications is None else found
+
     def order(self, attempt_token: str, driver_pid: int, order: Order) -> bool:
         """Send the order's signal to the attempt's driver, which is on this host."""
         note = self._notes.of(attempt_token)

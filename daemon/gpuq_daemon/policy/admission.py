@@ -34,6 +34,8 @@ MOST_SIGNAL_S = 86_400
 MOST_RETRIES = 100
 MOST_MEMORY_MIB = 1 << 30
 
+_STOPS = tuple(kind for kind in SignalKind if kind not in (SignalKind.PROLOG, SignalKind.EPILOG))
+
 
 def refusal(
     spec: JobSpec,
@@ -173,8 +175,8 @@ def _bad_extras(spec: JobSpec) -> str | None:
     if (refused := _bad_mode(spec)) is not None:
         return refused
     for word in () if spec.stop_on is None else spec.stop_on.split(","):
-        if word not in tuple(SignalKind):
-            return f"A job cannot be stopped on '{_shown(word)}': there is {', '.join(SignalKind)}."
+        if word not in _STOPS:
+            return f"A job cannot be stopped on '{_shown(word)}': there is {', '.join(_STOPS)}."
     if not -MOST_NICE <= spec.nice <= MOST_NICE:
         return f"The nice value must be from {-MOST_NICE} to {MOST_NICE}; it is {spec.nice}."
     if spec.signal_s is not None and not 1 <= spec.signal_s <= MOST_SIGNAL_S:

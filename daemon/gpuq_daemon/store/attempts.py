@@ -31,6 +31,7 @@ class ActiveAttempt:
     name: str
     user: str
     uid: int
+    account: str
     state: JobState
     partition: str
     workers: int
@@ -76,7 +77,7 @@ class ActiveAttempt:
 def active_attempts(database: Database, job_id: int | None = None) -> list[ActiveAttempt]:
     """Return the attempts that are not proven gone, by job; of one job if it is named."""
     rows = database.rows(
-        f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.user, j.uid, j.state, j.partition,
+        f"""SELECT j.id AS job_id, a.number, a.token, j.name, j.user, j.uid, j.account, j.state, j.partition,
                    j.workers, j.gpus_per_worker, j.script_name, s.content AS script, j.args, j.sweep, a.started_at,
                    j.time_limit_s, j.deadline, a.application_id, a.shim, a.intent, a.outcome, a.reports_offset,
                    j.signal_s, j.array_id, j.array_index, j.ps, j.evaluator,
@@ -146,16 +147,17 @@ def record(tables: Tables, job_id: int, attempt: int, reported: Reported) -> Non
         row = {**asdict(rank), "gpus": json.dumps(rank.gpus), "job_id": job_id, "attempt": attempt}
         tables.execute(
             """INSERT INTO ranks (job_id, attempt, rank, role, host, node, pid, executor_id, gpus, state,
-                                  exit_code, rows, start_time, boot_id, container_id)
+                                  exit_code, rows, start_time, boot_id, container_id, disagrees)
                VALUES (:job_id, :attempt, :rank, :role, :host, :node, :pid, :executor_id, :gpus, :state,
-                       :exit_code, :rows, :start_time, :boot_id, :container_id)
+                       :exit_code, :rows, :start_time, :boot_id, :container_id, :disagrees)
                ON CONFLICT (job_id, attempt, rank) DO UPDATE SET role = excluded.role, host = excluded.host,
                  node = coalesce(excluded.node, node), pid = coalesce(excluded.pid, pid),
                  executor_id = coalesce(excluded.executor_id, executor_id),
                  gpus = CASE excluded.gpus WHEN '[]' THEN gpus ELSE excluded.gpus END,
                  state = excluded.state, exit_code = excluded.exit_code, rows = coalesce(excluded.rows, rows),
                  start_time = coalesce(excluded.start_time, start_time), boot_id = coalesce(excluded.boot_id, boot_id),
-                 container_id = coalesce(excluded.container_id, container_id)""",
+                 container_id = coalesce(excluded.container_id, container_id),
+                 disagrees = coalesce(excluded.disagrees, disagrees)""",
             row,
         )
     _correct_allocations(tables, key)

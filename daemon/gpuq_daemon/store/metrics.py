@@ -119,6 +119,13 @@ class MetricsStore:
                 self._told.pop(batch.job_id, None)
         return True
 
+    def tell(self, job_id: int, signal: Signal) -> None:
+        """Keep something that is wrong with an attempt, unless it was said before."""
+        with self._transaction() as db:
+            rows.put_signal(db, job_id, signal)
+        with self._reading:
+            self._told.pop(job_id, None)
+
     def _watching(self, db: sqlite3.Connection, batch: Batch) -> Signals:
         """Return what watches an attempt's points; one that is new here looks at those that are stored first."""
         key = (batch.job_id, batch.attempt)

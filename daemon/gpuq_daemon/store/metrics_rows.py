@@ -235,10 +235,12 @@ def watching(db: sqlite3.Connection, job_id: int, attempt: int) -> Signals:
 
 
 def signals(db: sqlite3.Connection, job_id: int) -> tuple[Signal, ...]:
-    """Return what the points of the newest attempt that wrote any say, in the order of time."""
+    """Return what the points of the newest attempt that wrote any, or of which anything is told, say, by time."""
     sql = """
         SELECT kind, attempt, rank, tag, step, wall_time, text FROM signal
-        WHERE job_id = :job_id AND attempt = (SELECT max(attempt) FROM series WHERE job_id = :job_id)
+        WHERE job_id = :job_id AND attempt = (SELECT max(attempt) FROM (
+            SELECT attempt FROM series WHERE job_id = :job_id UNION ALL
+            SELECT attempt FROM signal WHERE job_id = :job_id))
         ORDER BY wall_time, kind, rank"""
     names = ("attempt", "rank", "tag", "step", "wall_time", "text")
     found = db.execute(sql, {"job_id": job_id}).fetchall()

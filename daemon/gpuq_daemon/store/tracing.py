@@ -185,7 +185,7 @@ class TraceStore:
         """Return the ranks of any attempt, by number."""
         rows = self._db.rows(
             """SELECT rank, role, host, node, pid, executor_id, gpus, state, exit_code, rows,
-                   start_time, boot_id, container_id FROM ranks
+                   start_time, boot_id, container_id, disagrees FROM ranks
                WHERE job_id = :job_id AND attempt = :number ORDER BY rank""",
             {"job_id": job_id, "number": number},
         )

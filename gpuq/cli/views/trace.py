@@ -64,7 +64,7 @@ def _rank(trace: Json, rank: Json, pod: Json | None) -> Iterator[str]:
     yield f"{_mark(rank['rank'] == trace['rank'])}       {'  '.join(parts)}"
     own = [] if rank["pid"] is None else [f"process {_address(rank['host'])}:{rank['pid']}"]
     own += [] if application is None or executor is None else [f"executor {application}/{executor}"]
-    own += [] if rank.get("container_id") is None else [f"container {rank['container_id']}"]
+    own += [] if rank.get("container_id") is None else [f"container {rank['container_id']}{_odd(rank)}"]
     if own:
         yield f"          {'  '.join(own)}"
     if pod is not None:
@@ -83,9 +83,13 @@ def _pod(pod: Json) -> str:
     ended = "" if pod["exit_code"] is None else f", exit code {pod['exit_code']}"
     reason = "" if pod["reason"] is None else f" ({pod['reason']})"
     gone = "" if pod["gone_at"] is None else f", gone since {moment(pod['gone_at'])}"
-    odd = "" if pod.get("disagrees") is None else f"; it says otherwise of itself: {pod['disagrees']}"
     role = f" ({pod['role']})" if pod["role"] else ""
-    return f"pod {pod['namespace']}/{pod['name']}{role} {pod['phase']}{ended}{reason}{gone}{odd}"
+    return f"pod {pod['namespace']}/{pod['name']}{role} {pod['phase']}{ended}{reason}{gone}{_odd(pod)}"
+
+
+def _odd(one: Json) -> str:
+    """Return what a pod or a rank says of itself that is not so."""
+    return "" if one.get("disagrees") is None else f"; it says otherwise of itself: {one['disagrees']}"
 
 
 def _when(trace: Json) -> str:
