@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.daemon import short_folder
 from tests.support.documents import ROOT
+from tests.support.tls import a_free_port
 from tests.support.walking import Reader, walk
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
@@ -42,4 +43,5 @@ def test_a_newcomers_first_hour() -> None:
 def test_an_operators_first_day() -> None:
     with a_reader() as (reader, home):
         places = {"/etc/gpuq": f"{home}/etc", "/var/lib/gpuq": f"{home}/state", "/run/gpuq": f"{home}/state"}
-        walk(ROOT / "docs" / "install.md", reader, places)
+        here = {"gpu1.example.org": "localhost", "7443": str(a_free_port())}
+        walk(ROOT / "docs" / "install.md", reader, places | here)
