@@ -6,6 +6,7 @@ import os
 import stat
 
 from gpuq.errors import UsageError
+from gpuq.regular import NotRegularError, open_regular
 from gpuq.text import clean, fit
 from gpuq.units import size
 
@@ -102,11 +103,10 @@ def _name(path: str, parent: str) -> str:
 def _text(path: str) -> str:
     shown = fit(clean(path), 200)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise UsageError(f"--files: {shown} is not a regular file.")
+        with os.fdopen(open_regular(path), "rb") as stream:
             content = stream.read(MAX_CODE_BYTES + 1)
+    except NotRegularError as error:
+        raise UsageError(f"--files: {shown} is {error.what}.") from error
     except OSError as error:
         raise UsageError(f"--files: cannot read {shown}: {error.strerror}.") from error
     if len(content) > MAX_CODE_BYTES:

@@ -665,14 +665,16 @@ class Checkpoint:
     """One whole checkpoint of a job. `name` is its path below the job's checkpoint folder, as TensorFlow or Keras
     takes it.
 
-    `format` is "tensorflow", "keras-weights" (`.weights.h5`) or "keras". `step` is the last number in the name, None
-    if there is none; `bytes` what its files take.
+    `format` is "tensorflow", "keras-weights" (`.weights.h5`) or "keras". `step` is the training's: of a
+    variable `step` or `global_step` in it, else the number in its name, or where that only counts saves (`save`) the
+    optimizer's iterations; None where nothing tells. `bytes` is what its files take.
     """
 
     job_id: int
     name: str
     format: str
     step: int | None
+    save: int | None
     saved_at: float
     bytes: int
 

@@ -8,9 +8,9 @@ the last counts: the site's defaults, the user's own, `#SBATCH` lines, `#GPUQ` l
 from __future__ import annotations
 
 import os
-import stat
 
 from gpuq.errors import UsageError
+from gpuq.regular import NotRegularError, open_regular
 from gpuq.script import FLAGS, OPTIONS
 from gpuq.text import clean, fit
 
@@ -66,13 +66,12 @@ def defaults() -> Asked:
 def _table(path: str) -> dict[str, Any] | None:
     """Return what a TOML file holds; None where there is none."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would keep us waiting
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise UsageError(f"{clean(path)} is not a regular file.")
+        with os.fdopen(open_regular(path), "rb") as stream:
             content = stream.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except NotRegularError as error:
+        raise UsageError(f"{clean(path)} is {error.what}.") from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"Cannot read {clean(path)}: {why}.") from error

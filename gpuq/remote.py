@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 import socket
-import stat
 import subprocess
 
 from gpuq.errors import ForbiddenError, UnavailableError, UsageError
+from gpuq.regular import NotRegularError, open_regular
 from gpuq.text import clean, fit
 
 TYPE_CHECKING = False
@@ -142,14 +142,16 @@ def _authority() -> str | None:
 def _token() -> str:
     path = os.environ.get("GPUQ_TOKEN_FILE") or os.path.join(_folder(), "token")
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
+    except NotRegularError as error:
+        raise UsageError(f"{path} is {error.what}: no token is read from there.") from error
     except OSError as error:
         raise UsageError(
             f"There is no token in {path} ({error.strerror}): `gpuq admin token create` on gpuqd's host makes one."
         ) from error
     try:
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise ForbiddenError(f"Others can read the token in {path}, or it is not yours: `chmod 600` it.")
         text = os.read(file, 4096).decode("ascii", "replace").strip()
     finally:

@@ -6,9 +6,9 @@ The daemon checks again; here a mistake costs no round trip and queues nothing.
 from __future__ import annotations
 
 import os
-import stat
 
 from gpuq.errors import UsageError
+from gpuq.regular import NotRegularError, open_regular
 from gpuq.text import clean, is_clean
 from gpuq.units import size
 
@@ -89,13 +89,15 @@ def read_script(path: str) -> str:
     """
     shown = clean(path)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would keep us waiting
+        handle = open_regular(path)
     except FileNotFoundError as error:
         raise UsageError(f"There is no script {shown}.") from error
+    except NotRegularError as error:
+        raise UsageError(f"{shown} is {error.what}; give a Python script.") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"Cannot read {shown}: {_cause(error)}.") from error
-    n_bytes = _checked_size(handle, shown)
     with os.fdopen(handle, "rb") as stream:
+        n_bytes = os.fstat(handle).st_size
         content = stream.read(MAX_SCRIPT_BYTES + 1)
     if len(content) > MAX_SCRIPT_BYTES:
         raise UsageError(
@@ -107,16 +109,6 @@ def read_script(path: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{shown} line {line} is not UTF-8 text; save the script as UTF-8.") from error
-
-
-def _checked_size(handle: int, shown: str) -> int:
-    """Return the bytes of an open file; anything that is not a regular file is closed and refused."""
-    found = os.fstat(handle)
-    if stat.S_ISREG(found.st_mode):
-        return found.st_size
-    os.close(handle)
-    what = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-    raise UsageError(f"{shown} is {what}; give a Python script.")
 
 
 def _cause(error: OSError | ValueError) -> str:

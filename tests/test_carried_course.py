@@ -37,17 +37,22 @@ def main_fun(args, ctx):
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Course:
-    """A gpuqd, and its job 1 that writes on HDFS: its event file is open there, and has two steps so far."""
+    """A gpuqd, and its job 1 that writes on HDFS: its event file is open there, and has two steps so far.
+
+    `written` is how many bytes were flushed to it.
+    """
 
     hdfs: Hadoop
     daemon: Gpuqd
     path: str
+    written: int = 0
 
     def writes(self, data: bytes) -> None:
         """Flush more into the event file, and leave it open."""
         self.hdfs.do(f"write {self.path} {base64.b64encode(data).decode()}")
+        self.written += len(data)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,11 @@ def course(hdfs: Hadoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 def last_step(daemon: Gpuqd) -> int | None:
-    return next((one["last_step"] for one in daemon.client.series(1) if one["tag"] == "accuracy"), None)
+    return newest(daemon, "accuracy")
+
+
+def newest(daemon: Gpuqd, tag: str) -> int | None:
+    return next((one["last_step"] for one in daemon.client.series(1) if one["tag"] == tag), None)
 
 
 def test_a_job_tells_where_its_files_are_and_what_they_say(course: Course, capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +93,24 @@ def test_a_job_tells_where_its_files_are_and_what_they_say(course: Course, capfd
     assert f"{course.hdfs.uri}/course/1" in shown
     assert "optimizer = adam" in shown
     assert "accuracy" in report
+
+
+def test_a_point_is_shown_while_the_name_node_lists_an_old_length(
+    course: Course, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = Client(course.hdfs.uri, config_dir=os.environ["HADOOP_CONF_DIR"])
+    before = last_step(course.daemon)
+    written = course.written
+    course.writes(a_file(a_scalar("stale", 7, 0.125)))
+
+    until(lambda: newest(course.daemon, "stale") == 7, timeout_s=60, what="the point in the API")
+    assert main(("plot", "1", "stale", "--once", "--csv")) == 0
+    listed = files.get_file_info(course.path).length
+
+    print(f"{course.path}: {course.written} bytes are flushed, {written} before; HDFS lists {listed}")
+    assert listed < course.written
+    assert "0.125" in capfd.readouterr().out
+    assert last_step(course.daemon) == before
 
 
 def test_pictures_points_and_weights_come_from_there(

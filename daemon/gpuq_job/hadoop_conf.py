@@ -46,6 +46,18 @@ def load(folder: Path | None) -> dict[str, str]:
     return settings
 
 
+def wants_tickets(settings: Mapping[str, str]) -> bool:
+    """Whether who asks is told by Kerberos, not by a name that is believed.
+
+    Raises:
+        HadoopConfError: it is told in some other way.
+    """
+    how = settings.get("hadoop.security.authentication", "simple").lower()
+    if how not in ("simple", "kerberos"):
+        raise HadoopConfError(f"hadoop.security.authentication is {how!r}: gpuq knows simple and kerberos.")
+    return how == "kerberos"
+
+
 def web_addresses(settings: Mapping[str, str], scheme: str, authority: str) -> tuple[WebAddress, ...]:
     """Return where the NameNodes of `scheme://authority` answer WebHDFS; several where they stand in for each other.
 

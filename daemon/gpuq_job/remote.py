@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from gpuq_job import hadoop_conf
 from gpuq_job.hadoop_conf import HadoopConfError, WebAddress
+from gpuq_job.negotiate import KerberosError, authorization
 
 T = TypeVar("T")
 
@@ -89,9 +90,11 @@ def open_remote(uri: str, environment: Mapping[str, str]) -> Remote:
             nodes = hadoop_conf.rpc_addresses(settings, parts.netloc)
             return Native(lambda: native(address, config_dir=folder or None), nodes, root)
         addresses = hadoop_conf.web_addresses(settings, parts.scheme, parts.netloc)
+        wants_tickets = hadoop_conf.wants_tickets(settings)
     except HadoopConfError as error:
         raise RemoteError(str(error)) from error
-    return Web(addresses, root, environment.get("HADOOP_USER_NAME") or getpass.getuser())
+    user = environment.get("HADOOP_USER_NAME") or getpass.getuser()
+    return Web(addresses, root, None if wants_tickets else user)
 
 
 def _native_client() -> Callable[..., Any] | None:
@@ -197,9 +200,12 @@ async def _native(step: Awaitable[T]) -> T:
 
 
 class Web:
-    """HDFS over WebHDFS: each write opens the file, appends, and closes it again."""
+    """HDFS over WebHDFS: each write opens the file, appends, and closes it again.
 
-    def __init__(self, addresses: tuple[WebAddress, ...], root: str, user: str) -> None:
+    Without a user it is asked with tickets.
+    """
+
+    def __init__(self, addresses: tuple[WebAddress, ...], root: str, user: str | None) -> None:
         self._addresses = addresses
         self._root = root
         self._user = user
@@ -243,12 +249,13 @@ class Web:
         return await asyncio.to_thread(_exchange, address, method, f"{location.path}?{location.query}", data)
 
     async def _ask(self, method: str, path: str, **query: str) -> dict[str, Any]:
-        target = f"/webhdfs/v1{quote(f'{self._root}/{path}')}?{urlencode({**query, 'user.name': self._user})}"
+        asked_as = {} if self._user is None else {"user.name": self._user}
+        target = f"/webhdfs/v1{quote(f'{self._root}/{path}')}?{urlencode({**query, **asked_as})}"
         wrong: OSError | None = None
         for turn in range(len(self._addresses)):
             which = (self._active + turn) % len(self._addresses)
             try:
-                data = await asyncio.to_thread(_exchange, self._addresses[which], method, target, None)
+                data = await asyncio.to_thread(self._told, self._addresses[which], method, target)
             except FileNotFoundError:
                 raise
             except OSError as error:
@@ -260,6 +267,13 @@ class Web:
                 return json.loads(data) if data else {}
         assert wrong is not None
         raise wrong
+
+    def _told(self, address: WebAddress, method: str, target: str) -> bytes:
+        try:
+            headers = {"Authorization": authorization(address.host)} if self._user is None else {}
+        except KerberosError as error:
+            raise RemoteError(f"it wants Kerberos, and there is no ticket ({error}): see kinit") from error
+        return _exchange(address, method, target, None, headers)
 
 
 class _WebFile:
@@ -274,15 +288,17 @@ class _WebFile:
         pass
 
 
-def _exchange(address: WebAddress, method: str, target: str, data: bytes | None) -> bytes:
+def _exchange(
+    address: WebAddress, method: str, target: str, data: bytes | None, headers: Mapping[str, str] | None = None
+) -> bytes:
     connection = (
         http.client.HTTPSConnection(address.host, address.port, timeout=_STEP_S, context=ssl.create_default_context())
         if address.is_tls
         else http.client.HTTPConnection(address.host, address.port, timeout=_STEP_S)
     )
     try:
-        headers = {} if data is None else {"Content-Type": "application/octet-stream"}
-        connection.request(method, target, data, headers)
+        kind = {} if data is None else {"Content-Type": "application/octet-stream"}
+        connection.request(method, target, data, {**kind, **(headers or {})})
         answer = connection.getresponse()
         said = answer.read()
         if answer.status < 300:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
+from gpuq.cli.views.silence import why_nothing
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.models import Curve
 from gpuq.near import hint
@@ -124,7 +125,7 @@ class Plot:
     def _default(self, job_id: int, known: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
         """Return the tag that stands for the job, in each run."""
         if not known:
-            raise _nothing_yet(job_id)
+            raise NotFoundError(why_silent(self.client, job_id))
         progress = self.client.job(job_id)["progress"]
         tags = [tag for tag, _ in known]
         stands = progress["tag"] if progress is not None and progress["tag"] in tags else tags[0]
@@ -141,12 +142,22 @@ class Plot:
                     f"'{shown}' of job {one['job_id']} is a histogram: `gpuq histogram {one['job_id']} TAG` draws it."
                 )
         if not tags:
-            raise _nothing_yet(job_id)
+            raise NotFoundError(why_silent(self.client, job_id))
         raise NotFoundError(f"Job {job_id} has no tag '{shown}'; {hint(word, tags, f'it has {_some(tags)}.')}")
 
 
-def _nothing_yet(job_id: int) -> NotFoundError:
-    return NotFoundError(f"Job {job_id} has written no curve yet; `gpuq show {job_id}` says how it is.")
+def why_silent(client: Client, job_id: int) -> str:
+    """Return why there is no curve of a job."""
+    job = client.job(job_id)
+    has_started = job["attempt"] > 0 and job["started_at"] is not None
+    return why_nothing(
+        job_id,
+        job["state"],
+        has_started=has_started,
+        error=job["error"],
+        files=len(client.event_files(job_id)["files"]) if has_started else None,
+        tags=len({one["tag"] for one in client.series(job_id) if one["kind"] != "scalar"}),
+    )
 
 
 def _is_pattern(word: str) -> bool:

@@ -133,7 +133,7 @@ def test_a_checkpoint_is_one_once_all_its_files_are_there(tmp_path: Path) -> Non
 
     (kept,) = CheckpointFiles(LocalFiles(tmp_path, is_checkpoint_file)).all()
 
-    assert (kept.name, kept.step, kept.format) == ("model.ckpt-120", 120, "tensorflow")
+    assert (kept.name, kept.number, kept.format) == ("model.ckpt-120", 120, "tensorflow")
 
 
 def test_links_in_the_folder_are_not_followed(tmp_path: Path) -> None:

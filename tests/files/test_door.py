@@ -63,13 +63,13 @@ def test_an_address_that_leads_nowhere_is_refused_in_a_sentence(uri: str, wrong:
         Door({}).files(uri)
 
 
-def test_an_hdfs_that_wants_kerberos_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_an_hdfs_that_wants_neither_names_nor_kerberos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "core-site.xml").write_text(
-        "<configuration><property><name>hadoop.security.authentication</name><value>kerberos</value></property>"
+        "<configuration><property><name>hadoop.security.authentication</name><value>riddles</value></property>"
         "</configuration>"
     )
 
-    with pytest.raises(FilesError, match="wants kerberos"):
+    with pytest.raises(FilesError, match="gpuq knows simple and kerberos"):
         Door({"HADOOP_CONF_DIR": str(tmp_path)}).files("hdfs://prod/a")
 
 

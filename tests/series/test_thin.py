@@ -21,7 +21,7 @@ axes = st.sampled_from(["step", "wall"])
 
 def columns_of(points: list[ScalarPoint]) -> Columns:
     """Return points as the store hands them to `thin`."""
-    return unpacked([(pack(points), len(points))] if points else [])
+    return unpacked([(pack(points), len(points))] if points else [], len(points))
 
 
 def slowly(points: list[ScalarPoint], thinned: Thinned, x: Axis) -> list[tuple[float, ...]]:

@@ -306,7 +306,7 @@ def test_a_curve_that_was_asked_for_before_has_what_came_since(tmp_path: Path) -
 def test_no_more_points_are_kept_unpacked_than_is_allowed() -> None:
     kept = Kept(most=10)
     for number in range(3):
-        kept.get((1, number)).append(unpacked([(pack([(0, 0.0, 0.0)] * 4), 4)]))
+        kept.get((1, number)).append(unpacked([(pack([(0, 0.0, 0.0)] * 4), 4)], 4))
         kept.trim()
 
     assert [kept.get((1, number)).count for number in (2, 1, 0)] == [4, 4, 0]

@@ -58,6 +58,15 @@ class Hadoop:
         """What its files' addresses begin with."""
         return self.settings["fs.defaultFS"]
 
+    @property
+    def ticket_environment(self) -> dict[str, str]:
+        """What a process needs in its environment to be the principal `gpuq`, where tickets are wanted."""
+        return {
+            "KRB5_CONFIG": str(self.folder / "krb5.conf"),
+            "KRB5_CLIENT_KTNAME": str(self.folder / "gpuq.keytab"),
+            "KRB5CCNAME": f"FILE:{self.folder}/tickets",
+        }
+
     def do(self, command: str) -> None:
         """Carry out a command of `tests/hadoop/src/Hadoop.java`: restart-datanode, enter-safe-mode, ..."""
         assert self._process.stdin is not None
@@ -103,13 +112,26 @@ class Hadoop:
 
 
 @contextlib.contextmanager
-def running_hdfs(*, name_nodes: int = 1) -> Generator[Hadoop]:
-    """Give an HDFS with so many NameNodes: with two, the first is active and the other stands by."""
+def running_hdfs(*, name_nodes: int = 1, wants_tickets: bool = False) -> Generator[Hadoop]:
+    """Give an HDFS with so many NameNodes: with two, the first is active and the other stands by.
+
+    One that wants tickets has a KDC beside it: `Hadoop.ticket_environment` is how one gets them.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gh", dir="/tmp"))
     classes = class_path()
     with (folder / "hadoop.log").open("w") as log:
         process = subprocess.Popen(
-            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", classes, "Hadoop", str(folder), str(name_nodes)],
+            [
+                "java",
+                "-Xmx512m",
+                "-XX:+UseSerialGC",
+                "-cp",
+                classes,
+                "Hadoop",
+                str(folder),
+                str(name_nodes),
+                *(["kerberos"] if wants_tickets else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

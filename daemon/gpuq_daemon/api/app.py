@@ -145,7 +145,10 @@ def make_app(desk: Desk) -> Litestar:
 
     return Litestar(
         route_handlers=_ROUTES,
-        dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
+        dependencies={
+            "desk": Provide(provide_desk, sync_to_thread=False),
+            "which": Provide(series.which, sync_to_thread=False),
+        },
         exception_handlers={GpuqError: _refuse, HTTPException: _reject, Exception: _crash},
         openapi_config=OpenAPIConfig(
             title="gpuq", version=__version__, path="/v1/schema", render_plugins=[], use_handler_docstrings=True

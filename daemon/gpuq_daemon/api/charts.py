@@ -15,7 +15,7 @@ from gpuq.models import Curve, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
-from gpuq_daemon.api.series import Attempt, Rank, Run, Smoothing, Tag, heat_map
+from gpuq_daemon.api.series import Attempt, Rank, Smoothing, Tag, Which, heat_map
 from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.drawing import curves, heat
 from gpuq_daemon.drawing.curves import Look
@@ -89,9 +89,7 @@ async def heat_picture(
     desk: Desk,
     job_id: JobId,
     tag: Tag,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
+    which: Which,
     width: Width = 800,
     height: Height = 400,
     picture: Annotated[Literal["svg", "png"], Parameter(query="format")] = "svg",
@@ -100,7 +98,7 @@ async def heat_picture(
     visible_job(request, desk, job_id)
 
     def drawn() -> bytes:
-        found = heat_map(desk.metrics, job_id, tag, rank, run, attempt, _BINS, width // 4)
+        found = heat_map(desk.metrics, job_id, tag, which, _BINS, width // 4)
         return written(heat.draw(found, f"job {job_id}: {tag}", width, height), picture)
 
     return _answer(await asyncio.to_thread(drawn), picture)

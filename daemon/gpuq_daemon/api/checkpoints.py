@@ -27,11 +27,14 @@ from gpuq_daemon.files.local import LocalFiles
 T = TypeVar("T")
 
 _LONGEST_NAME = 80
-At = Annotated[str | None, Parameter(max_length=4096, description="A step, or a name. Without it, the newest.")]
+At = Annotated[
+    str | None,
+    Parameter(max_length=4096, description="A name, a step, or the number in a name. Without it, the newest."),
+]
 
 
 class Checkpoints(Struct):
-    """A job's checkpoints in the order of their steps, those without one first."""
+    """A job's checkpoints in the order of the numbers in their names, those without one first."""
 
     checkpoints: list[Checkpoint]
 
@@ -39,7 +42,9 @@ class Checkpoints(Struct):
 @get("/v1/jobs/{job_id:int}/checkpoints")
 async def list_checkpoints(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Checkpoints:
     """Return the job's checkpoints."""
-    return Checkpoints(await _asked(request, desk, job_id, lambda files: [_told(job_id, kept) for kept in files.all()]))
+    return Checkpoints(
+        await _asked(request, desk, job_id, lambda files: [_told(files, job_id, kept) for kept in files.all()])
+    )
 
 
 @get("/v1/jobs/{job_id:int}/checkpoint")
@@ -84,7 +89,7 @@ def _contents(files: CheckpointFiles, job_id: int, at: str | None) -> Checkpoint
     kept = _chosen(files, job_id, at)
     with _readable(job_id, kept):
         found = files.variables(kept)
-    return CheckpointContents(checkpoint=_told(job_id, kept), weights=tuple(_weights(one) for one in found))
+    return CheckpointContents(checkpoint=_told(files, job_id, kept), weights=tuple(_weights(one) for one in found))
 
 
 def _distribution(
@@ -98,8 +103,8 @@ def _distribution(
         except KeyError as error:
             raise NotFoundError(_unknown(files, kept, name, str(error.args[0]))) from error
     return Distribution(
-        checkpoint=_told(job_id, kept),
-        minus=None if less is None else _told(job_id, less),
+        checkpoint=_told(files, job_id, kept),
+        minus=None if less is None else _told(files, job_id, less),
         weights=_weights(variable),
         count=found.count,
         finite=found.finite,
@@ -124,12 +129,24 @@ def _chosen(files: CheckpointFiles, job_id: int, at: str | None, like: str | Non
         raise NotFoundError(
             f"Job {job_id} has no checkpoint: its script saves them in the folder that $GPUQ_CHECKPOINT_DIR names."
         )
-    found = every if at is None else [k for k in every if k.name == at or (k.step is not None and str(k.step) == at)]
+    found = every if at is None else _of(files, every, at)
     if not found:
         raise NotFoundError(f"Job {job_id} has no checkpoint {_short(str(at))}; it has {_some(every)}.")
-    step = max((-1 if k.step is None else k.step) for k in found)
-    newest = [k for k in found if (-1 if k.step is None else k.step) == step]
+    number = max(_number_of(k) for k in found)
+    newest = [k for k in found if _number_of(k) == number]
     return max(newest, key=lambda k: (k.format == like, k.format == "tensorflow", k.name))
+
+
+def _of(files: CheckpointFiles, every: list[Kept], at: str) -> list[Kept]:
+    """Return those of a name; else with that number in their names; else of that step."""
+    named = [k for k in every if k.name == at] or [k for k in every if str(k.number) == at]
+    if named or not at.isdecimal():
+        return named
+    return [k for k in every if str(files.counters(k).step_of(k.number)) == at]
+
+
+def _number_of(kept: Kept) -> int:
+    return -1 if kept.number is None else kept.number
 
 
 def _some(every: list[Kept]) -> str:
@@ -164,12 +181,14 @@ def _short(name: str) -> str:
     return fit(clean(name), _LONGEST_NAME)
 
 
-def _told(job_id: int, kept: Kept) -> Checkpoint:
+def _told(files: CheckpointFiles, job_id: int, kept: Kept) -> Checkpoint:
+    counted = files.counters(kept)
     return Checkpoint(
         job_id=job_id,
         name=kept.name,
         format=kept.format,
-        step=kept.step,
+        step=counted.step_of(kept.number),
+        save=kept.number if counted.is_save(kept.number) else None,
         saved_at=kept.saved_at_ns / 1e9,
         bytes=kept.bytes,
     )

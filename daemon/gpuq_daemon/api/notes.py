@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -16,7 +17,7 @@ from gpuq_daemon.api.charts import PICTURE_HEADERS
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.event_files import event_bytes
 from gpuq_daemon.api.jobs import JobId
-from gpuq_daemon.api.series import Attempt, Rank, Run, Tag
+from gpuq_daemon.api.series import Tag, Which
 from gpuq_daemon.api.visible import visible_job
 from gpuq_daemon.series.notes import MOST_NOTES
 from gpuq_daemon.series.points import FilePosition
@@ -46,16 +47,13 @@ async def list_texts(
     request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
+    which: Which,
     tag: Only = None,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
     at_most: AtMost = 100,
 ) -> Texts:
     """Return what the job's script wrote by `tf.summary.text`; of an attempt the newest are kept, each up to 16 KiB."""
     visible_job(request, desk, job_id)
-    which = {"tag": tag, "rank": rank, "run": run, "attempt": attempt}
-    return Texts(await asyncio.to_thread(lambda: desk.metrics.texts(job_id, at_most=at_most, **which)))
+    return Texts(await asyncio.to_thread(lambda: desk.metrics.texts(job_id, at_most=at_most, tag=tag, **asdict(which))))
 
 
 @get("/v1/jobs/{job_id:int}/pictures")
@@ -63,16 +61,15 @@ async def list_pictures(
     request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
+    which: Which,
     tag: Only = None,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
     at_most: AtMost = 100,
 ) -> Pictures:
     """Return which pictures the job's script wrote by `tf.summary.image`; they stay in its event files."""
     visible_job(request, desk, job_id)
-    which = {"tag": tag, "rank": rank, "run": run, "attempt": attempt}
-    return Pictures(await asyncio.to_thread(lambda: desk.metrics.pictures(job_id, at_most=at_most, **which)))
+    return Pictures(
+        await asyncio.to_thread(lambda: desk.metrics.pictures(job_id, at_most=at_most, tag=tag, **asdict(which)))
+    )
 
 
 @get("/v1/jobs/{job_id:int}/pictures/{picture_id:int}", responses=_ANSWERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -51,15 +52,27 @@ Place = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Of which rank, run and attempt something is asked; None leaves it open."""
+
+    rank: int | None
+    run: str | None
+    attempt: int | None
+
+
+def which(rank: Rank = None, run: Run = None, attempt: Attempt = None) -> Which:
+    """Return what a question says of it."""
+    return Which(rank=rank, run=run, attempt=attempt)
+
+
 @get("/v1/jobs/{job_id:int}/curve")
 async def curve(
     request: Request[Any, Any, Any],
     desk: Desk,
     job_id: JobId,
     tag: Tag,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
+    which: Which,
     columns: Annotated[int, Parameter(ge=1, le=10_000)] = 200,
     x: Literal["step", "wall", "relative"] = "step",
     smooth: Smoothing = 0.0,
@@ -68,8 +81,8 @@ async def curve(
 ) -> Curve:
     """Return a scalar's points, thinned to `columns`, over the job's attempts."""
     visible_job(request, desk, job_id)
-    which = (job_id, tag, rank, run, attempt, columns, x, smooth)
-    return await asyncio.to_thread(partial(desk.metrics.curve, *which, begin=begin, end=end))
+    asked = (job_id, tag, which.rank, which.run, which.attempt, columns, x, smooth)
+    return await asyncio.to_thread(partial(desk.metrics.curve, *asked, begin=begin, end=end))
 
 
 @get("/v1/jobs/{job_id:int}/histograms")
@@ -78,14 +91,14 @@ async def histograms(
     desk: Desk,
     job_id: JobId,
     tag: Tag,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
+    which: Which,
     at_most: Annotated[int, Parameter(ge=1, le=1000, description="So many steps, evenly picked.")] = MAX_HISTOGRAMS,
 ) -> Histograms:
     """Return a tag's distributions by step, their buckets as they were written."""
     visible_job(request, desk, job_id)
-    series, points = await asyncio.to_thread(desk.metrics.histograms, job_id, tag, rank, run, attempt, at_most)
+    series, points = await asyncio.to_thread(
+        desk.metrics.histograms, job_id, tag, which.rank, which.run, which.attempt, at_most
+    )
     return Histograms(
         series=series,
         points=tuple(
@@ -100,33 +113,22 @@ async def heatmap(
     desk: Desk,
     job_id: JobId,
     tag: Tag,
-    rank: Rank = None,
-    run: Run = None,
-    attempt: Attempt = None,
+    which: Which,
     bins: Annotated[int, Parameter(ge=1, le=500)] = 20,
     at_most: Annotated[int, Parameter(ge=1, le=1000, description="So many steps, evenly picked.")] = MAX_HISTOGRAMS,
 ) -> HeatMap:
     """Return a tag's distributions by step, in bins that are the same for all steps."""
     visible_job(request, desk, job_id)
-    return await asyncio.to_thread(heat_map, desk.metrics, job_id, tag, rank, run, attempt, bins, at_most)
+    return await asyncio.to_thread(heat_map, desk.metrics, job_id, tag, which, bins, at_most)
 
 
-def heat_map(
-    metrics: MetricsStore,
-    job_id: int,
-    tag: str,
-    rank: int | None,
-    run: str | None,
-    attempt: int | None,
-    bins: int,
-    at_most: int,
-) -> HeatMap:
+def heat_map(metrics: MetricsStore, job_id: int, tag: str, which: Which, bins: int, at_most: int) -> HeatMap:
     """Return a tag's distributions in equal bins.
 
     Raises:
         NotFoundError: the job has no such histogram.
     """
-    series, points = metrics.histograms(job_id, tag, rank, run, attempt, at_most)
+    series, points = metrics.histograms(job_id, tag, which.rank, which.run, which.attempt, at_most)
     found = heat(points, bins)
     return HeatMap(
         series=series,

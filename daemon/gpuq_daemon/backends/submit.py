@@ -21,7 +21,12 @@ DRIVER_HEAP_MIB = 512
 EXECUTOR_HEAP_MIB = 512  # Spark refuses less than 450
 NAMES = "gpuq-"  # how the names of gpuqd's applications begin
 STANDBYS = f"{NAMES}0-"  # and those of the ones that are no job's
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "HADOOP_CONF_DIR")
+# fmt: off
+_KEPT = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "HADOOP_CONF_DIR",
+    "KRB5_CONFIG",
+)
+# fmt: on
 _LONGEST_SOCKET_NAME = 107
 _SOCKET_IN_SCRATCH = "/pymp-xxxxxxxx/listener-xxxxxxxx"
 

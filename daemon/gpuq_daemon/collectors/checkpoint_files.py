@@ -15,6 +15,7 @@ import msgspec
 
 from gpuq_daemon.checkpoint import reading
 from gpuq_daemon.checkpoint.bundle import OBJECT_GRAPH, Index, named, read_index
+from gpuq_daemon.checkpoint.counters import Counters, counters
 from gpuq_daemon.checkpoint.distribution import Distribution, distribution
 from gpuq_daemon.checkpoint.objects import first_string
 from gpuq_daemon.checkpoint.source import DamagedError, Source, exactly
@@ -36,14 +37,15 @@ _MAX_GRAPH_BYTES = 64 * 2**20
 class Kept:
     """A checkpoint in a folder.
 
-    `name` is its path below the folder, as one gives it to TensorFlow or Keras. `step` is the last number in it.
+    `name` is its path below the folder, as one gives it to TensorFlow or Keras. `number` is the last number in it: a
+    step where the script named it so, else an epoch or the count of saves.
     `saved_at_ns` is when the last of its files was written. `files` are its shards by number (or the only file), after
     them its index if it has one.
     """
 
     name: str
     format: Format
-    step: int | None
+    number: int | None
     saved_at_ns: int
     files: tuple[Found, ...]
 
@@ -72,11 +74,22 @@ class CheckpointFiles:
         self._files = files
 
     def all(self) -> list[Kept]:
-        """Return the whole checkpoints in the order of their steps, those without one first; one half written is none
-        yet.
+        """Return the whole checkpoints in the order of the numbers in their names, those without one first; one half
+        written is none yet.
         """
         files = {"/".join(file.parts): file for file in self._files.find()}
-        return sorted([*_bundles(files), *_single(files)], key=lambda k: (k.step is not None, k.step or 0, k.name))
+        return sorted([*_bundles(files), *_single(files)], key=lambda k: (k.number is not None, k.number or 0, k.name))
+
+    def counters(self, kept: Kept) -> Counters:
+        """Return what a checkpoint says of how far the training was; nothing of one that is damaged or gone again."""
+        if kept.format != "tensorflow":
+            return Counters()
+        try:
+            with self._opened(kept) as files:
+                *shards, index = files
+                return counters(read_index(index).variables, shards)
+        except DamagedError:
+            return Counters()
 
     def variables(self, kept: Kept) -> tuple[Variable, ...]:
         """Return what a checkpoint holds, in the order of its keys.
@@ -148,7 +161,7 @@ def _kept(name: str, kind: Format, files: tuple[Found, ...]) -> Kept:
     return Kept(
         name=name,
         format=kind,
-        step=int(number[1]) if number else None,
+        number=int(number[1]) if number else None,
         saved_at_ns=max(file.changed_at_ns for file in files),
         files=files,
     )

@@ -30,6 +30,8 @@ MIN_ROWS = 16
 MAX_PERIOD = 128
 _FIRST_BLOCK = 256
 _WINDOW = 384
+_NEAR = 64
+"""A pattern of so many records is taken where there is none of the whole window: a step may grow by a byte in it."""
 _LONGEST_RECORD = 2048
 _LENGTH = struct.Struct("<Q")
 _WALL_TIME_AT, _STEP_AT = 1, 10
@@ -153,6 +155,11 @@ def find(data: bytes, start: int) -> Pattern | None:
     if first is None or _form(data, *first) is None:
         return None  # nothing else is read in bulk, so that the next records need no look
     records = list(_records(data, start))
+    return _repeated(data, records) or _repeated(data, records[:_NEAR])
+
+
+def _repeated(data: bytes, records: list[tuple[int, int]]) -> Pattern | None:
+    """Return the pattern that all of these records follow."""
     sizes = [end - at for at, end in records]
     forms: list[object] = []
     for period in range(1, min(MAX_PERIOD, len(sizes) // 3) + 1):

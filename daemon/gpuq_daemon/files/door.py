@@ -16,6 +16,7 @@ from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.files.webhdfs import WebHdfs
 from gpuq_job import hadoop_conf
 from gpuq_job.hadoop_conf import HadoopConfError
+from gpuq_job.negotiate import authorization
 
 HDFS = ("hdfs", "webhdfs", "swebhdfs")
 SCHEMES = ("file", *HDFS, "s3", "gs")
@@ -88,14 +89,11 @@ class Door:
     def _new_hdfs(self, name: str) -> WebHdfs:
         folder = self._environment.get("HADOOP_CONF_DIR")
         settings = hadoop_conf.load(Path(folder) if folder else None)
-        if settings.get("hadoop.security.authentication", "simple") != "simple":
-            raise FilesError(
-                f"{name} wants {settings['hadoop.security.authentication']}, and gpuqd can only read an HDFS that "
-                "trusts user names: let it read through an HttpFS gateway that does, with webhdfs://."
-            )
         scheme, _, authority = name.partition("://")
-        user = self._environment.get("HADOOP_USER_NAME") or getpass.getuser()
         addresses = hadoop_conf.web_addresses(settings, scheme, authority)
+        if hadoop_conf.wants_tickets(settings):
+            return WebHdfs(name, addresses, None, authorization=authorization, deadline_s=self._deadline_s)
+        user = self._environment.get("HADOOP_USER_NAME") or getpass.getuser()
         return WebHdfs(name, addresses, user, deadline_s=self._deadline_s)
 
 

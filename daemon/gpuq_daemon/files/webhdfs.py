@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from gpuq_daemon.files.connections import UNAUTHORIZED, Connections, RefusedError
 from gpuq_daemon.files.found import FilesError, OneFileError
 from gpuq_job.hadoop_conf import WebAddress
+from gpuq_job.negotiate import KerberosError
 
-_PIECE = 256 * 1024
 _LONGEST_ANSWER = 32 * 2**20
 _MOST_LOCATIONS = 4096
-_MOST_IDLE = 64
 _MOVED_ON = ("StandbyException", "RetriableException", "ObserverRetryOnActiveException")
 _SAFE_MODE = "{} is in safe mode: it can be read, nothing can be written."
+_NO_TICKET = "{} wants Kerberos, and gpuqd has no ticket ({}): start gpuqd with KRB5_CLIENT_KTNAME=KEYTAB."
 _BELIEVED_S = 5.0
 _PAST_END = ("Offset=", "seek after EOF", "past EOF", "out of the range")
 
@@ -40,27 +39,20 @@ class Entry:
     changed_at_ms: int
 
 
-class _Refused(Exception):
-    """A server understood, and says no: with the class and the words of Hadoop's exception."""
-
-    def __init__(self, kind: str, words: str) -> None:
-        super().__init__(words)
-        self.kind = kind
-        self.words = words
-
-
 class WebHdfs:
     """One HDFS, asked as `user`. Methods block, for `deadline_s` at most; any thread may call them.
 
-    What is wrong is raised as FilesError, which names the HDFS; what is not there as FileNotFoundError.
+    One that wants tickets is asked with what `authorization` returns for a host, and knows by that who asks: without
+    `user`. What is wrong is raised as FilesError, which names the HDFS; what is not there as FileNotFoundError.
     """
 
     def __init__(
         self,
         name: str,
         addresses: tuple[WebAddress, ...],
-        user: str,
+        user: str | None,
         *,
+        authorization: Callable[[str], str] | None = None,
         deadline_s: float = 5.0,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,8 +62,7 @@ class WebHdfs:
         self._deadline_s = deadline_s
         self._ticks = ticks
         self._active = 0
-        self._lock = threading.Lock()
-        self._idle: list[tuple[WebAddress, http.client.HTTPConnection]] = []
+        self._connections = Connections(addresses, authorization, deadline_s, ticks)
         self._locations: dict[str, str] = {}
         self._trouble: str | None = None
         self._writable_until = 0.0
@@ -99,7 +90,7 @@ class WebHdfs:
         try:
             self._named("GET", path, {"op": "CHECKACCESS", "fsaction": "-wx"})
         except OneFileError as error:
-            raise OneFileError(f"{self.name}: {self._user} may not write into {path}.") from error
+            raise OneFileError(f"{self.name}: {self._who} may not write into {path}.") from error
         if self.is_in_safe_mode():
             raise FilesError(_SAFE_MODE.format(self.name))
 
@@ -116,9 +107,11 @@ class WebHdfs:
         """Whether nothing can be written now, as its NameNode's page says; False where that page is closed to us."""
         address, target = self._addresses[self._active], "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
         try:
-            said = self._exchange(address, "GET", target, _LONGEST_ANSWER, self._ticks() + self._deadline_s)
+            said = self._connections.exchange(address, "GET", target, _LONGEST_ANSWER, self._ticks() + self._deadline_s)
             return any(bean.get("Safemode") for bean in json.loads(said)["beans"])
-        except (_Refused, OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        except (RefusedError, KerberosError, OSError, http.client.HTTPException):
+            return False
+        except (ValueError, KeyError, TypeError, AttributeError):
             return False
 
     def read(self, path: str, offset: int, size: int) -> bytes:
@@ -128,7 +121,7 @@ class WebHdfs:
         if known is not None:
             try:
                 return self._fetch(known, offset, size, ends_at)
-            except (_Refused, OSError, http.client.HTTPException):
+            except (RefusedError, OSError, http.client.HTTPException):
                 self._locations.pop(path, None)  # another DataNode has it by now, or the file is gone
         if len(self._locations) >= _MOST_LOCATIONS:
             self._locations.clear()
@@ -136,7 +129,7 @@ class WebHdfs:
         location = str(self._asked("GET", path, {"op": "OPEN", "noredirect": "true"}, ends_at).get("Location", ""))
         try:
             data = self._fetch(location, offset, size, ends_at)
-        except _Refused as error:
+        except RefusedError as error:
             raise self._said(path, error) from error
         except (OSError, http.client.HTTPException) as error:
             at = urlsplit(location).netloc or "it"
@@ -153,8 +146,8 @@ class WebHdfs:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         query |= {"offset": str(offset), "length": str(size)}
         try:
-            return self._exchange(address, "GET", f"{parts.path}?{urlencode(query)}", size, ends_at)
-        except _Refused as error:
+            return self._connections.exchange(address, "GET", f"{parts.path}?{urlencode(query)}", size, ends_at)
+        except RefusedError as error:
             if any(word in error.words for word in _PAST_END):
                 return b""
             raise
@@ -164,21 +157,26 @@ class WebHdfs:
 
     def _asked(self, method: str, path: str, query: Mapping[str, str], ends_at: float) -> dict[str, Any]:
         """Ask the NameNode that is active, whichever that is now."""
-        target = f"/webhdfs/v1{quote(path)}?{urlencode({**query, 'user.name': self._user})}"
+        asked_as = {} if self._user is None else {"user.name": self._user}
+        target = f"/webhdfs/v1{quote(path)}?{urlencode({**query, **asked_as})}"
         wrong: Exception | None = None
         for turn in range(len(self._addresses)):
             which = (self._active + turn) % len(self._addresses)
             # One that hangs must leave time for the other.
             left = (ends_at - self._ticks()) / (len(self._addresses) - turn)
             try:
-                data = self._exchange(
+                data = self._connections.exchange(
                     self._addresses[which], method, target, _LONGEST_ANSWER, min(ends_at, self._ticks() + left)
                 )
-            except _Refused as error:
+            except RefusedError as error:
                 wrong = error
+                if error.kind == UNAUTHORIZED:
+                    raise FilesError(f"{self.name} does not take {self._who} for who it is.") from error
                 if error.kind not in _MOVED_ON:
                     self._active = which
                     raise self._said(path, error) from error
+            except KerberosError as error:
+                raise FilesError(_NO_TICKET.format(self.name, error)) from error
             except (OSError, http.client.HTTPException) as error:
                 wrong = error
             else:
@@ -187,9 +185,13 @@ class WebHdfs:
         assert wrong is not None
         who = "NameNode" if len(self._addresses) == 1 else "NameNodes"
         at = ", ".join(map(str, self._addresses))
-        if isinstance(wrong, _Refused):
+        if isinstance(wrong, RefusedError):
             raise FilesError(f"{self.name}: none of its {who} {at} is active.") from wrong
         raise FilesError(f"{self.name}: its {who} {at} do not answer ({_plainly(wrong)}).") from wrong
+
+    @property
+    def _who(self) -> str:
+        return "gpuqd's Kerberos principal" if self._user is None else self._user
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
         try:
@@ -200,7 +202,7 @@ class WebHdfs:
             raise FilesError(f"{self.name} does not answer as WebHDFS does.")
         return cast(dict[str, Any], found)
 
-    def _said(self, path: str, error: _Refused) -> Exception:
+    def _said(self, path: str, error: RefusedError) -> Exception:
         """Return what is raised for a refusal."""
         words = " ".join(error.words.split())[:200]
         if error.kind == "FileNotFoundException":
@@ -210,83 +212,12 @@ class WebHdfs:
         if "CannotObtainBlockLength" in error.kind or "Cannot obtain block length" in words:
             return OneFileError(f"{self.name}: a DataNode that has the end of {path} has begun anew; it comes back.")
         if error.kind == "AccessControlException":
-            return OneFileError(f"{self.name}: {self._user} may not read {path}.")
+            return OneFileError(f"{self.name}: {self._who} may not read {path}.")
         return OneFileError(f"{self.name}: {path}: {error.kind}: {words}")
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        with self._lock:
-            kept, self._idle = self._idle, []
-        for _, connection in kept:
-            connection.close()
-
-    def _exchange(self, address: WebAddress, method: str, target: str, most: int, ends_at: float) -> bytes:
-        """Return the body of an answer, `most` bytes of it; on a kept connection if one still stands."""
-        kept = self._kept_connection(address)
-        if kept is not None:
-            try:
-                return self._on(kept, address, method, target, most, ends_at)
-            except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
-                pass  # it was closed at the other end meanwhile
-        return self._on(self._connection(address), address, method, target, most, ends_at)
-
-    def _on(
-        self,
-        connection: http.client.HTTPConnection,
-        address: WebAddress,
-        method: str,
-        target: str,
-        most: int,
-        ends_at: float,
-    ) -> bytes:
-        is_whole = False
-        try:
-            self._limit(connection, ends_at)
-            connection.request(method, target)
-            answer = connection.getresponse()
-            data = bytearray()
-            while len(data) < most:
-                self._limit(connection, ends_at)
-                piece = answer.read(min(_PIECE, most - len(data)))
-                if not piece:
-                    break
-                data += piece
-            is_whole = answer.isclosed() or not answer.read(1)
-            if answer.status >= 300:
-                raise _refusal(answer.status, bytes(data))
-        finally:
-            if not is_whole or not self._keep(address, connection):
-                connection.close()
-        return bytes(data)
-
-    def _limit(self, connection: http.client.HTTPConnection, ends_at: float) -> None:
-        left = ends_at - self._ticks()
-        if left <= 0:
-            raise TimeoutError(f"no answer within {self._deadline_s:g} s")
-        connection.timeout = left
-        if connection.sock is not None:
-            connection.sock.settimeout(left)
-
-    def _connection(self, address: WebAddress) -> http.client.HTTPConnection:
-        if address.is_tls:
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(address.host, address.port, timeout=self._deadline_s, context=context)
-        return http.client.HTTPConnection(address.host, address.port, timeout=self._deadline_s)
-
-    def _kept_connection(self, address: WebAddress) -> http.client.HTTPConnection | None:
-        with self._lock:
-            for place, (known, connection) in enumerate(self._idle):
-                if known == address:
-                    del self._idle[place]
-                    return connection
-        return None
-
-    def _keep(self, address: WebAddress, connection: http.client.HTTPConnection) -> bool:
-        with self._lock:
-            if len(self._idle) >= _MOST_IDLE:
-                return False
-            self._idle.append((address, connection))
-            return True
+        self._connections.close()
 
 
 def _entry(status: Mapping[str, Any]) -> Entry:
@@ -297,14 +228,6 @@ def _entry(status: Mapping[str, Any]) -> Entry:
         length=int(status["length"]),
         changed_at_ms=int(status["modificationTime"]),
     )
-
-
-def _refusal(status: int, data: bytes) -> _Refused:
-    try:
-        said = json.loads(data)["RemoteException"]
-        return _Refused(str(said["exception"]), str(said["message"]))
-    except (ValueError, KeyError, TypeError):
-        return _Refused(f"status {status}", data[:200].decode(errors="replace"))
 
 
 def _plainly(error: Exception) -> str:

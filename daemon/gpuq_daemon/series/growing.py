@@ -31,10 +31,14 @@ class Growing:
         self._values: Floats = np.empty(0)
 
     def append(self, more: Columns) -> None:
-        """Add points behind those that are there."""
+        """Add points behind those that are there; the first ones become part of this."""
+        if not self.count:
+            self._steps, self._wall_times, self._values = more.steps, more.wall_times, more.values
+            self.count = len(more.steps)
+            return
         end = self.count + len(more.steps)
         if end > len(self._steps):
-            room = end + end // 2 if self.count else end
+            room = end + end // 2
             self._steps, self._wall_times, self._values = (
                 self._moved(one, room) for one in (self._steps, self._wall_times, self._values)
             )

@@ -52,24 +52,27 @@ class Thinned:
     nan_count: int = 0
 
 
-def unpacked(chunks: Iterable[tuple[bytes, int]]) -> Columns:
-    """Return the points of `chunks`, each a blob and its count of points, one after the other.
+def unpacked(chunks: Iterable[tuple[bytes, int]], total: int) -> Columns:
+    """Return the points of `chunks`, each a blob and its count of points, one after the other; `total` in all.
+
+    They are best read while this goes: a blob that was just read is in the processor's cache, and its memory that of
+    the next.
 
     Raises:
-        ValueError: a blob is not that of so many points.
+        ValueError: a blob is not that of so many points, or they are not so many in all.
     """
     import numpy as np
 
-    found = list(chunks)
-    total = sum(count for _, count in found)
     steps, wall_times, values = np.empty(total), np.empty(total), np.empty(total)
     at = 0
-    for blob, count in found:
+    for blob, count in chunks:
         form, end = layout(blob, count), at + count
         steps[at:end] = np.frombuffer(blob, "<i8", count, form.steps)
         wall_times[at:end] = np.frombuffer(blob, "<f8", count, form.wall_times)
         values[at:end] = np.frombuffer(blob, "<" + form.value_code, count, form.values)
         at = end
+    if at != total:
+        raise ValueError(f"{at} points are not {total}")
     return Columns(steps=steps, wall_times=wall_times, values=values)
 
 

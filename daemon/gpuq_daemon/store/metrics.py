@@ -240,8 +240,8 @@ class MetricsStore:
     def _columns(self, db: sqlite3.Connection, job_id: int, row: int) -> Columns:
         """Return all points of a series; those that were read before are not read again."""
         kept = self._kept.get((job_id, row))  # rows are numbered anew once they are gone, jobs are not
-        first, chunks = rows.chunks_from(db, row, kept.count)
-        new = unpacked(chunks)
+        first, total, chunks = rows.chunks_from(db, row, kept.count)
+        new = unpacked(chunks, total)
         skip = kept.count - first
         kept.append(Columns(steps=new.steps[skip:], wall_times=new.wall_times[skip:], values=new.values[skip:]))
         return kept.columns()
@@ -303,7 +303,7 @@ class MetricsStore:
                 first, chunks = rows.points_from(db, rows.row_of(db, series), start, _CHUNKS_AT_ONCE)
             if not chunks:
                 return
-            part = unpacked(chunks)
+            part = unpacked(chunks, sum(count for _, count in chunks))
             new = Columns(
                 steps=part.steps[start - first :],
                 wall_times=part.wall_times[start - first :],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -280,15 +280,19 @@ def points_from(db: sqlite3.Connection, row: int, start: int, chunks: int) -> tu
     return (found[0][2] if found else start), [(points, count) for points, count, _ in found]
 
 
-def chunks_from(db: sqlite3.Connection, row: int, start: int) -> tuple[int, list[tuple[bytes, int]]]:
-    """Return the chunks of a series from that with point number `start` on, and which number their first point has."""
-    first = number = 0
+def chunks_from(db: sqlite3.Connection, row: int, start: int) -> tuple[int, int, Iterator[tuple[bytes, int]]]:
+    """Return the chunks of a series from that with point number `start` on, as they are read.
+
+    Before them which number their first point has, and how many points they are.
+    """
+    first = number = total = 0
     for place, count in db.execute("SELECT number, count FROM chunk WHERE series_id = ? ORDER BY number", (row,)):
-        if first + count > start:
-            break
-        first, number = first + count, place + 1
+        if not total and first + count <= start:
+            first, number = first + count, place + 1
+        else:
+            total += count
     sql = "SELECT points, count FROM chunk WHERE series_id = ? AND number >= ? ORDER BY number"
-    return first, db.execute(sql, (row, number)).fetchall()
+    return first, total, db.execute(sql, (row, number))
 
 
 def histograms_from(db: sqlite3.Connection, row: int, start: int, at_most: int) -> list[bytes]:

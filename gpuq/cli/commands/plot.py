@@ -7,7 +7,7 @@ import click
 from gpuq.chart import ChartOptions
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
-from gpuq.cli.plotting import Plot, follow
+from gpuq.cli.plotting import Plot, follow, why_silent
 from gpuq.cli.saving import save
 from gpuq.cli.views.table import table
 from gpuq.client import Client
@@ -146,7 +146,7 @@ def _print_tags(client: Client, ids: Sequence[int], as_json: bool) -> None:
     elif series:
         terminal.say("\n".join(table(_TAGS, [_tag_row(one) for one in series], right=_TAGS_RIGHT)))
     else:
-        terminal.say("No tags yet.")
+        terminal.say("\n".join(why_silent(client, job_id) for job_id in ids))
 
 
 def _tag_row(one: Json) -> tuple[str, ...]:

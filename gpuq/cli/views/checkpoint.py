@@ -20,10 +20,17 @@ def checkpoint_lines(checkpoints: Sequence[Json]) -> list[str]:
     if not checkpoints:
         return ["No checkpoints yet: the script saves them in the folder that $GPUQ_CHECKPOINT_DIR names."]
     rows = [
-        (_step(one), clean(one["name"]), one["format"], size(one["bytes"]), moment(one["saved_at"]))
+        (step_of(one), clean(one["name"]), one["format"], size(one["bytes"]), moment(one["saved_at"]))
         for one in checkpoints
     ]
     return table(("STEP", "NAME", "FORMAT", "SIZE", "SAVED"), rows, right=frozenset({"STEP", "SIZE"}))
+
+
+def step_of(checkpoint: Json) -> str:
+    """Return the step of a checkpoint; "save 3" where its name only counts saves, "-" where nothing tells."""
+    if checkpoint["step"] is not None:
+        return str(checkpoint["step"])
+    return "-" if checkpoint["save"] is None else f"save {checkpoint['save']}"
 
 
 def contents_lines(contents: Json) -> list[str]:
@@ -69,12 +76,9 @@ def _bar(length: float, room: int, is_ascii: bool) -> str:
 
 
 def _named(checkpoint: Json) -> str:
-    name = clean(checkpoint["name"])
-    return name if checkpoint["step"] is None else f"{name} (step {checkpoint['step']})"
-
-
-def _step(checkpoint: Json) -> str:
-    return "-" if checkpoint["step"] is None else str(checkpoint["step"])
+    known = (f"{word} {checkpoint[word]}" for word in ("step", "save") if checkpoint[word] is not None)
+    said = ", ".join(known)
+    return f"{clean(checkpoint['name'])} ({said})" if said else clean(checkpoint["name"])
 
 
 def _shape(weights: Json) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
+from gpuq.cli.views.checkpoint import step_of
 from gpuq.cli.views.job import job_facts
 from gpuq.text import clean
 from gpuq.units import duration, moment, number, plural, size
@@ -136,7 +137,7 @@ def _checkpoints(report: Report) -> str:
         return "<p>None.</p>" + damage
     rows = [
         (
-            "-" if one["step"] is None else str(one["step"]),
+            step_of(one),
             one["name"],
             one["format"],
             size(one["bytes"]),

@@ -17,6 +17,7 @@ import org.apache.commons.io.FileUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.ha.HAServiceProtocol.RequestSource;
 import org.apache.hadoop.ha.HAServiceProtocol.StateChangeRequestInfo;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
@@ -24,12 +25,14 @@ import org.apache.hadoop.hdfs.protocol.HdfsConstants.SafeModeAction;
 import org.apache.hadoop.hdfs.server.datanode.DataNode;
 import org.apache.hadoop.hdfs.server.namenode.NameNode;
 import org.apache.hadoop.metrics2.lib.DefaultMetricsSystem;
+import org.apache.hadoop.security.UserGroupInformation;
 
 /**
  * A real HDFS in one JVM, for tests: one NameNode or a pair of them, and one DataNode, on free ports of loopback.
  *
- * <p>{@code Hadoop FOLDER NAME_NODES}: makes everything in FOLDER, writes the clients' configuration to FOLDER/conf, and
- * says "ready" on standard output. Then each line on standard input is a command, answered by "done" or "failed WHY".
+ * <p>{@code Hadoop FOLDER NAME_NODES [kerberos]}: makes everything in FOLDER, writes the clients' configuration to
+ * FOLDER/conf, and says "ready" on standard output. With "kerberos" all of it wants tickets, which a KDC in the same JVM
+ * gives out: FOLDER/krb5.conf says where it is, FOLDER/gpuq.keytab is of the principal gpuq. Then each line on standard input is a command, answered by "done" or "failed WHY".
  * The end of standard input ends it.
  */
 public final class Hadoop {
@@ -37,19 +40,23 @@ public final class Hadoop {
 
   private final File folder;
   private final int count;
+  private final boolean isSecure;
+  private final String host;
   private final Configuration common = new HdfsConfiguration();
   private final List<NameNode> nameNodes = new ArrayList<>();
   private final Map<String, FSDataOutputStream> writers = new HashMap<>();
   private DataNode dataNode;
   private int active;
 
-  private Hadoop(File folder, int count) {
+  private Hadoop(File folder, int count, boolean isSecure) {
     this.folder = folder;
     this.count = count;
+    this.isSecure = isSecure;
+    this.host = isSecure ? "localhost" : "127.0.0.1"; // tickets are for names
   }
 
   public static void main(String[] args) throws Exception {
-    Hadoop hadoop = new Hadoop(new File(args[0]).getAbsoluteFile(), Integer.parseInt(args[1]));
+    Hadoop hadoop = new Hadoop(new File(args[0]).getAbsoluteFile(), Integer.parseInt(args[1]), args.length > 2);
     hadoop.start();
     System.out.println("ready");
     BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -68,6 +75,10 @@ public final class Hadoop {
   private void start() throws Exception {
     DefaultMetricsSystem.setMiniClusterMode(true);
     configure();
+    if (isSecure) {
+      Kerberos.secure(folder, common);
+      UserGroupInformation.setConfiguration(common);
+    }
     write(common, new File(folder, "conf/core-site.xml"));
     write(common, new File(folder, "conf/hdfs-site.xml"));
     NameNode.format(ofNameNode(0));
@@ -95,15 +106,15 @@ public final class Hadoop {
     conf.set("dfs.namenode.fs-limits.min-block-size", "0");
     conf.set("dfs.permissions.superusergroup", "supergroup");
     conf.set("dfs.datanode.data.dir", new File(folder, "data").toURI().toString());
-    conf.set("dfs.datanode.hostname", "127.0.0.1");
-    conf.set("dfs.datanode.address", "127.0.0.1:" + freePort());
-    conf.set("dfs.datanode.http.address", "127.0.0.1:" + freePort());
-    conf.set("dfs.datanode.ipc.address", "127.0.0.1:" + freePort());
+    conf.set("dfs.datanode.hostname", host);
+    conf.set("dfs.datanode.address", host + ":" + freePort());
+    conf.set("dfs.datanode.http.address", host + ":" + freePort());
+    conf.set("dfs.datanode.ipc.address", host + ":" + freePort());
     if (count == 1) {
-      String rpc = "127.0.0.1:" + freePort();
+      String rpc = host + ":" + freePort();
       conf.set("fs.defaultFS", "hdfs://" + rpc);
       conf.set("dfs.namenode.rpc-address", rpc);
-      conf.set("dfs.namenode.http-address", "127.0.0.1:" + freePort());
+      conf.set("dfs.namenode.http-address", host + ":" + freePort());
       conf.set("dfs.namenode.name.dir", new File(folder, "name-0").toURI().toString());
       return;
     }
@@ -119,8 +130,8 @@ public final class Hadoop {
     for (int number = 0; number < count; number++) {
       String name = "nn" + number;
       names.add(name);
-      conf.set("dfs.namenode.rpc-address." + SERVICE + "." + name, "127.0.0.1:" + freePort());
-      conf.set("dfs.namenode.http-address." + SERVICE + "." + name, "127.0.0.1:" + freePort());
+      conf.set("dfs.namenode.rpc-address." + SERVICE + "." + name, host + ":" + freePort());
+      conf.set("dfs.namenode.http-address." + SERVICE + "." + name, host + ":" + freePort());
     }
     conf.set("dfs.ha.namenodes." + SERVICE, String.join(",", names));
   }
@@ -175,6 +186,13 @@ public final class Hadoop {
     }
     if (words[0].equals("close")) {
       writers.remove(words[1]).close();
+      return;
+    }
+    if (words[0].equals("mkdir")) {
+      var path = new org.apache.hadoop.fs.Path(words[1]);
+      var everybodys = new FsPermission((short) 0777);
+      FileSystem.get(common).mkdirs(path);
+      FileSystem.get(common).setPermission(path, everybodys);
       return;
     }
     switch (String.join(" ", words)) {
