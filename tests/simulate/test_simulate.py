@@ -243,7 +243,16 @@ def test_the_command_compares_policies(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    "words", [["--policy", "best"], ["--nodes", "x"], ["--limits", "much"], ["--weights", "a=0"], ["missing.csv"], []]
+    "words",
+    [
+        ["--policy", "best"],
+        ["--nodes", "x"],
+        ["--limits", "much"],
+        ["--weights", "a=0"],
+        ["--weights", "nobody=2"],
+        ["missing.csv"],
+        [],
+    ],
 )
 def test_the_command_says_in_one_sentence_what_is_wrong(words: list[str], capsys: pytest.CaptureFixture[str]):
     trace = [] if "missing.csv" in words or not words else ["README.md"]

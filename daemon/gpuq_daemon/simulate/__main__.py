@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,12 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulations that the words ask for; return the exit code."""
     asked = _parser().parse_args(argv)
     try:
-        return _generate(asked) if asked.generate else _simulate(asked)
+        code = _generate(asked) if asked.generate else _simulate(asked)
+        sys.stdout.flush()
+        return code
     except GpuqError as error:
         print(f"gpuq: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _simulate(asked: argparse.Namespace) -> int:
@@ -49,7 +55,7 @@ def _simulate(asked: argparse.Namespace) -> int:
     jobs = _wanted(read(Path(asked.trace)), asked)
     lab = Lab(
         nodes=parse_nodes(asked.nodes),
-        weights=_weights(asked.weights),
+        weights=_weights(asked.weights, {job.account for job in jobs}),
         restart_s=asked.restart,
         pace=Pace(every_s=asked.pass_every, after_s=asked.pass_after),
         may_preempt=not asked.no_preemption,
@@ -84,7 +90,7 @@ def _wanted(jobs: list[TraceJob], asked: argparse.Namespace) -> list[TraceJob]:
                 raise UsageError("--limits is trace, none, exact, or how many times too long, as x3.") from error
 
 
-def _weights(text: str) -> dict[str, float]:
+def _weights(text: str, accounts: Collection[str]) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         name, _, number = part.partition("=")
@@ -94,6 +100,9 @@ def _weights(text: str) -> dict[str, float]:
             weights[name] = 0.0
         if not 0 < weights[name] <= 1e6:
             raise UsageError(f"'{fit(clean(part), 40)}' is no weight: write ACCOUNT=NUMBER, above 0.")
+        if name not in accounts:
+            known = fit(clean(", ".join(sorted(accounts))), 200)
+            raise UsageError(f"Nobody in the trace has the account '{fit(clean(name), 40)}': there is {known}.")
     return weights
 
 

@@ -65,23 +65,25 @@ class Loose:
         """Go through those on a node, the cheapest first."""
         return (victim for victim in self._by_node.get(node, ()) if victim.job.job_id in self._there)
 
-    def with_free(self, node: int) -> Vector:
-        """Return what would be free on a node without them."""
-        g, c, m = self._room.free(node)
-        more = self._sums.get(node)
-        return (g, c, m) if more is None else (g + more[0], c + more[1], m + more[2])
+    def offers(self, pool: Pool, gang: Gang, allows: Callable[[int], bool]) -> list[tuple[int, int]]:
+        """Return the nodes of a pool that would take workers of a gang without them, and how many."""
+        room, sums, least = self._room, self._sums, gang.gpus_per_worker
+        found: list[tuple[int, int]] = []
+        for node in pool.nodes:
+            vector, more = room.free(node), sums.get(node)
+            if more is not None:
+                vector = (vector[0] + more[0], vector[1] + more[1], vector[2] + more[2])
+            if vector[0] >= least:  # most have not even that
+                fits = room.fits(node, vector, gang)
+                if fits and allows(node):
+                    found.append((node, fits))
+        return found
 
 
 def choices(room: Room, pool: Pool, gang: Gang, loose: Loose, allows: Callable[[int], bool]) -> Iterator[list[Victim]]:
     """Go through sets of victims in a pool that may make room for a gang, the cheapest first; there may be more."""
-    offers: list[tuple[int, int]] = []
-    total = 0
-    for node in pool.nodes:
-        fits = room.fits(node, loose.with_free(node), gang)
-        if fits and allows(node):
-            offers.append((node, fits))
-            total += fits
-    if total < gang.workers:
+    offers = loose.offers(pool, gang, allows)
+    if sum(fits for _, fits in offers) < gang.workers:
         return
     is_packed = gang.nodes is None and gang.layout is Layout.PACK
     whole = [node for node, fits in offers if fits >= gang.workers] if is_packed else []
