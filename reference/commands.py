@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import click
@@ -53,6 +54,7 @@ class Verb:
             yield from one.all()
 
 
+@cache
 def verbs() -> tuple[Verb, Verb]:
     """Return the commands `gpuq` and `gpuqd`, with all that is below them."""
     return _verb(root, ("gpuq",), None), _verb(daemon, ("gpuqd",), None)

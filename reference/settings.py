@@ -12,6 +12,8 @@ import msgspec
 from gpuq_daemon.config import Config
 from reference.words import WORDS
 
+_BEYOND_CARE = 2**31  # a bound that only keeps numbers within what a database can hold
+
 Schema = dict[str, Any]
 _ENGINES = {
     "EmbeddedPartition": "embedded",
@@ -53,7 +55,8 @@ class Table:
 def tables() -> tuple[Table, ...]:
     """Return all tables of `gpuqd.toml`, those of the engines last."""
     _, components = msgspec.json.schema_components((Config,))
-    found = [_table(name, schema, components) for name, schema in components.items()]
+    made = (_table(name, schema, components) for name, schema in components.items())
+    found = [table for table in made if table.keys]
     return tuple(sorted(found, key=lambda table: (table.head.startswith("[partition"), table.head)))
 
 
@@ -84,7 +87,7 @@ def _head(name: str, components: dict[str, Schema]) -> str:
 def _keys(name: str, schema: Schema) -> Iterator[Key]:
     needed = schema.get("required", ())
     for key, of in schema["properties"].items():
-        if key == "engine" or (_refers(of) and key not in needed) or key == "partition":
+        if key == "engine" or (_refers(of) and key not in needed) or (name, key) == ("Config", "partition"):
             continue
         default = None if key in needed else _toml(of.get("default"))
         yield Key(key, _kind(of), default, WORDS.get(name, {}).get(key, ""))
@@ -119,7 +122,7 @@ def _kind(of: Schema) -> str:
 
 def _bounds(of: Schema) -> str:
     least, most, above = of.get("minimum"), of.get("maximum"), of.get("exclusiveMinimum")
-    if least is not None and most is not None:
+    if least is not None and most is not None and most < _BEYOND_CARE:
         return f" from {_number(least)} to {_number(most)}"
     if above is not None:
         return f" above {_number(above)}"
