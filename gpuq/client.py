@@ -135,6 +135,17 @@ class Client:
         """
         return self._ask("GET", "/v1/usage", asked)
 
+    def usage_table(self, **asked: object) -> Iterator[bytes]:
+        """Yield the bytes of the same as a table; `format` is parquet, arrow or csv.
+
+        Raises:
+            UnavailableError: gpuqd ended before the table was whole.
+        """
+        from gpuq.download import pieces
+
+        query = _query(_pairs(asked))
+        yield from pieces(self._connected(timeout_s=self.timeout_s), f"/v1/usage/table?{query}")
+
     def messages(self, **asked: object) -> list[Json]:
         """Return what owners are told of their jobs (`models.Message`), the newest first.
 

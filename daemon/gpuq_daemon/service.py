@@ -86,7 +86,6 @@ from gpuq_daemon.store.retention import RetentionStore
 from gpuq_daemon.store.runs import RunStore
 from gpuq_daemon.store.tokens import TokenStore
 from gpuq_daemon.store.tracing import TraceStore
-from gpuq_daemon.store.waste import wasted
 from gpuq_daemon.vitals import Vitals
 from gpuq_daemon.watch import Watch
 
@@ -279,6 +278,7 @@ class Service:
             half_life_s=lambda: config.scheduler.half_life_s,
             seed=lambda: secrets.randbits(62),
         )
+        history = History(database.path)
         self._desk = Desk(
             config=config,
             clock=clock,
@@ -311,7 +311,7 @@ class Service:
             rules_changed=self._rules_changed,
             shares=self._scheduler.shares,
             lent=self._scheduler.lent,
-            wasted=lambda since: wasted(database, since=since),
+            wasted=history.wasted,
             rates=standing.rates,
             submitted=self._scheduler.submitted,
             changed=self._scheduler.changed,
@@ -320,7 +320,7 @@ class Service:
             test_start=self._scheduler.test_start,
             rules=self._scheduler.rules,
             outlook=self._scheduler.outlook,
-            history=History(database.path),
+            history=history,
             estimate=self._forecaster.estimate,
             ahead=self._forecaster,
             record=RecordReading(aside, passes),

@@ -54,6 +54,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("POST", "/v1/jobs"): Rule(Role.USER, body=_SPEC),
     ("POST", "/v1/jobs/test"): Rule(Role.USER, body=_SPEC),
     ("GET", "/v1/usage"): ANYBODY,
+    ("GET", "/v1/usage/table"): ANYBODY,
     ("GET", "/v1/messages"): Rule(Role.OPERATOR, query="user=nobody"),
     ("GET", "/v1/messages/key"): ANYBODY,
     ("GET", "/v1/jobs/{job_id}"): ANYBODY,

@@ -66,9 +66,19 @@ def test_only_what_was_asked_for_counts(tmp_path: Path) -> None:
 
 
 def test_waits_are_told_by_their_quantiles(tmp_path: Path) -> None:
-    wait = a_history(tmp_path).waits(asked())[()]
+    wait = a_history(tmp_path).waits(asked())[(), 0]
 
     assert (wait.jobs, wait.p50_s, wait.p95_s, wait.longest_s) == (4, 100.0, DAY_S - 100.0, DAY_S - 100.0)
+
+
+@pytest.mark.parametrize("per", list(Per))
+def test_waits_are_told_by_the_period_in_which_they_ended(tmp_path: Path, per: Per) -> None:
+    found = a_history(tmp_path).waits(asked("account"), per.value)
+
+    assert {(key, period_of(day, per)) for key, day in found} == {
+        (("bio",), period_of(day_of(BEGIN), per)),
+        (("chem",), period_of(day_of(BEGIN), per)),
+    }
 
 
 @pytest.mark.parametrize(

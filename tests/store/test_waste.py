@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from gpuq_daemon.store.database import Database
-from gpuq_daemon.store.waste import wasted
+from gpuq_daemon.store.history import History
 
 _JOB = """INSERT INTO jobs (id, name, user, uid, partition, state, workers, gpus_per_worker, script_name, script_sha256,
   args, submitted_at, attempt) VALUES (?, 'x', ?, 1, 'p', 'COMPLETED', 2, 1, 's', 'h', '[]', 0, 1)"""
@@ -33,7 +33,7 @@ def test_what_failed_what_was_idle_and_what_restarts_took_is_told_by_user(tmp_pa
             )
         db.close()
 
-        rows = wasted(database, since=50.0)
+        rows = History(tmp_path / "state.db").wasted(50.0)
 
         assert [(r.user, r.held_gpu_s, r.failed_gpu_s, r.idle_gpu_s, r.restarts_gpu_s) for r in rows] == [
             ("ann", 600.0, 200.0, 20.0, 40.0),

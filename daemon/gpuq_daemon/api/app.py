@@ -68,6 +68,7 @@ _ROUTES = (
     jobs.table,
     history.history,
     usage.usage,
+    usage.usage_table,
     enqueue.enqueue,
     enqueue.test,
     jobs.show,

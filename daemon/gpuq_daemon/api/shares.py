@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from math import isinf
 from typing import Annotated, Any
@@ -78,13 +79,14 @@ async def ledger(
     """Return what everybody lent and borrowed, and wasted. Those who see what is their own see no other users'."""
     who, now, tiers = caller(request), desk.clock.now(), desk.rules().tiers
     begin = now - _MONTH_S if since is None else since
+    wasted = await asyncio.to_thread(desk.wasted, begin)
     return LedgerList(
         at=now,
         since=begin,
         half_life_s=desk.config.scheduler.half_life_s if tiers is None else tiers.half_life_s,
         is_tiered=tiers is not None,
         lent=[row for row in desk.lent() if row.user is None or who.may_see(row.user)],
-        wasted=[row for row in desk.wasted(begin) if who.may_see(row.user)],
+        wasted=[row for row in wasted if who.may_see(row.user)],
     )
 
 

@@ -6,15 +6,18 @@ import asyncio
 from collections import defaultdict
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import Request, get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
+from litestar.response import Stream
 from msgspec import Struct
 
 from gpuq.errors import UsageError
 from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.usage_table import table_bytes
 from gpuq_daemon.policy.rollup import DAY_S
 from gpuq_daemon.store.history import History
 from gpuq_daemon.store.reports import Asked, Key, Use, Wait
@@ -25,12 +28,22 @@ Name = Annotated[str | None, Parameter(max_length=128)]
 
 
 class By(StrEnum):
-    """What use is added up by."""
+    """What use is added up by; ALL is one sum of everything, and stands alone."""
+
+    ALL = "all"
 
     ACCOUNT = "account"
     USER = "user"
     PARTITION = "partition"
     GPU_TYPE = "gpu_type"
+
+
+class What(StrEnum):
+    """What is added up; each takes a look at all jobs of that time."""
+
+    ALL = "all"
+    USE = "use"
+    WAITS = "waits"
 
 
 class Per(StrEnum):
@@ -47,7 +60,7 @@ class UsageRow(Struct):
 
     `period` is the first day of it, None for all. GPU time is in seconds: held in all, by jobs that failed in the end,
     and by attempts that were lost to a restart. `jobs` counts those that ended. Waits, in seconds, are
-    those of the jobs that started for the first time, told for the whole time only; None where there is none.
+    those of the jobs that started for the first time in the period; None where there is none.
     """
 
     key: tuple[str, ...]
@@ -71,18 +84,69 @@ class Usage(Struct):
     rows: list[UsageRow]
 
 
+Since = Annotated[float | None, Parameter(description="From this UTC day on (Unix seconds); else 30 days.")]
+Until = Annotated[float | None, Parameter(description="Up to this UTC day, which is included.")]
+AddedUp = Annotated[list[By] | None, Parameter(max_items=4, description="Added up by these; else by account.")]
+_TYPES = {
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "csv": "text/csv",
+}
+_ANSWERS = {
+    200: ResponseSpec(
+        data_container=bytes,
+        description="A row for each row of `/v1/usage`: the period, what it is added up by, seconds and counts.",
+        media_type=_TYPES["parquet"],
+        generate_examples=False,
+    )
+}
+
+
 @get("/v1/usage")
 async def usage(
     request: Request[Any, Any, Any],
     desk: Desk,
-    since: Annotated[float | None, Parameter(description="From this UTC day on (Unix seconds); else 30 days.")] = None,
-    until: Annotated[float | None, Parameter(description="Up to this UTC day, which is included.")] = None,
-    by: Annotated[list[By] | None, Parameter(max_items=4, description="Added up by these; else by account.")] = None,
+    since: Since = None,
+    until: Until = None,
+    by: AddedUp = None,
     per: Per = Per.TOTAL,
     user: Name = None,
     account: Name = None,
+    what: What = What.ALL,
 ) -> Usage:
     """Return what was used, for nothing, and how long was waited; users see their own where others' is private."""
+    return await _usage(request, desk, since, until, by, per, user, account, what)
+
+
+@get("/v1/usage/table", responses=_ANSWERS)
+async def usage_table(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    since: Since = None,
+    until: Until = None,
+    by: AddedUp = None,
+    per: Per = Per.TOTAL,
+    user: Name = None,
+    account: Name = None,
+    form: Annotated[Literal["parquet", "arrow", "csv"], Parameter(query="format")] = "parquet",
+) -> Stream:
+    """Return the same as a file that other programs read."""
+    found = await _usage(request, desk, since, until, by, per, user, account)
+    data = await asyncio.to_thread(table_bytes, found.by, found.rows, form)
+    return Stream(iter((data,)), media_type=_TYPES[form])
+
+
+async def _usage(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    since: float | None,
+    until: float | None,
+    by: list[By] | None,
+    per: Per,
+    user: str | None,
+    account: str | None,
+    what: What = What.ALL,
+) -> Usage:
     who, now = caller(request), desk.clock.now()
     if not who.sees_all:
         user = who.owner.user
@@ -91,24 +155,29 @@ async def usage(
     if not 0 <= first <= last <= now + _LONGEST_S:
         raise UsageError("Give a time that begins before it ends.")
     wanted = list(dict.fromkeys(by)) if by is not None else [By.ACCOUNT]
+    if By.ALL in wanted:
+        if len(wanted) > 1:
+            raise UsageError("`all` is one sum of everything: add it up by nothing else.")
+        wanted = []
     asked = Asked(since=first // DAY_S * DAY_S, until=last, by=tuple(wanted), user=user, account=account)
-    rows = await asyncio.to_thread(_rows, desk.history, asked, per, now)
+    rows = await asyncio.to_thread(_rows, desk.history, asked, per, what, now)
     return Usage(since=asked.since, until=last, by=wanted, rows=rows)
 
 
-def _rows(history: History, asked: Asked, per: Per, now: float) -> list[UsageRow]:
+def _rows(history: History, asked: Asked, per: Per, what: What, now: float) -> list[UsageRow]:
     sums = defaultdict[tuple[str | None, Key], Use](Use)
-    for (key, day), part in history.use(asked, now).items():
+    for (key, day), part in () if what is What.WAITS else history.use(asked, now).items():
         held = sums[period_of(day, per), key]
         held.gpu_s += part.gpu_s
         held.failed_gpu_s += part.failed_gpu_s
         held.lost_gpu_s += part.lost_gpu_s
         held.jobs += part.jobs
-    waits = history.waits(asked) if per is Per.TOTAL else {}
-    for key in waits:
-        sums[None, key]  # who only waited and started
+    found = {} if what is What.USE else history.waits(asked, per.value)
+    waits = {(period_of(day, per), key): wait for (key, day), wait in found.items()}
+    for place in waits:
+        sums[place]  # who only waited and started
     order = sorted(sums, key=lambda place: (place[0] or "", -sums[place].gpu_s, place[1]))
-    return [_row(key, period, sums[period, key], waits.get(key)) for period, key in order]
+    return [_row(key, period, sums[period, key], waits.get((period, key))) for period, key in order]
 
 
 def period_of(day: int, per: Per) -> str | None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gpuq.errors import UnavailableError, UsageError
+from gpuq.sharing import WasteRow
 from gpuq_daemon.store import reports
+from gpuq_daemon.store.waste import wasted
 
 COLUMNS = (
     "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
@@ -85,14 +87,23 @@ class History:
         with self._reading() as connection:
             return reports.use(connection, asked, now)
 
-    def waits(self, asked: reports.Asked) -> dict[reports.Key, reports.Wait]:
-        """Return how long jobs waited, by the values of `asked.by`.
+    def waits(self, asked: reports.Asked, per: reports.Per = "total") -> dict[tuple[reports.Key, int], reports.Wait]:
+        """Return how long jobs waited, by (the values of `asked.by`, a UTC day of the period).
 
         Raises:
             UnavailableError: the state cannot be read.
         """
         with self._reading() as connection:
-            return reports.waits(connection, asked)
+            return reports.waits(connection, asked, per)
+
+    def wasted(self, since: float) -> list[WasteRow]:
+        """Return what was held, and what of it for nothing, by attempts that ended since a moment.
+
+        Raises:
+            UnavailableError: the state cannot be read.
+        """
+        with self._reading() as connection:
+            return wasted(connection, since=since)
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:

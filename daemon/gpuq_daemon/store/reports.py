@@ -9,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from gpuq_daemon.policy.rollup import DAY_S, by_day, day_of
 
@@ -43,7 +44,7 @@ _WAITS = """
          max(CASE WHEN place = (19 * n + 19) / 20 THEN wait END)
   FROM (SELECT *, row_number() OVER (PARTITION BY {by} ORDER BY wait) AS place, count(*) OVER (PARTITION BY {by}) AS n
         FROM (SELECT j.account, j.user, j.partition, a.gpu_type,
-                     a.started_at - max(j.submitted_at, coalesce(j.begin_at, 0)) AS wait
+                     a.started_at - max(j.submitted_at, coalesce(j.begin_at, 0)) AS wait, {day} AS day
               FROM attempts a JOIN jobs j ON j.id = a.job_id
               WHERE a.number = 1 AND a.started_at >= :since AND a.started_at < :until
                 AND (:user IS NULL OR j.user = :user) AND (:account IS NULL OR j.account = :account)))
@@ -82,6 +83,14 @@ class Wait:
 
 
 Key = tuple[str, ...]
+Per = Literal["total", "day", "week", "month"]
+# The day by which a period is known; 1970-01-01 was a Thursday, and weeks begin on Monday.
+_FIRST_DAY: dict[Per, str] = {
+    "total": "0",
+    "day": f"CAST(a.started_at / {DAY_S} AS INTEGER)",
+    "week": f"(CAST(a.started_at / {DAY_S} AS INTEGER) + 3) / 7 * 7 - 3",
+    "month": f"CAST(strftime('%s', a.started_at, 'unixepoch', 'start of month') / {DAY_S} AS INTEGER)",
+}
 
 
 def use(connection: sqlite3.Connection, asked: Asked, now: float) -> dict[tuple[Key, int], Use]:
@@ -114,11 +123,14 @@ def _parts(
         yield tuple(payer), day, gpu_s, 0.0, 0.0, jobs
 
 
-def waits(connection: sqlite3.Connection, asked: Asked) -> dict[Key, Wait]:
-    """Return how long those waited who started in that time, by the values of `by`; without jobs that are gone."""
+def waits(connection: sqlite3.Connection, asked: Asked, per: Per = "total") -> dict[tuple[Key, int], Wait]:
+    """Return how long those waited who started in that time, by (the values of `by`, a day of the period).
+
+    Without jobs that are gone.
+    """
     params = {"since": asked.since, "until": asked.until, "user": asked.user, "account": asked.account}
-    by = ", ".join(asked.by) if asked.by else "''"
-    found: dict[Key, Wait] = {}
-    for *key, jobs, longest, p50, p95 in connection.execute(_WAITS.format(by=by), params):
-        found[tuple(key) if asked.by else ()] = Wait(jobs=jobs, longest_s=longest, p50_s=p50, p95_s=p95)
+    by = ", ".join((*asked.by, "day"))
+    found: dict[tuple[Key, int], Wait] = {}
+    for *key, day, jobs, longest, p50, p95 in connection.execute(_WAITS.format(by=by, day=_FIRST_DAY[per]), params):
+        found[tuple(key), day] = Wait(jobs=jobs, longest_s=longest, p50_s=p50, p95_s=p95)
     return found

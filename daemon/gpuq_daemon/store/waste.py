@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from gpuq.models import EndReason
 from gpuq.sharing import WasteRow
-from gpuq_daemon.store.database import Database
 
 _ERRORS = (
     EndReason.USER_ERROR,
@@ -28,10 +29,11 @@ SELECT user, account, sum(gpus * seconds) AS held_gpu_s,
 FROM held GROUP BY user, account ORDER BY failed_gpu_s + idle_gpu_s + restarts_gpu_s DESC, user, account"""
 
 
-def wasted(database: Database, *, since: float) -> list[WasteRow]:
+def wasted(connection: sqlite3.Connection, *, since: float) -> list[WasteRow]:
     """Return what was held, and what of it for nothing, by attempts that ended since a moment; most waste first.
 
     No second counts twice: what failed is not also idle.
     """
-    rows = database.rows(_WASTE, {"since": since})
-    return [WasteRow(**row) for row in rows]
+    cursor = connection.execute(_WASTE, {"since": since})
+    names = [column[0] for column in cursor.description]
+    return [WasteRow(**dict(zip(names, row, strict=True))) for row in cursor]

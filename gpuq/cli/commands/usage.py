@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.queue import me
+from gpuq.cli.saving import save
 from gpuq.cli.views.usage import COLUMNS, usage_lines, usage_rows
 from gpuq.client import Client
 from gpuq.errors import UsageError
@@ -32,6 +33,7 @@ _BY = ("account", "user", "partition", "gpu_type")
 @click.option("--user", "-u", help="Only of this user; `me`.")
 @click.option("--account", "-A", help="Only what this account paid for.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--parquet", metavar="FILE", help="Write it as Parquet; - is stdout.")
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object.")
 def command(
     since: str,
@@ -41,6 +43,7 @@ def command(
     user: str | None,
     account: str | None,
     as_csv: bool,
+    parquet: str | None,
     as_json: bool,
 ) -> None:
     """Show what was used, as sreport does: GPU-hours, what of them was for nothing, and how long was waited.
@@ -52,20 +55,23 @@ def command(
         the longest. Days are UTC days, weeks begin on Monday.
     """
     now = time.time()
-    wanted = [word.strip().replace("-", "_") for word in by.split(",") if word.strip()]
-    if not wanted:
-        raise UsageError(f"Say what to add up by: {', '.join(_BY)}.")
-    for word in wanted:
-        if word not in _BY:
-            raise UsageError(f"'{clean(word)[:40]}' is nothing to add up by; there are {', '.join(_BY)}.")
-    found: Json = Client().usage(
-        since=repr(parse_past(since, now=now)),
-        until=None if until is None else repr(parse_past(until, now=now)),
-        by=wanted or None,
-        per=per,
-        user=me() if user == "me" else user,
-        account=account,
-    )
+    wanted = added_up(by)
+    if parquet is not None and (as_csv or as_json):
+        raise UsageError("Give one of --csv, --parquet and --json.")
+    asked: Json = {
+        "since": repr(parse_past(since, now=now)),
+        "until": None if until is None else repr(parse_past(until, now=now)),
+        "by": wanted,
+        "per": per,
+        "user": me() if user == "me" else user,
+        "account": account,
+    }
+    if parquet is not None:
+        save(parquet, Client().usage_table(**asked, format="parquet"))
+        if parquet != "-":
+            terminal.say(f"Wrote {parquet}.")
+        return
+    found: Json = Client().usage(**asked)
     if as_json:
         terminal.say_json(found)
     elif as_csv:
@@ -75,3 +81,18 @@ def command(
     else:
         mark = "…" if terminal.is_utf8() else "~"
         terminal.say("\n".join(usage_lines(found, width=terminal.width(), mark=mark)))
+
+
+def added_up(by: str) -> list[str]:
+    """Return what use is to be added up by.
+
+    Raises:
+        UsageError: a word is nothing to add up by, or there is none.
+    """
+    wanted = [word.strip().replace("-", "_") for word in by.split(",") if word.strip()]
+    if not wanted:
+        raise UsageError(f"Say what to add up by: {', '.join(_BY)}.")
+    for word in wanted:
+        if word not in _BY:
+            raise UsageError(f"'{clean(word)[:40]}' is nothing to add up by; there are {', '.join(_BY)}.")
+    return wanted

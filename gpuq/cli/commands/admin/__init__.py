@@ -14,6 +14,7 @@ from gpuq.cli.commands.admin import (
     node,
     qos,
     replay,
+    report,
     reservation,
     share,
     simulate,
@@ -47,6 +48,7 @@ for _one in (
     batch,
     simulate,
     eta_report,
+    report,
     replay,
     what_if,
 ):
