@@ -19,8 +19,27 @@ def prepare() -> None:
         reconfigure(errors="backslashreplace")
 
 
+_held: list[str] | None = None  # what is said while it is not to be written yet
+
+
+class held:
+    """Keep what is said within the block, as a list of texts, instead of writing it."""
+
+    def __enter__(self) -> list[str]:
+        global _held
+        _held = []
+        return _held
+
+    def __exit__(self, *_: object) -> None:
+        global _held
+        _held = None
+
+
 def say(text: str) -> None:
     """Write clean text and a line end to stdout."""
+    if _held is not None:
+        _held.append(text)
+        return
     if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - None where it was closed
         sys.stdout.write(text + "\n")
 

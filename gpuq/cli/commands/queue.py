@@ -11,6 +11,7 @@ from gpuq.cli.queue import me, print_open, print_then
 from gpuq.cli.selecting import selection, selects_jobs
 from gpuq.cli.views.columns import CSV, column_lines, csv_lines, parse_columns, squeue_lines
 from gpuq.cli.views.queue import queue_lines
+from gpuq.cli.watching import watchable
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.states import FINAL
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--no-header", is_flag=True, help="Without the line of names above.")
 @click.option("--at", metavar="TIME", help="As it was then, from the record: 14:05, now-2hours.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of jobs.")
+@watchable
 def command(
     words: tuple[str, ...],
     everything: bool,

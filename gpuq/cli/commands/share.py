@@ -8,6 +8,7 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.views.share import ledger_lines, share_lines
+from gpuq.cli.watching import watchable
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.units import parse_past
@@ -18,6 +19,7 @@ from gpuq.units import parse_past
 @click.option("--ledger", is_flag=True, help="Show what each lent and borrowed, and GPU time held for nothing.")
 @click.option("--since", default="30d", show_default=True, help="With --ledger: waste since then.")
 @click.option("--json", "as_json", is_flag=True, help="Print the shares as one JSON object.")
+@watchable
 def command(account: str | None, ledger: bool, since: str, as_json: bool) -> None:
     """Show how all accounts stand, or ACCOUNT and all below it.
 
