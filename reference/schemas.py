@@ -1,12 +1,11 @@
 """What `--json` of every verb prints, as JSON Schemas (2020-12): made from the values that the code prints.
 
-`python -m reference.schemas` writes them to docs/schemas, a file a verb. A schema that changes gets the next version;
-files of versions before stay as they are, and `docs/schemas/versions.json` says which one counts.
+`python -m reference.schemas` writes them to docs/schemas, a file a verb. What would break a reader becomes the next
+version; files of versions before stay as they are, and `docs/schemas/versions.json` says which one counts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -141,6 +140,7 @@ OUTPUTS: dict[str, Any] = {
     "admin report": AdminReport,
 }
 # Measured numbers that may be NaN or infinite, which JSON has not: null.
+_WORDS = frozenset({"title", "description", "default"})
 _MAY_BE_NAN = {("Progress", "value")}
 
 
@@ -179,16 +179,31 @@ def text_of(verb: str) -> str:
     return json.dumps(schema_of(verb), indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
-def digest_of(verb: str) -> str:
-    """Return what tells one schema of a verb from another: words about it do not count."""
-    return hashlib.sha256(json.dumps(_bare(schema_of(verb)), sort_keys=True).encode()).hexdigest()[:16]
+def breaks(old: Any, new: Any, where: str = "") -> list[str]:
+    """Return where a reader of what `old` says would go wrong with what `new` says.
+
+    Fields, words of an enumeration and descriptions may be added; whatever else differs breaks somebody.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+        found = [f"{where}/{key} is gone" for key in before if key not in after and key not in _WORDS]
+        if "properties" not in before and "$defs" not in before and not _is_names(where):
+            found += [f"{where}/{key} is new" for key in after if key not in before and key not in _WORDS]
+        shared = [key for key in before if key in after and (key not in _WORDS or _is_names(where))]
+        return [*found, *(one for key in shared for one in breaks(before[key], after[key], f"{where}/{key}"))]
+    if isinstance(old, list) and isinstance(new, list) and where.endswith(("/required", "/enum")):
+        gone = set(cast("list[Any]", old)) - set(cast("list[Any]", new)) if where.endswith("/required") else set[Any]()
+        return [f"{where}: {one} is not always there any more" for one in sorted(gone)]
+    if isinstance(old, list) and isinstance(new, list):
+        parts = list(zip(cast("list[Any]", old), cast("list[Any]", new), strict=False))
+        lengths = [] if len(parts) == max(len(cast("list[Any]", old)), len(cast("list[Any]", new))) else [where]
+        return [*lengths, *(one for n, (a, b) in enumerate(parts) for one in breaks(a, b, f"{where}/{n}"))]
+    return [] if old == new else [f"{where}: {old} became {new}"]
 
 
-def _bare(value: Any) -> Any:
-    if isinstance(value, dict):
-        parts = cast("dict[str, Any]", value)
-        return {key: _bare(part) for key, part in parts.items() if key not in ("description", "title")}
-    return [_bare(part) for part in cast("list[Any]", value)] if isinstance(value, list) else value
+def _is_names(where: str) -> bool:
+    """Whether the keys there are names of fields or of values, not words of JSON Schema."""
+    return where.endswith(("/properties", "/$defs"))
 
 
 def file_of(verb: str, version: int) -> Path:
@@ -196,23 +211,28 @@ def file_of(verb: str, version: int) -> Path:
     return FOLDER / f"{verb.replace(' ', '-').replace('--', '-').replace('--', '-')}.v{version}.json"
 
 
-def versions() -> dict[str, dict[str, Any]]:
-    """Return by verb which version counts, and its digest."""
+def versions() -> dict[str, int]:
+    """Return by verb which version counts."""
     path = FOLDER / "versions.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def published(verb: str) -> Any:
+    """Return the schema that counts."""
+    return json.loads(file_of(verb, versions()[verb]).read_text())
+
+
 def write() -> None:
-    """Write the schemas that are new or have changed, these under their next version."""
+    """Write the schemas anew; one that would break a reader under its next version, beside the last."""
     FOLDER.mkdir(exist_ok=True)
     known = versions()
     for verb in OUTPUTS:
-        before = known.get(verb, {"version": 0, "digest": ""})
-        if before["digest"] != digest_of(verb):
-            known[verb] = {"version": before["version"] + 1, "digest": digest_of(verb)}
-        file_of(verb, known[verb]["version"]).write_text(text_of(verb))
-    kept = {verb: known[verb] for verb in OUTPUTS}
-    (FOLDER / "versions.json").write_text(json.dumps(kept, indent=1) + "\n")
+        if verb not in known:
+            known[verb] = 1
+        elif breaks(published(verb), schema_of(verb)):
+            known[verb] += 1
+        file_of(verb, known[verb]).write_text(text_of(verb))
+    (FOLDER / "versions.json").write_text(json.dumps({verb: known[verb] for verb in OUTPUTS}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
