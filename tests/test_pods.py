@@ -17,6 +17,7 @@ from gpuq_daemon.policy.snapshot import Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.pods import PodStore
+from gpuq_daemon.store.tracing import TraceStore
 from tests.support.values import a_spec
 
 
@@ -37,6 +38,7 @@ class House:
     """A store with two jobs that run, and the links of their partition."""
 
     store: PodStore
+    traces: TraceStore
     links: PodLinks
     clock: SetClock
     first: int
@@ -51,7 +53,8 @@ def with_house(path: Path, course: Callable[[House], Awaitable[None]]) -> None:
             first, second = [await _started(jobs, token) for token in ("t1", "t2")]
             await jobs.record(second, 1, Reported(offset=1, application_id="spark-2"))
             clock, store = SetClock(), PodStore(database)
-            await course(House(store, PodLinks(store, "p", clock=clock, bell=Bell()), clock, first, second))
+            links = PodLinks(store, "p", clock=clock, bell=Bell())
+            await course(House(store, TraceStore(database), links, clock, first, second))
         finally:
             database.close()
 
