@@ -22,6 +22,7 @@ _PROBLEM: dict[str, Any] = {
         "detail": {"type": "string"},
     },
 }
+_WOULD_MOVE = {"$ref": "#/components/schemas/WouldMove"}
 _REFUSED = {
     "description": "It was refused, or cannot be done now; nothing was changed.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -46,10 +47,20 @@ def document(app: Litestar) -> dict[str, Any]:
             if can_be_tried(method, path):
                 operation["parameters"] = [*operation.get("parameters", ()), PARAMETER]
             answers = operation["responses"]
+            if can_be_tried(method, path):
+                answers["200"] = _tried(answers.get("200"))
             answers.pop("400", None)  # Litestar's own shape of an error, which gpuqd never sends
             answers["default"] = _REFUSED
     made["components"]["schemas"]["Problem"] = _PROBLEM
     return made
+
+
+def _tried(answer: dict[str, Any] | None) -> dict[str, Any]:
+    """Return an answer that says besides, or only, what would come of a change."""
+    if answer is None:
+        return {"description": "With `dry_run`.", "content": {"application/json": {"schema": _WOULD_MOVE}}}
+    schema = answer["content"]["application/json"]["schema"]
+    return {**answer, "content": {"application/json": {"schema": {"anyOf": [schema, _WOULD_MOVE]}}}}
 
 
 @cache

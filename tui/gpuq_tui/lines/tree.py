@@ -82,8 +82,9 @@ def _rank(rank: Rank, job: Job, pod: TracedPod | None) -> list[Leaf]:
     executor += "" if rank.container_id is None else f"  {rank.container_id}"
     ended = "" if rank.exit_code is None else f"  exit code {rank.exit_code}"
     first = "  failed first" if rank.rank == job.failed_rank else ""
-    text = f"  on {where}{executor}{process}  {rank.state}{ended}{first}"
-    tone = Tone.BAD if rank.state in _BAD else Tone.PLAIN
+    odd = "" if rank.disagrees is None else f"  {rank.disagrees}"
+    text = f"  on {where}{executor}{process}  {rank.state}{ended}{first}{odd}"
+    tone = Tone.BAD if rank.state in _BAD or odd else Tone.PLAIN
     handle = rank.host if rank.pid is None else f"{rank.host}:{rank.pid}"
     rows = [
         Leaf(
