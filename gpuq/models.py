@@ -490,6 +490,10 @@ class SeriesKind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+SAMPLED = "/gpuq"
+"""The run of what gpuq itself has sampled: no folder of event files is called so, since none begins with a stroke."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """One tag of one run of one rank. `run` is the folder below the rank's log folder, "." for none."""

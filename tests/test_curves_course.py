@@ -184,6 +184,7 @@ def test_jobs_are_compared_by_step_and_by_time(ask: Ask) -> None:
     assert [job["best_step"] for job in accuracy["jobs"]] == [119, 119]
     assert loss["jobs"][0]["last"] == pytest.approx(math.exp(-0.05 * 119), rel=1e-5)
     assert ask("compare", "1")[0] == 2
+    assert "nobody is ahead" in ask("compare", "1", "1", "loss", "--no-chart")[1]
     assert ask("compare", "1", "3")[0] == 3
 
 

@@ -80,6 +80,26 @@ def test_what_a_rank_uses_is_a_curve_and_no_progress(
     gpuqd.ended(job_id)
 
 
+def test_what_gpuq_samples_is_not_taken_for_what_a_script_writes(
+    gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GPUQ_SOCKET", gpuqd.client.path)
+    job_id = gpuqd.enqueue(_WORKS)
+    until(lambda: counted(gpuqd, job_id) > 2, timeout_s=30, what="points")
+
+    plot, compare = main(["plot", str(job_id)]), main(["compare", str(job_id), str(job_id)])
+    refused = capfd.readouterr().err
+    report = said(capfd, "report", str(job_id), "--ascii")
+    files = gpuqd.client.event_files(job_id)["files"]
+    gpuqd.client.cancel(job_id)
+
+    assert (plot, compare, files) == (3, 3, [])
+    assert f"Job {job_id} runs, and has not begun an event file" in refused
+    assert f"Job {job_id} has written no curve there yet" in refused
+    assert "cpu/util" in report
+    gpuqd.ended(job_id)
+
+
 def test_samples_are_kept_once_over_a_restart(gpuqd: Gpuqd) -> None:
     job_id = gpuqd.enqueue(_WORKS)
     until(lambda: counted(gpuqd, job_id) > 3, timeout_s=30, what="points")

@@ -9,7 +9,7 @@ from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
 from gpuq.cli.views.silence import why_nothing
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.models import Curve
+from gpuq.models import SAMPLED, Curve
 from gpuq.near import hint
 from gpuq.states import FINAL
 from gpuq.text import clean, fit
@@ -75,6 +75,9 @@ class Plot:
         """
         series = {job_id: self.client.series(job_id) for job_id in self.ids}
         known = {job_id: self._scalars(job_id, found) for job_id, found in series.items()}
+        if not self.tags and self.run is None:
+            series = {job_id: [one for one in found if one["run"] != SAMPLED] for job_id, found in series.items()}
+            known = {job_id: self._scalars(job_id, found) for job_id, found in series.items()}
         if not self.tags:
             return [(job_id, tag, run) for job_id in self.ids for tag, run in self._default(job_id, known[job_id])]
         chosen: list[tuple[int, str, str | None]] = []

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from gpuq.client import Client, Json
 
+_SAMPLED = "/gpuq"  # gpuq.models.SAMPLED; loading that costs more than this
 _LOG_BYTES = 16 * 1024
 _LOG_LINES = 30
 _MOST_TAGS = 40
@@ -30,8 +31,9 @@ class Report:
         self.why: Json = client.why(job_id)
         series = client.series(job_id)
         self.scalars: list[Json] = []
-        if any(one["kind"] == "scalar" for one in series):
-            self.scalars = sorted(client.compare([job_id], [])["tags"], key=self._order)[:_MOST_TAGS]
+        tags = _scalars(series)
+        if tags:
+            self.scalars = sorted(client.compare([job_id], tags)["tags"], key=self._order)
         self.histograms = list(dict.fromkeys(one["tag"] for one in series if one["kind"] == "histogram"))[:_MOST_TAGS]
         self.checkpoints: list[Json] = client.checkpoints(job_id) if self.job["attempt"] else []
         self.damage: str | None = None
@@ -41,9 +43,11 @@ class Report:
         self.log_rank = self.job["failed_rank"] or 0
         self.log = _or(lambda: _last_lines(client, job_id, self.log_rank), [])
 
-    def _order(self, one: Json) -> tuple[bool, str]:
+    def _order(self, one: Json) -> tuple[bool, bool, str]:
+        """What stands for the job comes first, what gpuq has sampled last."""
         progress: Json | None = self.job["progress"]
-        return progress is None or one["tag"] != progress["tag"], one["tag"]
+        is_sampled = any(job["run"] == _SAMPLED for job in one["jobs"])
+        return progress is None or one["tag"] != progress["tag"], is_sampled, one["tag"]
 
     def _read_weights(self) -> None:
         job_id = self.job["id"]
@@ -62,6 +66,12 @@ class Report:
             self.weights.append(self.client.distribution(job_id, name, at=at, minus=None, bins=40))
         except GpuqError as error:  # a variable of text has no distribution
             self.damage = self.damage or str(error)
+
+
+def _scalars(series: list[Json]) -> list[str]:
+    """Return the first tags that are curves, those of the script before what gpuq has sampled."""
+    scalars = sorted((one["run"] == _SAMPLED, one["tag"]) for one in series if one["kind"] == "scalar")
+    return list(dict.fromkeys(tag for _, tag in scalars))[:_MOST_TAGS]
 
 
 def _or(ask: Callable[[], list[str]], otherwise: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gpuq import sweep
 from gpuq.errors import NotFoundError
-from gpuq.models import Compared, Hparam, Job, SeriesKind
+from gpuq.models import SAMPLED, Compared, Hparam, Job, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
@@ -73,7 +73,10 @@ def _common(metrics: MetricsStore, jobs: list[int], rank: int | None, run: str |
         has = {
             one.tag
             for one in metrics.series(job)
-            if one.kind is SeriesKind.SCALAR and rank in (None, one.rank) and run in (None, one.run)
+            if one.kind is SeriesKind.SCALAR
+            and rank in (None, one.rank)
+            and run in (None, one.run)
+            and (run is not None or one.run != SAMPLED)
         }
         if not has:
             raise NotFoundError(f"Job {job} has written no curve there yet.")

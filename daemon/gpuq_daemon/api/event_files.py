@@ -16,6 +16,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.series import Attempt
 from gpuq_daemon.api.visible import visible_job
+from gpuq_daemon.collectors import samples
 from gpuq_daemon.files.found import Found
 from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.places import Place
@@ -43,7 +44,7 @@ async def list_event_files(
     """Return an attempt's event files, of the newest without one, each as far as gpuqd has read it."""
     job = visible_job(request, desk, job_id)
     number = job.attempt if attempt is None else attempt
-    known = await asyncio.to_thread(desk.metrics.positions, job.id, number)
+    known = await _positions(desk, job.id, number)
     files = [EventFile(path=path, size=position.offset) for path, position in sorted(known.items())]
     return EventFiles(attempt=number, files=files)
 
@@ -61,11 +62,17 @@ async def read_event_file(
     """Return a piece of an event file, wherever that is; none at its end."""
     job = visible_job(request, desk, job_id)
     number = job.attempt if attempt is None else attempt
-    known = await asyncio.to_thread(desk.metrics.positions, job.id, number)
+    known = await _positions(desk, job.id, number)
     if path not in known:
         raise NotFoundError(f"Attempt {number} of job {job_id} has no such event file.")
     data = await event_bytes(desk, desk.place(job.id, number), number, known[path], offset, limit)
     return Response(data, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
+
+
+async def _positions(desk: Desk, job_id: int, attempt: int) -> dict[str, FilePosition]:
+    """Return how far an attempt's event files are read; the file of what gpuq samples is none of them."""
+    known = await asyncio.to_thread(desk.metrics.positions, job_id, attempt)
+    return {path: position for path, position in known.items() if path != samples.NAME}
 
 
 async def event_bytes(desk: Desk, place: Place, attempt: int, file: FilePosition, offset: int, size: int) -> bytes:

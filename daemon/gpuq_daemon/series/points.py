@@ -18,10 +18,6 @@ ScalarPoint: TypeAlias = tuple[int, float, float]
 """`(step, wall_time, value)`; wall time in Unix seconds and finite, the value may be NaN or infinite."""
 
 
-SAMPLED = "/gpuq"
-"""The run of what gpuq itself has sampled: no folder of event files is called so, since none begins with a stroke."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalarColumns:
     """Many points as three arrays of one length, in the order written."""

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from gpuq.models import SeriesKind
-from gpuq_daemon.series.points import SAMPLED, ScalarPoints, SeriesKey
+from gpuq.models import SAMPLED, SeriesKind
+from gpuq_daemon.series.points import ScalarPoints, SeriesKey
 
 SECONDS = "step/seconds"
 OWN_SECONDS = "step/own_seconds"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from statistics import median
 
-from gpuq.models import SeriesKind, Signal, SignalKind
+from gpuq.models import SAMPLED, SeriesKind, Signal, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import number
-from gpuq_daemon.series.points import SAMPLED, ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.points import ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.standing import is_loss
 
 FIRST_POINTS = 10

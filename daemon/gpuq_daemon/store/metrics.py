@@ -11,10 +11,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from gpuq.models import Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
+from gpuq.models import SAMPLED, Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
 from gpuq_daemon.series.chunk import unpack_histogram
 from gpuq_daemon.series.growing import Kept
-from gpuq_daemon.series.points import SAMPLED, Batch, FilePosition, HistogramPoint
+from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint
 from gpuq_daemon.series.restarts import Course, course
 from gpuq_daemon.series.signals import Signals
 from gpuq_daemon.series.standing import standing_for

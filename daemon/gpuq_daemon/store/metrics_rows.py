@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Series, SeriesKind, Signal, SignalKind
+from gpuq.models import SAMPLED, Series, SeriesKind, Signal, SignalKind
 from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
-from gpuq_daemon.series.points import SAMPLED, Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
+from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.signals import Signals
 
 _SERIES = "job_id, attempt, rank, run, tag, kind, count, first_step, last_step, last_wall_time, last_value"
@@ -198,7 +198,7 @@ def find(
     row = db.execute(sql, asked).fetchone()
     if row is None:
         raise NotFoundError(
-            f"Job {job_id} has no {kind} {tag!r} there; see which tags it has with `gpuq plot {job_id}`."
+            f"Job {job_id} has no {kind} {tag!r} there; `gpuq plot --list {job_id}` shows what it has, and where."
         )
     return row[0], _to_series(row[1:])
 

@@ -33,7 +33,7 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]], width: int | No
 def _ends(job: Json) -> tuple[str, ...]:
     return (
         str(job["job_id"]),
-        number(job["last"]),
+        "NaN/inf" if job["last"] is None else number(job["last"]),
         str(job["last_step"]),
         duration(job["last_s"]),
         number(job["best"]),
@@ -60,8 +60,10 @@ def verdict_line(one: Json) -> str | None:
         choose = min if one["is_less_better"] else max
         best = choose(known, key=lambda job: job[name])
         rest = choose(job[name] for job in known if job is not best)
-        word = "is ahead" if best[name] != rest else "has company"
-        said.append(f"{where} job {best['job_id']} {word} ({number(best[name])}, next {number(rest)})")
+        if best[name] == rest:
+            said.append(f"{where} nobody is ahead ({number(rest)})")
+        else:
+            said.append(f"{where} job {best['job_id']} is ahead ({number(best[name])}, next {number(rest)})")
     text = "; ".join(said) + "."
     return text[0].upper() + text[1:]
 
