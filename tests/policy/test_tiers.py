@@ -77,6 +77,16 @@ def test_nobody_is_stopped_for_who_has_hardly_waited():
     assert (started(plan), stopped(plan)) == ([], [])
 
 
+def test_the_first_that_waits_waits_for_room_also_where_all_is_held_by_those_before_it():
+    small = stoppable(1, {"n1": 8}, started_at=NOW - 60, submitted_at=NOW - 6 * H)
+    large = stoppable(2, {"n1": 8}, past=old(100), started_at=NOW - 60)
+
+    for holder, past in ((small, Past()), (large, old(200))):
+        plan = decide([saving(3, past=past), saving(4, submitted_at=NOW - 4 * H, past=past)], active=[holder])
+
+        assert (plan.reasons[3], plan.reasons[4]) == (Reason.RESOURCES, Reason.PRIORITY)
+
+
 def test_nobody_is_stopped_who_has_hardly_run_or_may_not_be():
     young = stoppable(1, {"n1": 8}, past=old(100), started_at=NOW - 60)
     firm = stoppable(1, {"n1": 8}, past=old(100), is_preemptible=False)

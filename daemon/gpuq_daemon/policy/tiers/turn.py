@@ -98,6 +98,9 @@ class Turn:
                 self._look(mix, lambda job, is_below=is_below: self._judged(job, is_below=is_below))
                 waiting -= not mix.has_waiting()
             turns.done(leaf)
+        heads = (self._pending[mix.waiting_id()] for mix in mixes.values() if mix.has_waiting())
+        for job in sorted(heads, key=lambda job: (job.submitted_at, job.job_id)):
+            self._walk.note_blocked(job)  # nothing is left for anybody: the first waits for room
 
     def _judged(self, job: PendingJob, *, is_below: bool) -> May:
         if not is_below:
@@ -123,6 +126,7 @@ class Turn:
             if is_alone and used:
                 return given
             if not is_alone and used + mix.head_gpus() > most_gpus:
+                self._walk.note_blocked(self._pending[mix.waiting_id()])
                 mix.drop()
                 continue
             begun = self._alone(mix, judge) if is_alone else self._look(mix, judge)

@@ -123,7 +123,7 @@ class TierWalk(Walk):
             self._let_go(job, own)
             self._begin(job, spot)
             return Seen.STARTED
-        self.first_blocked.setdefault(job.partition, job.job_id)
+        self.note_blocked(job)
         if own is not None:
             self._kept[job.job_id] = own
         elif self._has_fixed:
@@ -131,6 +131,10 @@ class TierWalk(Walk):
             self._promise(job, (_USUAL, 0, job.submitted_at, job.job_id))
             self._take_promises()
         return Seen.BLOCKED
+
+    def note_blocked(self, job: PendingJob) -> None:
+        """Note that a job waits for room, not for its turn, if it is the first of its partition."""
+        self.first_blocked.setdefault(job.partition, job.job_id)
 
     def is_hopeless(self, kind: _Kind, limit_s: float) -> bool:
         """Return whether no job like this can start any more in this pass, whatever may be done for it."""
