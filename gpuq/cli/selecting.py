@@ -33,11 +33,33 @@ _OPTIONS = (
 )
 
 
+_LONG = (
+    ("user", "Of the jobs of this user; `me`."),
+    ("state", "Of jobs in these states: R, CD."),
+    ("account", "Of jobs of this account."),
+    ("partition", "Of jobs of this partition."),
+    ("name", "Of jobs of this name; * and ? stand for any letters."),
+)
+
+
 def selects_jobs(command: F) -> F:
     """Give a command the options user, state, account, partition, name and since, as `**asked`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def chooses_jobs(command: F) -> F:
+    """Give a command of jobs and tags the options user, state, account, partition and name, by their long names."""
+    for name, text in reversed(_LONG):
+        command = click.option(f"--{name}", multiple=name == "state", help=text)(command)
+    return command
+
+
+def chosen_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of `chooses_jobs` out of all that was asked, and return those that were given."""
+    given = {name: asked.pop(name) for name, _ in _LONG}
+    return {name: value for name, value in given.items() if value}
 
 
 def changes_jobs(command: F) -> F:
@@ -92,6 +114,26 @@ def chosen(
     # Of ranges what can be changed; who is named singly is asked for, so that it is said what does not exist.
     singly = set(dict(named))
     return [*named, *((task_of(job), job) for job in found if not {task_of(job), (job["id"], None)} & singly)]
+
+
+def numbers_chosen(client: Client, words: Sequence[str], asked: Mapping[str, Any], *, most: int) -> list[int]:
+    """Return the numbers of the jobs to look at, ended ones among them: those named, in their order, else by number.
+
+    Raises:
+        UsageError: there are more than `most`.
+        NotFoundError: no job passes, or one that is named is not there.
+    """
+    selected = selection(words, asked)
+    if selected.is_list:
+        return [int(client.job(number, index=index)["id"]) for number, index in dict.fromkeys(selected.named)]
+    if selected.user == "all":
+        selected.user = None
+    jobs = [job for job in client.jobs(everything=True, user=selected.user) if selected.keeps(job)]
+    if not jobs:
+        raise none_found(selected)
+    if len(jobs) > most:
+        raise UsageError(f"{len(jobs)} jobs are chosen, and {most} are shown at most: choose more closely.")
+    return [job["id"] for job in jobs]
 
 
 def is_wanted(

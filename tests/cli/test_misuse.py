@@ -174,7 +174,7 @@ _TABLE = """
 3 | logs 1 --rank 7 | 7
 2 | logs 1 --rank x | x
 2 | logs 1 -n x | x
-3 | plot 1 los | no curve
+3 | plot 1 los | job 1
 2 | plot 1 --smooth 2 | 2
 2 | plot 1 --x colour | colour
 3 | histogram 1 w | w

@@ -19,11 +19,14 @@ from gpuq_daemon.store.waste import wasted
 
 COLUMNS = (
     "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
-    "ended_at", "charged_gpu_s", "error",
+    "ended_at", "charged_gpu_s", "error", "array_id", "array_index", "workers", "gpus_per_worker", "gpu_type",
+    "time_limit_s", "attempt", "end_reason", "script_name",
 )  # fmt: skip
 _SELECT = """SELECT j.id, j.name, j.user, j.account, j.qos, j.partition, j.state, j.exit_code,
                     j.workers * j.gpus_per_worker, j.submitted_at, a.started_at, j.ended_at,
-                    (SELECT coalesce(sum(charged_gpu_s), 0.0) FROM attempts WHERE job_id = j.id), j.error
+                    (SELECT coalesce(sum(charged_gpu_s), 0.0) FROM attempts WHERE job_id = j.id), j.error,
+                    j.array_id, j.array_index, j.workers, j.gpus_per_worker, j.gpu_type, j.time_limit_s, j.attempt,
+                    j.end_reason, j.script_name
              FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
              WHERE j.ended_at IS NOT NULL"""
 _EQUAL = ("user", "account", "state", "partition")  # the index of the first one given is used, the rest is looked at

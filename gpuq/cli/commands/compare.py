@@ -8,6 +8,7 @@ from gpuq.chart import ChartOptions
 from gpuq.cli import terminal
 from gpuq.cli.commands.plot import split_words
 from gpuq.cli.plotting import Plot
+from gpuq.cli.selecting import chooses_jobs, chosen_of
 from gpuq.cli.views.compare import compared_lines, verdict_line
 from gpuq.cli.views.notes import hparams_lines
 from gpuq.client import Client
@@ -23,7 +24,8 @@ _MOST = 50
 
 
 @click.command("compare")
-@click.argument("words", metavar="ID... [TAG...]", nargs=-1, required=True)
+@click.argument("words", metavar="ID... [TAG...]", nargs=-1)
+@chooses_jobs
 @click.option("--rank", "-r", type=click.IntRange(min=0), help="Of this rank. [the first]")
 @click.option("--run", help="Of this run (folder below the rank's log folder).")
 @click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis of the chart. [step]")
@@ -40,6 +42,7 @@ def command(
     is_ascii: bool,
     width: int | None,
     as_json: bool,
+    **asked: object,
 ) -> None:
     """Hold jobs against each other: `gpuq compare 12 13`, `gpuq compare 12 13 14 loss`.
 
@@ -48,7 +51,7 @@ def command(
     of an array or a sweep alone means its tasks, with the values that each has.
     """
     client = Client()
-    ids, tags = split_words(words, client)
+    ids, tags = split_words(words, client, chosen_of(asked))
     if len(ids) == 1:
         ids = _tasks(client, ids[0])
     if len(ids) < 2:

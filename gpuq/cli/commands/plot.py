@@ -9,24 +9,29 @@ from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.plotting import Plot, follow, why_silent
 from gpuq.cli.saving import save
+from gpuq.cli.selecting import chooses_jobs, chosen_of, numbers_chosen
 from gpuq.cli.views.table import table
 from gpuq.client import Client
+from gpuq.errors import UsageError
 from gpuq.scale import X_AXES
 from gpuq.units import number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from gpuq.client import Json
 
 _PIPE_SIZE = (80, 24)
+_MOST_JOBS = 20
 _TAGS = ("JOB", "RANK", "RUN", "TAG", "KIND", "POINTS", "STEPS", "LAST")
 _TAGS_RIGHT = frozenset({"JOB", "RANK", "POINTS", "LAST"})
 
 
 @click.command("plot")
-@click.argument("words", metavar="ID... [TAG...]", nargs=-1, required=True)
+@click.argument("words", metavar="ID... [TAG...]", nargs=-1)
+@chooses_jobs
 @click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's curve, not the first one's.")
 @click.option("--run", help="The run (folder below the rank's log folder), such as train; with * every one that fits.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
@@ -58,13 +63,13 @@ def command(
     height: int | None,
     **look: object,
 ) -> None:
-    """Draw curves of jobs over each other: `gpuq plot 12`, `gpuq plot 12 13 loss 'val/*'`.
+    """Draw curves of jobs over each other: `gpuq plot 12 13 loss 'val/*'`, `gpuq plot --name 're*' loss`.
 
     Without TAG, the one that stands for the job: its loss, else its first. A job goes on over its attempts; where it
     went back is marked, and so is NaN.
     """
     client = Client()
-    ids, tags = split_words(words, client)
+    ids, tags = split_words(words, client, chosen_of(look))
     if is_list:
         _print_tags(client, ids, as_json)
         return
@@ -114,12 +119,21 @@ def _csv(plot: Plot) -> Iterator[bytes]:
         yield from table
 
 
-def split_words(words: Sequence[str], client: Client) -> tuple[list[int], list[str]]:
+def split_words(
+    words: Sequence[str], client: Client, asked: Mapping[str, Any] | None = None
+) -> tuple[list[int], list[str]]:
     """Return job numbers and tags: the jobs come first, at least one, tasks as `12_3`.
+
+    With options that choose jobs (`asked`), those that they choose, and every word that is no number is a tag.
 
     Raises:
         UsageError: the first word is no job.
     """
+    if asked:
+        named = [word for word in words if word.replace("_", "", 1).isdigit()]
+        return numbers_chosen(client, named, asked, most=_MOST_JOBS), [word for word in words if word not in named]
+    if not words:
+        raise UsageError("Name the jobs by their ID, or choose them, as in `gpuq plot --name 're*' loss`.")
     count = next((i for i, word in enumerate(words) if not word.replace("_", "", 1).isdigit()), len(words))
     return [number_of(client, word) for word in words[: max(1, count)]], list(words[max(1, count) :])
 

@@ -6,15 +6,19 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
+from gpuq.cli.selecting import numbers_chosen, selects_jobs
 from gpuq.cli.show import print_job
 from gpuq.cli.views.code import code_lines, file_text
 from gpuq.cli.views.notes import picture_lines, text_lines
 from gpuq.client import Client
 from gpuq.errors import UsageError
 
+_MOST = 50
+
 
 @click.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("words", metavar="[WHICH]...", nargs=-1)
+@selects_jobs
 @click.option("--code", "has_code", is_flag=True, help="What it runs: script, files beside it, git commit and changes.")
 @click.option("--file", "path", metavar="PATH", help="Print one of those files, as it was queued.")
 @click.option("--text", "has_text", is_flag=True, help="What its script wrote by `tf.summary.text`.")
@@ -22,25 +26,49 @@ from gpuq.errors import UsageError
 @click.option("--tag", "-t", help="Of these texts or pictures, only this tag's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job, its code, or each text or picture, as JSON.")
 def command(
-    job_id: str,
+    words: tuple[str, ...],
     has_code: bool,
     path: str | None,
     has_text: bool,
     has_pictures: bool,
     tag: str | None,
     as_json: bool,
+    **asked: object,
 ) -> None:
-    """Show everything about job ID: times, ranks, GPU time, and the error if it failed."""
+    """Show everything about a job: times, ranks, GPU time, and the error if it failed.
+
+    Or about several, one after the other, the newest last, 50 at most: `gpuq show 12-15`, `gpuq show -u me -s R`.
+    """
     if has_text + has_pictures + has_code + (path is not None) > 1:
         raise UsageError("Ask for --code, --file, --text or --pictures, one at a time.")
     if tag is not None and not (has_text or has_pictures):
         raise UsageError("A tag is of texts or pictures: `gpuq show ID --text --tag TAG`.")
-    if has_text or has_pictures:
+    job_id = words[0] if len(words) == 1 and not any(asked.values()) else ""
+    if not job_id or not job_id.replace("_", "", 1).isalnum():
+        if has_text or has_pictures or has_code or path is not None:
+            raise UsageError("Name one job for its code, texts or pictures: `gpuq show 12 --code`.")
+        _print_several(words, asked, as_json=as_json)
+    elif has_text or has_pictures:
         _print_notes(job_id, tag, has_text=has_text, as_json=as_json)
     elif has_code or path is not None:
         _print_code(job_id, path, as_json=as_json)
     else:
         print_job(job_id, as_json=as_json)
+
+
+def _print_several(words: tuple[str, ...], asked: dict[str, object], *, as_json: bool) -> None:
+    """Print all jobs that are chosen, as JSON a line each.
+
+    Raises:
+        UsageError: none is chosen by anything, or too many are.
+        NotFoundError: no job passes.
+    """
+    if not words and not any(asked.values()):
+        raise UsageError("Name a job by its ID, or choose some, as in `gpuq show -u me -s R`.")
+    for place, number in enumerate(numbers_chosen(Client(), words, asked, most=_MOST)):
+        if place and not as_json:
+            terminal.say("")
+        print_job(str(number), as_json=as_json)
 
 
 def _print_notes(job_id: str, tag: str | None, *, has_text: bool, as_json: bool) -> None:

@@ -129,7 +129,8 @@ CSV = (
 # What is known of a job that has ended without asking for the whole of it.
 ENDED = (
     "id", "name", "user", "account", "qos", "partition", "state", "st", "exit_code", "gpus", "submitted", "started",
-    "ended", "wait", "elapsed", "charged_gpu_h", "error",
+    "ended", "wait", "elapsed", "charged_gpu_h", "error", "number", "array_id", "array_index", "workers",
+    "gpus_per_worker", "gpu_type", "time_limit", "attempt", "end_reason", "script_name",
 )  # fmt: skip
 
 # Source: Slurm, squeue, `--format`; letters whose meaning gpuq has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.table import table
 from gpuq.states import SHORT_STATES
 from gpuq.text import clean
@@ -31,7 +32,7 @@ def history_lines(found: Json, *, width: int | None, mark: str = "…") -> list[
 def _row(job: Json) -> tuple[str, ...]:
     ran = None if job["started_at"] is None else job["ended_at"] - job["started_at"]
     return (
-        str(job["id"]),
+        shown_id(job),
         job["name"],
         job["user"],
         job["account"],
