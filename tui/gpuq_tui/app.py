@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import getpass
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,35 +33,25 @@ from gpuq_tui.lines.order import ORDERS
 from gpuq_tui.lines.queue import note
 from gpuq_tui.mirror import Mirror
 from gpuq_tui.running import Starts, starts
-from gpuq_tui.screens.admin import AdminScreen
-from gpuq_tui.screens.charts import ChartsScreen
-from gpuq_tui.screens.job import JobScreen
-from gpuq_tui.screens.menu import Choice, Menu
-from gpuq_tui.screens.nodes import NodesScreen
-from gpuq_tui.screens.output import OutputScreen
-from gpuq_tui.screens.prompt import Prompt
 from gpuq_tui.screens.queue import QueueScreen
-from gpuq_tui.screens.shares import SharesScreen
-from gpuq_tui.screens.trace import TraceScreen
 from gpuq_tui.screens.view import Clock, View
-from gpuq_tui.screens.why import WhyScreen
 from gpuq_tui.settings import Settings
 from gpuq_tui.terminal import look_of
 from gpuq_tui.threads import Beside, in_thread
-from gpuq_tui.widgets.log import LogPane
 
 TICK_S = 1.0
 RETRY_S = 1.0
 FIRST_HINT = "? says what the keys do here, : takes any line of gpuq, 1 to 7 are the views."
 _PICK_KEYS = "123456789abcdefg"
-_OTHERS: dict[str, type[View]] = {
-    "why": WhyScreen,
-    "shares": SharesScreen,
-    "nodes": NodesScreen,
-    "trace": TraceScreen,
-    "charts": ChartsScreen,
-    "admin": AdminScreen,
+_OTHERS = {
+    "why": "WhyScreen",
+    "shares": "SharesScreen",
+    "nodes": "NodesScreen",
+    "trace": "TraceScreen",
+    "charts": "ChartsScreen",
+    "admin": "AdminScreen",
 }
+"""The other views, by the modules that they are in: each is loaded when somebody goes there."""
 
 
 def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: str = "queue") -> int:
@@ -82,6 +74,7 @@ def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: 
         user=getpass.getuser(),
         settings_at=settings.place(os.environ),
     )
+    gc.disable()  # until there is a queue: ten thousand jobs are no garbage
     app.run(mouse=mouse)
     return app.return_code or 0
 
@@ -130,14 +123,22 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         self.look = look = replace(look, palette=kept.palette)
         queue = QueueScreen(look=look, clock=clock, user=user)
         queue.settings, self._keys = kept, kept.keys
-        self._views = {"queue": queue, **{name: view(look=look, clock=clock) for name, view in _OTHERS.items()}}
+        self._views: dict[str, View] = {"queue": queue}
         self._name, self._name_before = first_view, "queue"
 
     @property
     def view(self) -> View:
         """Return the topmost full screen, below any dialog; while one takes another's place, the new one."""
         shown = (screen for screen in reversed(self.screen_stack) if isinstance(screen, View))
-        return next(shown, self._views[self._name])
+        return next(shown, None) or self._named(self._name)
+
+    def _named(self, name: str) -> View:
+        """Return a view of the first line, made when it is first wanted."""
+        if name not in self._views:
+            made = getattr(import_module(f"gpuq_tui.screens.{name}"), _OTHERS[name])
+            self._views[name] = view = made(look=self.look, clock=self._clock)
+            self.install_screen(view, name)
+        return self._views[name]
 
     async def on_mount(self) -> None:
         """Show the queue and begin to listen."""
@@ -145,9 +146,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit, None, 128 + ending)
         self.set_keymap(self._keys)
-        for name, view in self._views.items():
-            self.install_screen(view, name)
-        await self.push_screen(self._name)
+        self.install_screen(self._views["queue"], "queue")
+        await self.push_screen(self._named(self._name))
         if self._first_notice:
             self.view.say(self._first_notice)
         elif self._settings_at is not None and not self._settings_at.exists():
@@ -169,7 +169,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         """Return a job as it was last told."""
         return self._mirror.job(job_id)
 
-    async def show_output(self, screen: OutputScreen) -> None:
+    async def show_output(self, screen: View) -> None:
         """Show what a line prints, over what is shown now."""
         await self._show_over(screen)
 
@@ -202,6 +202,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
 
     @on(View.OpenAsked)
     async def _open_asked(self, message: View.OpenAsked) -> None:
+        from gpuq_tui.screens.job import JobScreen
+
         await self._show_over(JobScreen(message.job, look=self.look, clock=self._clock, rank=message.rank))
         self._is_asked.set()
 
@@ -215,10 +217,10 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         if to == self._name:
             return
         self._name_before, self._name = self._name, to
-        view = self._views[to]
+        view = self._named(to)
         self._hand_over(view)
         await self.switch_screen(to)
-        if isinstance(view, ChartsScreen):
+        if len(jobs) > 1:
             view.choose_all(jobs)
         else:
             view.choose(job)
@@ -241,6 +243,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
 
     @on(QueueScreen.SortAsked)
     async def _sort_asked(self) -> None:
+        from gpuq_tui.screens.menu import Choice, Menu
+
         queue = self._views["queue"]
         assert isinstance(queue, QueueScreen)
         choices = [Choice(key=str(i), text=order) for i, order in enumerate(ORDERS, 1)]
@@ -251,10 +255,12 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
 
         await self.push_screen(Menu("sort by", choices, look=self.look), taken)
 
-    @on(ChartsScreen.PickAsked)
-    async def _pick_asked(self, message: ChartsScreen.PickAsked) -> None:
+    @on(View.PickAsked)
+    async def _pick_asked(self) -> None:
         """Offer the newest jobs that have told a value, those that are drawn first."""
-        charts = message.screen
+        from gpuq_tui.screens.menu import Choice, Menu
+
+        charts = self.view
         drawn = {job.id for job in charts.chosen}
         told = [job for job in reversed(self.known_jobs()) if job.progress is not None and job.id not in drawn]
         offered = [*charts.chosen, *told][: len(_PICK_KEYS)]
@@ -275,20 +281,24 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         if problem:
             self.view.say(problem)
 
-    @on(LogPane.SearchAsked)
-    async def _search_asked(self, message: LogPane.SearchAsked) -> None:
+    @on(View.SearchAsked)
+    async def _search_asked(self, message: View.SearchAsked) -> None:
+        from gpuq_tui.screens.prompt import Prompt
+
         def typed(text: str | None) -> None:
-            if text and not message.pane.search(text):
+            if text and not message.search(text):
                 self.view.say(f"'{text}' is not in these lines.")
 
         await self.push_screen(Prompt("", look=self.look, sign="/"), typed)
 
-    @on(OutputScreen.Left)
-    def _output_left(self, message: OutputScreen.Left) -> None:
-        self._desk.close(message.screen)
+    @on(View.Left)
+    def _left(self, message: View.Left) -> None:
+        self._desk.close(message.view)
 
     @on(View.CopyAsked)
     async def _copy_asked(self, message: View.CopyAsked) -> None:
+        from gpuq_tui.screens.menu import Choice, Menu
+
         offers = message.offers
         if not offers:
             self.view.say("There is nothing to copy here.")
@@ -336,6 +346,9 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
             self._mirror.take(Told(jobs={job_id: job}))
 
     def _hear(self, told: Told) -> None:
+        if (told.is_whole or told.problem is not None) and not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         self._is_news = self._is_news or told.is_news
         if told.problem is not None:
             self._contact = replace(self._contact, problem=told.problem)

@@ -15,8 +15,10 @@ from gpuq.wire import decode
 from gpuq_tui.foreign import cleaned, cleaned_text
 from gpuq_tui.lines.header import HEARTBEAT_S
 from gpuq_tui.lines.line import Look
+from gpuq_tui.told_job import told_job
 
 Event = tuple[str, Any]
+_MOST_BATCHES = 64
 
 
 class Batches(Protocol):
@@ -75,7 +77,12 @@ class Changes:
             if self._stream is None:
                 self._open()
                 return Told(is_heard=True)
-            return self._told(next(self._batches))
+            told = self._told(next(self._batches))
+            for _ in range(_MOST_BATCHES):  # of a beginning in many pieces, whose parts are of no use
+                if not self._is_whole:
+                    break
+                told = self._told(next(self._batches))
+            return told
         except (GpuqError, OSError) as error:
             with self._lock:
                 is_asked = self._is_renewed
@@ -176,7 +183,7 @@ class Changes:
         row = self._rows.get(job_id)
         if row is None:
             return None
-        job = decode(models.Job, cleaned(row, self._look))
+        job = told_job(row, self._look)
         if job.state.is_final:
             del self._rows[job_id]  # nothing more is told of it, but all if it is queued again
         return job

@@ -23,10 +23,6 @@ from gpuq_tui.lines.verbs import (
     words_of,
 )
 from gpuq_tui.running import Run, Starts
-from gpuq_tui.screens.confirm import Confirm, found_question, question
-from gpuq_tui.screens.menu import Choice, Menu
-from gpuq_tui.screens.output import OutputScreen
-from gpuq_tui.screens.prompt import Prompt
 from gpuq_tui.screens.view import View
 from gpuq_tui.threads import Beside
 
@@ -47,15 +43,19 @@ class Desk:
         self._beside = beside
         self._is_read_only = is_read_only
         self._history: list[str] = []
-        self._runs: dict[OutputScreen, Run] = {}
+        self._runs: dict[View, Run] = {}
 
     async def prompt(self, text: str) -> None:
         """Let the user type a line that begins with `text`."""
+        from gpuq_tui.screens.prompt import Prompt
+
         screen = Prompt(text, history=self._history, complete=self._complete, look=self._app.look)
         await self._app.push_screen(screen, self._typed)
 
     async def offer_actions(self) -> None:
         """Let the user choose what to do with the chosen jobs of the view."""
+        from gpuq_tui.screens.menu import Choice, Menu
+
         offered = self._app.view.actions()
         jobs = self._app.view.chosen
         choices = [Choice(key=a.key, text=a.deed, more=a.line) for a in offered]
@@ -83,7 +83,7 @@ class Desk:
         else:
             self._run(words)
 
-    def close(self, screen: OutputScreen) -> None:
+    def close(self, screen: View) -> None:
         """End what a screen shows."""
         run = self._runs.pop(screen, None)
         if run is not None:
@@ -131,6 +131,8 @@ class Desk:
 
     async def _confirm(self, words: Sequence[str]) -> None:
         """Ask whether a line is to be run, naming its jobs: gpuqd says which, where the line does not list them."""
+        from gpuq_tui.screens.confirm import question
+
         known = {job.shown_id: job for job in self._app.known_jobs()}
         jobs = jobs_meant(words, known)
         if words[0] == "admin" or jobs is not None:
@@ -139,6 +141,8 @@ class Desk:
             self._app.run_worker(self._confirm_found(words), name=f"{line_of(words)} --dry-run")
 
     async def _confirm_found(self, words: Sequence[str]) -> None:
+        from gpuq_tui.screens.confirm import found_question
+
         code, said = await self._said([*words, "--dry-run"])
         if code == 0 and said:
             await self._sure(words, found_question(words, said), len(said))
@@ -146,6 +150,8 @@ class Desk:
             self._app.view.say(said[0] if said else f"{line_of(words)}: no job is meant.")
 
     async def _sure(self, words: Sequence[str], asked: Sequence[Line], count: int) -> None:
+        from gpuq_tui.screens.confirm import Confirm
+
         def answered(yes: bool | None) -> None:
             if yes:
                 self._run(words)
@@ -158,6 +164,8 @@ class Desk:
 
     async def _show(self, words: Sequence[str]) -> None:
         """Show the output of a line on a screen of its own, as it comes."""
+        from gpuq_tui.screens.output import OutputScreen
+
         screen = OutputScreen(words, look=self._app.look, clock=self._app.view.clock)
         run = self._starts(words, self._app.size.width)
         self._runs[screen] = run
@@ -172,6 +180,8 @@ class Desk:
 
     async def _do(self, words: Sequence[str]) -> None:
         """Run a line that changes something; say what it says, on a screen of its own if that is much."""
+        from gpuq_tui.screens.output import OutputScreen
+
         self._app.view.say(f"{line_of(words)} {self._app.look.cut}")
         code, rows = await self._said(words)
         self._app.line_done()

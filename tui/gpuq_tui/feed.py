@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpuq import models
 from gpuq.client import Json
-from gpuq.diagnosis import Diagnosis
 from gpuq.errors import GpuqError
-from gpuq.gpus import Gpu
-from gpuq.tracing import Traced
 from gpuq.wire import decode
 from gpuq_tui.asking import Asks, Parts
-from gpuq_tui.charting import Charting, Charts, ChartsWanted, drawn
 from gpuq_tui.foreign import cleaned, cleaned_log, cleaned_text
 from gpuq_tui.lines.line import Look
-from gpuq_tui.lines.log import LogPiece
-from gpuq_tui.lines.logs import EARLIER_BYTES, LogsWanted
 from gpuq_tui.lines.scale import Scale
-from gpuq_tui.lists import LISTED, Lists, People, Shares
+from gpuq_tui.told_job import told_job
+
+if TYPE_CHECKING:  # what only some views ask for is loaded when they do
+    from gpuq.gpus import Gpu
+    from gpuq.tracing import Traced
+    from gpuq_tui.charting import Charts, ChartsWanted
+    from gpuq_tui.lines.log import LogPiece
+    from gpuq_tui.lines.logs import LogsWanted
+    from gpuq_tui.lists import Lists
 
 T = TypeVar("T")
 
@@ -95,13 +97,11 @@ class Feed:
         try:
             if with_ended:
                 rows = self._client.jobs(everything=True)
-                answer = replace(answer, jobs=tuple(self._model(models.Job, row) for row in rows))
+                answer = replace(answer, jobs=tuple(told_job(row, self._look) for row in rows))
             if wanted.lists:
                 answer = self._with_lists(answer)
             if wanted.charts is not None:
-                answer = replace(
-                    answer, charts=Charting(self._client, self._look).charts(wanted.charts, answer.refused)
-                )
+                answer = replace(answer, charts=self._charts(wanted.charts, answer.refused))
             if wanted.trace is not None:
                 answer = self._with_trace(answer, wanted.trace)
             if wanted.job_id is not None:
@@ -120,13 +120,22 @@ class Feed:
         except (GpuqError, OSError, ValueError, TypeError, KeyError):
             return None
 
+    def _charts(self, wanted: ChartsWanted, refused: dict[str, str]) -> Charts:
+        from gpuq_tui.charting import Charting
+
+        return Charting(self._client, self._look).charts(wanted, refused)
+
     def _with_lists(self, answer: Answer) -> Answer:
+        from gpuq_tui.lists import Lists
+
         part = Parts(answer.refused, self._look)
         rows = {name: part.take(name, lambda name=name: self._list(name)) for name in answer.wanted.lists}
         return replace(answer, lists=Lists(**rows))  # pyright: ignore[reportArgumentType] - `_list` goes by the field
 
     def _list(self, name: str) -> Any:
         """Return what `Lists` has by that name."""
+        from gpuq_tui.lists import LISTED, Diagnosis, People, Shares
+
         match name:
             case "shares":
                 return self._model(Shares, self._client.shares())
@@ -139,6 +148,8 @@ class Feed:
                 return tuple(self._model(model, row) for row in getattr(self._client, name)())
 
     def _with_trace(self, answer: Answer, handle: str) -> Answer:
+        from gpuq.tracing import Traced
+
         part = Parts(answer.refused, self._look)
         return replace(answer, trace=part.take("trace", lambda: self._model(Traced, self._client.trace(handle))))
 
@@ -167,9 +178,13 @@ class Feed:
     def _curve(self, wanted: Wanted) -> models.Curve | None:
         if wanted.series is None:
             return None
+        from gpuq_tui.charting import drawn
+
         return drawn(self._client, wanted.series, wanted.columns, wanted.scale)
 
     def _with_logs(self, answer: Answer, job_id: int, wanted: LogsWanted, part: Parts) -> Answer:
+        from gpuq_tui.lines.logs import EARLIER_BYTES
+
         first = -max(_FIRST_LOG_BYTES // len(wanted.ranks), _FIRST_OF_MANY)
         pieces = tuple(
             part.take(
@@ -188,6 +203,8 @@ class Feed:
     def _log(
         self, job_id: int, rank: int | None, offset: int, attempt: int | None, *, limit: int = 256 * 1024
     ) -> LogPiece:
+        from gpuq_tui.lines.log import LogPiece
+
         row = self._client.logs(job_id, rank=rank, offset=offset, attempt=attempt, limit=limit)
         return decode(LogPiece, {**row, "data": cleaned_log(row["data"], self._look)})
 

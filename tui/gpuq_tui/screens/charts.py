@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.message import Message
 
 from gpuq.client import Json
 from gpuq.models import Job
@@ -30,13 +29,6 @@ _PANES = 4
 
 class ChartsScreen(View):
     """View 6: four charts at a time, or one; of the jobs marked in the queue, else of the one under its cursor."""
-
-    class PickAsked(Message):
-        """The user wants to choose a job to draw."""
-
-        def __init__(self, screen: ChartsScreen) -> None:
-            super().__init__()
-            self.screen = screen
 
     name_of_view = "charts"
     is_root = True
@@ -199,7 +191,7 @@ class ChartsScreen(View):
 
     def action_pick(self) -> None:
         """Let the user choose a job whose curves come or go."""
-        self.post_message(self.PickAsked(self))
+        self.post_message(self.PickAsked())
 
     def flip(self, job: Job) -> None:
         """Draw a job's curves too, or not any more."""

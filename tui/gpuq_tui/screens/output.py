@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from gpuq.models import Job
 from gpuq_tui.feed import Answer, Wanted
@@ -24,12 +22,6 @@ class OutputScreen(View):
     """Shows the lines of a command as they come; leaving it ends the command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "back", "one step back, and end the command")]
-
-    @dataclass
-    class Left(Message):
-        """The user has seen enough."""
-
-        screen: OutputScreen
 
     def __init__(self, words: Sequence[str], *, look: Look, clock: Clock) -> None:
         super().__init__(look=look, clock=clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -17,8 +18,7 @@ from gpuq_tui.lines.actions import Action, actions
 from gpuq_tui.lines.header import Contact, header_lines
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
 from gpuq_tui.lines.tabs import NAMES, tab_line
-from gpuq_tui.screens.help import HelpScreen
-from gpuq_tui.widgets.pane import Pane
+from gpuq_tui.widgets.pane import Pane, TextSought
 
 Clock = Callable[[], float]
 
@@ -104,6 +104,23 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
             super().__init__()
             self.offers = offers
 
+    class PickAsked(Message):
+        """The user wants to choose a job to draw."""
+
+    class SearchAsked(Message):
+        """The user wants to type what is searched for in a pane of text, and `search` to look for it."""
+
+        def __init__(self, search: Callable[[str], bool]) -> None:
+            super().__init__()
+            self.search = search
+
+    class Left(Message):
+        """The user has seen enough of what this view showed: what feeds it may end."""
+
+        def __init__(self, view: View) -> None:
+            super().__init__()
+            self.view = view
+
     def __init__(self, *, look: Look, clock: Clock) -> None:
         super().__init__()
         self.look = look
@@ -143,6 +160,13 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
 
     def choose(self, job: Job | None) -> None:
         """Put the cursor on a job that was selected in another view, where this one has such a thing."""
+
+    def choose_all(self, jobs: Sequence[Job]) -> None:
+        """Take over the jobs that were chosen in another view: of most views the first of them."""
+        self.choose(jobs[0] if jobs else None)
+
+    def flip(self, job: Job) -> None:
+        """Show a job too, or not any more, where the view shows several."""
 
     def wanted(self) -> Wanted:
         """Return what this view shows."""
@@ -208,6 +232,11 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
         """Fit the edges to the new width."""
         self.show_edges()
 
+    @on(TextSought)
+    def _text_sought(self, message: TextSought) -> None:
+        message.stop()
+        self.post_message(self.SearchAsked(message.search))
+
     def on_descendant_focus(self) -> None:
         """Say the keys of the widget that has them now."""
         self.show_edges()
@@ -219,6 +248,8 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show all keys of this view and of the pane that has them."""
+        from gpuq_tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(list(self._help()), look=self.look))
 
     def action_pane(self, by: int) -> None:

@@ -10,7 +10,7 @@ from textual.message import Message
 
 from gpuq_tui.lines.line import Line, Look, plain
 from gpuq_tui.lines.log import folded, matched
-from gpuq_tui.widgets.pane import Pane
+from gpuq_tui.widgets.pane import Pane, TextSought
 
 
 class LogPane(Pane):
@@ -26,13 +26,6 @@ class LogPane(Pane):
         Binding("n", "match(1)", "next match"),
         Binding("N", "match(-1)", "match before"),
     ]
-
-    class SearchAsked(Message):
-        """The user wants to type what is searched for."""
-
-        def __init__(self, pane: LogPane) -> None:
-            super().__init__()
-            self.pane = pane
 
     class TopReached(Message):
         """The user wants to see what stands before the first line."""
@@ -76,7 +69,7 @@ class LogPane(Pane):
 
     def action_search(self) -> None:
         """Let the user type what is searched for."""
-        self.post_message(self.SearchAsked(self))
+        self.post_message(TextSought(self.search))
 
     def action_match(self, by: int) -> None:
         """Go to the next row that matches, or the one before; round at the ends."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -72,6 +73,14 @@ STYLES = {
 }
 """What a tone looks like, by palette. The first three use the terminal's own colours: few bytes, any background."""
 _CURSOR = Style(reverse=True)
+
+
+class TextSought(Message):
+    """The user wants to type what is searched for in a pane: `search` goes to it, and says whether it is there."""
+
+    def __init__(self, search: Callable[[str], bool]) -> None:
+        super().__init__()
+        self.search = search
 
 
 class Pane(NamedKeys, Widget):
