@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuq.models import Cluster, Job
+from gpuq.models import Cluster, JobState
 from gpuq.units import moment, plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
@@ -37,11 +38,11 @@ class Contact:
 
 
 def header_lines(
-    cluster: Cluster | None, jobs: tuple[Job, ...], contact: Contact, *, now: float, width: int, look: Look
+    cluster: Cluster | None, states: Mapping[JobState, int], contact: Contact, *, now: float, width: int, look: Look
 ) -> list[Line]:
-    """Return one line about the cluster and one for each thing that is wrong."""
+    """Return a line about the cluster and how many jobs are in which state, and one for each thing that is wrong."""
     left = "gpuq" if cluster is None else f"gpuq {cluster.name[:30]}  {gpus(cluster)}"
-    counts = Counter(STATE_CODES[job.state][0] for job in jobs if not job.state.is_final)
+    counts = {STATE_CODES[state][0]: count for state, count in states.items() if not state.is_final}
     left += "".join(f"  {number} {code}" for code, number in sorted(counts.items(), reverse=True))
     right = _age(contact, now)
     room = max(0, width - len(right) - 1)

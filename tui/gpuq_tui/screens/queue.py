@@ -13,7 +13,7 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.widgets import Static
 
-from gpuq.models import Job, Why
+from gpuq.models import Job, JobState, Why
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.filters import matcher
 from gpuq_tui.lines.line import Look
@@ -25,6 +25,8 @@ from gpuq_tui.settings import Settings
 from gpuq_tui.widgets.filter_line import FilterLine
 from gpuq_tui.widgets.job_table import JobTable
 from gpuq_tui.widgets.pane import Pane
+
+FINAL = frozenset(state for state in JobState if state.is_final)
 
 
 class QueueScreen(View):
@@ -194,9 +196,11 @@ class QueueScreen(View):
 
     def _show_jobs(self, answer: Answer | None = None) -> None:
         """Show what passes; after an `answer` (not a key) the selected job too, until the cursor moves."""
-        passes = matcher(self._filter)
-        known = owned(self.jobs, self.settings.owner, self._user)
-        passing = [job for job in known if (self._everything or not job.state.is_final) and passes(job)]
+        passing = owned(self.jobs, self.settings.owner, self._user)
+        if not self._everything:
+            passing = [job for job in passing if job.state not in FINAL]
+        if self._filter:
+            passing = list(filter(matcher(self._filter), passing))
         by = self.settings
         shown = list(ordered(passing, by.order, is_reversed=by.is_reversed, now=self.data_time))
         name = self._title(len(shown))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -11,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from gpuq.models import Cluster, Job
+from gpuq.models import Cluster, Job, JobState
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.keys import NamedKeys
 from gpuq_tui.lines.actions import Action, actions
@@ -129,6 +130,8 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
         self.cluster: Cluster | None = None
         self.jobs: tuple[Job, ...] = ()
         self.notice = ""
+        self._counted: Sequence[Job] = ()
+        self._counts: Mapping[JobState, int] = {}
         self._header = Pane(look=look, id="header")
         self._footer = Pane(look=look, id="footer")
 
@@ -214,11 +217,17 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
     def show_edges(self) -> None:
         """Show the first lines and the last one as of now."""
         width = self.size.width
-        lines = header_lines(self.cluster, self.jobs, self.contact, now=self.clock(), width=width, look=self.look)
+        lines = header_lines(self.cluster, self._states(), self.contact, now=self.clock(), width=width, look=self.look)
         lines.insert(1, self.tab_line(width))
         self._header.styles.height = len(lines)
         self._header.show(lines)
         self._footer.show([self._last_line(width)])
+
+    def _states(self) -> Mapping[JobState, int]:
+        """Return how many jobs are in which state, counted once for each list."""
+        if self._counted is not self.jobs:
+            self._counted, self._counts = self.jobs, Counter(job.state for job in self.jobs)
+        return self._counts
 
     def on_mount(self) -> None:
         """Show the edges before the first answer comes."""
