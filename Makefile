@@ -2,6 +2,7 @@
 # make test    all tests
 # make check   format, lint, types, import contracts
 # make docs    the documentation as a site, in build/site
+# make screens  the pictures of gpuq top in docs/screens, and their texts
 # make bench   measurements, one by name with ONLY=name
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && echo yes),$(p))))
@@ -9,7 +10,7 @@ BIN := .venv/bin
 EXTRAS := web,daemon,job,dev
 READY := .venv/.ready
 
-.PHONY: demo test check format docs bench setup clean
+.PHONY: demo test check format docs screens bench setup clean
 
 demo: preflight $(READY)
 	@$(BIN)/python -m gpuq_daemon demo $(if $(MASTER_PORT),--master-port $(MASTER_PORT))
@@ -29,6 +30,9 @@ format: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m mkdocs build --strict
+
+screens: $(READY)
+	GPUQ_WRITE_SCREENS=1 $(BIN)/pytest -q tests/tui/test_screens.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ONLY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from gpuq.client_admin import AdminClient
-from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder, until
+from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder
+from tests.support.sshd import SSHD, Sshd
 from tests.support.tls import a_free_port, make_certificate
 
 _GPUQ = "import sys; from gpuq.cli import main; sys.exit(main())"
-_SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -138,10 +137,10 @@ def test_who_asks_too_often_is_told_when_to_ask_again(elsewhere: Elsewhere) -> N
     assert by_socket == [0, 0, 0], "gpuqd's own user is not held to it on the socket"
 
 
-@pytest.mark.skipif(_SSHD is None, reason="there is no OpenSSH server here")
+@pytest.mark.skipif(SSHD is None, reason="there is no OpenSSH server here")
 def test_ssh_needs_nothing_but_ssh(elsewhere: Elsewhere) -> None:
     folder, port = elsewhere.folder, a_free_port()
-    with _sshd(folder, port):
+    with Sshd(folder, port):
         path = f"{folder}/bin:{os.environ['PATH']}"
         target = f"ssh://{ME}@127.0.0.1:{port}"
 
@@ -184,45 +183,3 @@ def test_what_names_no_host_reaches_no_program(elsewhere: Elsewhere, host: str) 
     done = elsewhere.run("--host", host, "nodes", PATH="/nonexistent")
 
     assert (done.returncode, "names no gpuqd" in done.stderr) == (2, True), done.stderr
-
-
-class _sshd:
-    """A server of the test's own: port, keys, hosts it is known by."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder, self._port = folder, port
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> None:
-        folder, port = self._folder, self._port
-        for key in ("host", "user"):
-            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
-            subprocess.run(make, check=True)
-        python_path = os.pathsep.join(path for path in sys.path if path)
-        self._program("gpuq", f"exec {sys.executable} -c '{_GPUQ}' \"$@\"")
-        known = f"-o UserKnownHostsFile={folder}/known -o StrictHostKeyChecking=yes -o BatchMode=yes"
-        self._program("ssh", f'exec {shutil.which("ssh")} -F none -i {folder}/user {known} "$@"')
-        (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
-        (folder / "sshd_config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
-            "PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\n"
-            f"SetEnv PATH={folder}/bin:/usr/bin:/bin PYTHONPATH={python_path}\n"
-        )
-        if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where its unprivileged part lives
-        log = folder / "sshd.log"
-        with log.open("wb") as output:
-            argv = [str(_SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=output)
-        until(lambda: "listening" in log.read_text(), timeout_s=20, what="sshd", log=log)
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(20)
-
-    def _program(self, name: str, does: str) -> None:
-        path = self._folder / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{does}\n")
-        path.chmod(0o755)

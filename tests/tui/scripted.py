@@ -160,7 +160,7 @@ def a_curve(series: Series, values: Sequence[float] = (3.0, 2.0, 1.0)) -> Curve:
     return Curve(series=series, steps=steps, wall_times=steps, low=points, high=points, last=points, count=len(points))
 
 
-A_CHECKPOINT = Checkpoint(job_id=1, name="ckpt-5", format="tensorflow", step=5, saved_at=NOW, bytes=24)
+A_CHECKPOINT = Checkpoint(job_id=1, name="ckpt-5", format="tensorflow", step=5, save=None, saved_at=NOW, bytes=24)
 
 
 def a_variable(name: str) -> Weights:
@@ -191,6 +191,9 @@ class ScriptedClient:
     traces: tuple[Trace, ...] = ()
     gpu_cells: list[Gpu] = field(default_factory=list[Gpu])
     variables: tuple[str, ...] = ()
+    heat: Callable[[str, int], HeatMap] | None = None
+    bend: Callable[[int, Curve], Curve] | None = None
+    nodes: tuple[Node, ...] = ()
     rank_logs: dict[int | None, str] = field(default_factory=dict[int | None, str])
     asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
@@ -208,10 +211,17 @@ class ScriptedClient:
         return self.streams[-1]
 
     def _cluster(self) -> Json:
-        node = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=self.free)
+        n1 = Node(name="n1", partition="main", host="n1", gpu_kind="virtual GPU", gpus=2, free_gpus=self.free)
         is_ok = self.engine_message is None
         return as_json(
-            Cluster(name="prod", version="1", pid=1, engine_ok=is_ok, engine_message=self.engine_message, nodes=(node,))
+            Cluster(
+                name="prod",
+                version="1",
+                pid=1,
+                engine_ok=is_ok,
+                engine_message=self.engine_message,
+                nodes=self.nodes or (n1,),
+            )
         )
 
     def jobs(self, *, everything: bool = False) -> list[Json]:
@@ -225,9 +235,17 @@ class ScriptedClient:
     def why(self, job_id: int) -> Json:
         job = self._find(job_id)
         self.asked.append(f"why {job_id}")
-        text = f"Job {job_id} needs 2 GPUs and 0 are free."
+        text = f"Job {job_id} needs {job.gpus} GPUs and 0 are free."
         return as_json(
-            Why(job_id=job_id, state=job.state, reason=job.reason, text=text, needs_gpus=2, free_gpus=0, total_gpus=2)
+            Why(
+                job_id=job_id,
+                state=job.state,
+                reason=job.reason,
+                text=text,
+                needs_gpus=job.gpus,
+                free_gpus=0,
+                total_gpus=2,
+            )
         )
 
     def start(self, words: Sequence[str], columns: int) -> ScriptedRun:
@@ -301,11 +319,14 @@ class ScriptedClient:
     def curve(self, job_id: int, tag: str, **how: Any) -> Json:
         self._find(job_id)
         self.asked_curves.append(how)
-        return as_json(replace(self.curves[tag], series=replace(self.curves[tag].series, job_id=job_id)))
+        curve = self.curves[tag] if self.bend is None else self.bend(job_id, self.curves[tag])
+        return as_json(replace(curve, series=replace(curve.series, job_id=job_id)))
 
     def heat_map(self, job_id: int, tag: str, **how: Any) -> Json:
         self._find(job_id)
         series = a_series(tag, kind=SeriesKind.HISTOGRAM)
+        if self.heat is not None:
+            return as_json(self.heat(tag, int(how["bins"])))
         return as_json(HeatMap(series=series, low=-1.0, high=1.0, steps=(0, 5), counts=((1.0, 3.0), (4.0, 0.0))))
 
     def checkpoint(self, job_id: int, at: str | None = None) -> Json:
