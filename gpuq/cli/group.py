@@ -91,6 +91,7 @@ _ALIKE = (
     ("resume", "undrain", "enable"),
 )
 
+_LONGEST = 150  # of what help says of a command in one sentence
 _HELP = frozenset(("-h", "--help"))
 _EPILOG = """\b
 Without a command: your own jobs. GPUQ_HOST names the daemon: unix:///path,
@@ -103,6 +104,12 @@ Exit codes: 0 done, 1 error, 2 bad use, 3 no such job or tag, 4 not allowed,
 
 class Verbs(click.Group):
     """A group of commands; a mistyped one is refused with the nearest name."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands; what does not fit goes on in the next line, it is not cut."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_LONGEST)) for name, one in found if one is not None])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
