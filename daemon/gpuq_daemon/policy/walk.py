@@ -152,6 +152,10 @@ class Walk:
         """Return whether no start could be promised earlier in the pass to such a job, or to a shorter one."""
         return shape in self._unpromised and limit_s >= self._unpromised[shape]
 
+    def _may_be_promised(self, shape: Shape, limit_s: float) -> bool:
+        """Return whether such a job of the usual tier may be promised a start yet in this pass."""
+        return not self.is_closed(shape[0], shape[2]) and not self._never_promised(shape, limit_s)
+
     def is_closed(self, partition: str, gang: Gang) -> bool:
         """Return whether no pool of a gang gives promises any more in this pass."""
         closed = self._closed

@@ -38,6 +38,8 @@ class Loose:
         self._by_node: dict[int, list[Victim]] = {}
         self._there: set[int] = set()
         self._sums: dict[int, Vector] = {}
+        self._version = 0
+        self._known: dict[tuple[str, tuple[int, int, int, bool]], tuple[int, int, list[tuple[int, int]]]] = {}
         for victim in sorted(victims, key=lambda one: (one.cost, one.job.job_id)):
             self._there.add(victim.job.job_id)
             for take in room.takes_of(victim.job.job_id):
@@ -57,6 +59,7 @@ class Loose:
         """Leave out a job that no longer holds what it held."""
         if job_id in self._there:
             self._there.discard(job_id)
+            self._version += 1
             for take in takes:
                 g, c, m = self._sums[take.node]
                 self._sums[take.node] = (g - take.gpus, c - take.cpus, m - take.memory)
@@ -66,7 +69,17 @@ class Loose:
         return (victim for victim in self._by_node.get(node, ()) if victim.job.job_id in self._there)
 
     def offers(self, pool: Pool, gang: Gang, allows: Callable[[int], bool]) -> list[tuple[int, int]]:
-        """Return the nodes of a pool that would take workers of a gang without them, and how many."""
+        """Return the nodes of a pool that would take workers of a gang without them, and how many.
+
+        Most gangs of a pass find what those before them found: it is looked for again after a change only.
+        """
+        worker = (gang.gpus_per_worker, gang.cpus_per_worker, gang.memory_mib_per_worker, gang.is_exclusive)
+        known = self._known.get((pool.name, worker))
+        if known is None or known[:2] != (pool.version, self._version):
+            known = self._known[pool.name, worker] = (pool.version, self._version, self._looked_for(pool, gang))
+        return [one for one in known[2] if allows(one[0])]
+
+    def _looked_for(self, pool: Pool, gang: Gang) -> list[tuple[int, int]]:
         room, sums, least = self._room, self._sums, gang.gpus_per_worker
         found: list[tuple[int, int]] = []
         for node in pool.nodes:
@@ -75,7 +88,7 @@ class Loose:
                 vector = (vector[0] + more[0], vector[1] + more[1], vector[2] + more[2])
             if vector[0] >= least:  # most have not even that
                 fits = room.fits(node, vector, gang)
-                if fits and allows(node):
+                if fits:
                     found.append((node, fits))
         return found
 

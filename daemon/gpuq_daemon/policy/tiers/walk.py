@@ -126,7 +126,7 @@ class TierWalk(Walk):
         self.note_blocked(job)
         if own is not None:
             self._kept[job.job_id] = own
-        elif self._has_fixed:
+        elif self._has_fixed and self._may_be_promised(shape, job.limit_s):
             self._put_promises()
             self._promise(job, (_USUAL, 0, job.submitted_at, job.job_id))
             self._take_promises()
