@@ -57,6 +57,13 @@ def test_what_does_not_hold_is_said_with_its_line(
         walk(page, reader, {})
 
 
+def test_a_block_without_an_end_is_no_block(page: Path) -> None:
+    page.write_text(PAGE.rstrip().removesuffix("```"))
+
+    with pytest.raises(ValueError, match=r"page\.md:15: this block has no end"):
+        list(steps(page, {}))
+
+
 def test_what_hangs_is_ended(tmp_path: Path) -> None:
     with Reader(tmp_path, {}) as reader, pytest.raises(AssertionError, match="no end of `sleep 60`"):
         reader.type("sleep 60", timeout_s=0.2)

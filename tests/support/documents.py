@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("gpuq", "gpuqd")
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)$")
+_FENCE = re.compile(r"^ *```(?P<language>[^\s`]*)[^`]*$")
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>.+) -->")
 _INLINE = re.compile(r"`(gpuqd? [^`\n]+)`")
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+)\)")
@@ -38,7 +38,11 @@ def documents() -> tuple[Path, ...]:
 
 
 def blocks(file: Path) -> Iterator[Block]:
-    """Yield the fenced blocks of a document in their order."""
+    """Yield the fenced blocks of a document in their order.
+
+    Raises:
+        ValueError: the last one has no end.
+    """
     language, start, held, why = "", 0, list[str](), None
     is_inside = False
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
@@ -53,6 +57,8 @@ def blocks(file: Path) -> Iterator[Block]:
         elif line.strip():
             said = _NOT_RUN.search(line)
             why = said["why"] if said else None
+    if is_inside:
+        raise ValueError(f"{file.name}:{start}: this block has no end")
 
 
 def links(file: Path) -> Iterator[tuple[int, str]]:
