@@ -14,6 +14,8 @@ import pytest
 from gpuq.cli import main
 from gpuq.client_admin import AdminClient
 from gpuq.errors import ForbiddenError, GpuqError, UnavailableError
+from gpuq_daemon.check_hooks import check_hooks
+from gpuq_daemon.hook_tables import FilterTable, HooksTable, HookTable
 from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder, until
 
 QUICK = "def main_fun(args, ctx):\n    pass\n"
@@ -138,6 +140,21 @@ def test_a_job_that_is_cancelled_in_its_prolog_never_runs(site: Site) -> None:
 
     assert site.gpuqd.ended(job_id)["state"] == "CANCELLED"
     until(lambda: not Path(f"/proc/{int(site.said('self'))}").exists(), timeout_s=10, what="nothing left")
+
+
+def test_a_prolog_that_gpuqd_did_not_see_the_end_of_runs_again_before_the_job(site: Site) -> None:
+    site.hook("prolog", "echo run >> runs; while test ! -e go; do sleep 0.1; done", "timeout_s = 600")
+    job_id = site.gpuqd.enqueue(QUICK)
+    until(lambda: site.said("runs") != "", timeout_s=15, what="the prolog")
+
+    site.gpuqd.kill()
+    site.gpuqd.start()
+    until(lambda: len(site.said("runs").splitlines()) == 2, timeout_s=30, what="the prolog again")
+    assert site.gpuqd.client.job(job_id)["ranks"] == []
+    (site.folder / "said" / "go").touch()
+
+    job = site.gpuqd.ended(job_id)
+    assert (job["state"], job["attempt"]) == ("COMPLETED", 1)
 
 
 def test_an_epilog_that_fails_is_told_and_changes_no_end(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
@@ -282,6 +299,24 @@ def test_jobs_get_the_defaults_of_their_user_their_account_and_their_partition(s
     assert (said["time_limit_s"], said["signal_s"], said["stop_on"]) == (50, 5, "exploded")
     for job in (given, said):
         site.gpuqd.client.cancel(job["id"])
+
+
+def test_gpuqd_check_says_which_programs_cannot_be_run(site: Site) -> None:
+    path = site.hook("prolog", "exit 0")
+
+    good = list(check_hooks(HooksTable(prolog=HookTable(path=str(path)))))
+    gone = list(check_hooks(HooksTable(submit_filter=FilterTable(path=f"{path}.py"))))
+
+    assert [(one.level, one.name) for one in good] == [("ok", "hook prolog")]
+    assert [(one.level, one.name) for one in gone] == [("fail", "hook submit_filter")]
+    assert gone[0].text == f"{path}.py cannot be run: No such file or directory"
+    if os.geteuid() == 0:
+        site.folder.chmod(0o700)
+        (closed,) = check_hooks(HooksTable(prolog=HookTable(path=str(path))))
+        (nobody,) = check_hooks(HooksTable(prolog=HookTable(path=str(path), user="no-such-user")))
+        site.folder.chmod(0o755)
+        assert (closed.level, nobody.level) == ("fail", "fail")
+        assert "there is no user no-such-user" in nobody.text
 
 
 @pytest.mark.parametrize(

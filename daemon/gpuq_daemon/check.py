@@ -22,6 +22,7 @@ from gpuq.text import clean
 from gpuq_daemon.backends import gpus, java, memory
 from gpuq_daemon.backends.making import make_engine, make_engines
 from gpuq_daemon.check_access import check_access
+from gpuq_daemon.check_hooks import check_hooks
 from gpuq_daemon.config import Config, load
 from gpuq_daemon.files.door import Door, path_of
 from gpuq_daemon.files.found import FilesError, OneFileError
@@ -75,6 +76,7 @@ def check(file: Path, environment: Mapping[str, str]) -> tuple[Finding, ...]:
                 found.append(check_cluster(name, partition, config))
     needs = [path for engine in make_engines(config).values() for path in engine.needs()]
     found += check_access(config, file, needs=needs, is_root=os.geteuid() == 0)
+    found += check_hooks(config.hooks)
     uris = sorted({uri for name in config.partition if (uri := config.log_uri_of(name)) is not None})
     found += [check_log_uri(uri, environment) for uri in uris]
     return (*found, check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), check_clock(_timedatectl()))

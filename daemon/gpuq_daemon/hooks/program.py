@@ -15,9 +15,11 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpuq.errors import GpuqError
 from gpuq.text import clean, fit
+from gpuq_daemon import owners
 from gpuq_daemon.hook_tables import HookTable
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -90,6 +92,18 @@ async def run(
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise HookError(f"The {shown} ended with {how}{_last_line(ran)}.")
     return ran
+
+
+def problem(hook: HookTable) -> str | None:
+    """Return why a hook that there is cannot be run here, None if nothing is known against it."""
+    assert hook.path is not None
+    try:
+        _check(hook.path)
+        uid, _, _ = _as_whom(hook.user)
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    found = None if uid is None else owners.lookup(uid)
+    return None if found is None else owners.may_reach(Path(hook.path), found)
 
 
 def _check(path: str) -> None:
