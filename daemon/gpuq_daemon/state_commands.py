@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuq.progress import Progress
+
 if TYPE_CHECKING:
     from gpuq_daemon.store.invariants import Finding
 
@@ -26,7 +28,9 @@ def backup(config_file: Path, file: Path) -> None:
     from gpuq_daemon import archive
     from gpuq_daemon.config import load
 
-    size = archive.back_up(load(config_file), file)
+    config = load(config_file)
+    with Progress(f"Writing {file}"):
+        size = archive.back_up(config, file)
     print(f"{file}: {size / 2**20:.1f} MiB. `gpuqd restore` puts it back.")
 
 
@@ -38,7 +42,9 @@ def restore(config_file: Path, file: Path) -> None:
     from gpuq_daemon import archive
     from gpuq_daemon.config import load
 
-    aside = archive.restore(load(config_file), file)
+    config = load(config_file)
+    with Progress(f"Putting {file} in the place of the state"):
+        aside = archive.restore(config, file)
     print(f"{file} is the state now; what was there is in {aside}.")
 
 

@@ -7,6 +7,7 @@ import os
 from gpuq.cli import terminal
 from gpuq.errors import GpuqError
 from gpuq.text import clean, fit
+from gpuq.units import size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ def save(path: str, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             terminal.say_bytes(piece)
         return
+    from gpuq.progress import Progress  # threads, for those who write files
+
     draft = f"{path}.{os.getpid()}.part"
     try:
-        with open(draft, "xb") as file:
+        with open(draft, "xb") as file, Progress(f"Writing {fit(clean(path), 60)}") as progress:
             try:
                 for piece in pieces:
                     file.write(piece)
+                    progress.done = size(file.tell())
                 file.flush()
                 os.replace(draft, path)
             except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
@@ -23,7 +22,9 @@ def print_job(word: str, *, as_json: bool = False) -> None:
     if job.get("notify"):
         from gpuq.cli.views.notices import told_line  # for those who asked to be told
 
-        with suppress(ForbiddenError):  # it is somebody else's
+        try:  # contextlib would cost start-up time
             told = told_line(client.messages(job=job["id"], user=job["user"], limit=50))
+        except ForbiddenError:  # it is somebody else's
+            told = None
     mark = "…" if terminal.is_utf8() else "~"
     terminal.say("\n".join(job_lines(job, time.time(), told=told, width=terminal.width(), mark=mark)))

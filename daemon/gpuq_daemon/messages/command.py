@@ -72,6 +72,7 @@ async def run(
         raise NotSentError(f"{path} did not end within {timeout_s:g} s", is_final=True)
     if ended["exit_code"] != 0:
         how = f"signal {ended['signal']}" if ended["exit_code"] is None else f"exit code {ended['exit_code']}"
+        how += {126: ": it cannot be run", 127: ": there is no such program"}.get(ended["exit_code"], "")
         raise NotSentError(f"{path} ended with {how}")
 
 

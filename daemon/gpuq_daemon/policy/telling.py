@@ -88,7 +88,7 @@ def of_state(subject: Subject, state: JobState, now: float) -> Notice | None:
         return _notice(subject, f"{subject.array_id}.array.started", "started", "has started", now)
     is_current = subject.state is state
     said = {
-        JobState.RUNNING: f"has started, after {_span(subject.submitted_at, subject.started_at or now)}",
+        JobState.RUNNING: f"has started, after {_span(subject.submitted_at, subject.started_at or now)} in the queue",
         JobState.PENDING: "waits again, to be run once more",
     }.get(state) or _end(subject, state, is_current=is_current)
     key = f"{subject.job_id}.{subject.attempt}.{state}"

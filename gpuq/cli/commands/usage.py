@@ -12,6 +12,7 @@ from gpuq.cli.saving import save
 from gpuq.cli.views.usage import COLUMNS, usage_lines, usage_rows
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.progress import Progress
 from gpuq.text import clean
 from gpuq.units import parse_past
 
@@ -71,7 +72,8 @@ def command(
         if parquet != "-":
             terminal.say(f"Wrote {parquet}.")
         return
-    found: Json = Client().usage(**asked)
+    with Progress("Adding up what was used"):
+        found: Json = Client().usage(**asked)
     if as_json:
         terminal.say_json(found)
     elif as_csv:

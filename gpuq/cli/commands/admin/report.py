@@ -14,6 +14,7 @@ from gpuq.cli.views.admin_report import by_day, in_all, report_lines
 from gpuq.cli.views.usage import COLUMNS, usage_rows
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.progress import Progress
 from gpuq.units import parse_past
 
 TYPE_CHECKING = False
@@ -66,11 +67,14 @@ def command(
         found = client.usage(**asked, by=wanted, per=per)
         terminal.say("\n".join(quoted_lines([[*found["by"], *COLUMNS], *usage_rows(found)])))
         return
-    daily = client.usage(**asked, by=wanted, per="day", what="use")
-    total = in_all(daily, client.usage(**asked, by=wanted, what="waits"))
-    days = by_day(daily)
-    periods = client.usage(**asked, by=["all"], per=per, what="waits")
-    ledger = client.ledger(total["since"])
+    with Progress("Adding up what was used") as progress:
+        daily = client.usage(**asked, by=wanted, per="day", what="use")
+        progress.done = "then how long was waited"
+        total = in_all(daily, client.usage(**asked, by=wanted, what="waits"))
+        days = by_day(daily)
+        periods = client.usage(**asked, by=["all"], per=per, what="waits")
+        progress.done = "then what was for nothing"
+        ledger = client.ledger(total["since"])
     gpus = sum(node["gpus"] for node in client.cluster()["nodes"] if node["is_up"])
     if as_json:
         wasted = ledger["wasted"]
