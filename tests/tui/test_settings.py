@@ -9,14 +9,17 @@ from textual.pilot import Pilot
 
 from gpuq.models import Job
 from gpuq_tui import settings
-from gpuq_tui.lines.line import PALETTES, Tone
+from gpuq_tui.app import GpuqApp
+from gpuq_tui.lines.line import PALETTES, Look, Tone
 from gpuq_tui.lines.order import ORDERS, OWNERS, ordered, owned
+from gpuq_tui.lines.queue import EXTRAS, Columns
 from gpuq_tui.screens.menu import Menu
 from gpuq_tui.screens.queue import QueueScreen
 from gpuq_tui.screens.why import WhyScreen
 from gpuq_tui.settings import Settings
+from gpuq_tui.terminal import look_of
 from gpuq_tui.widgets.pane import STYLES, Pane, text_of
-from tests.tui.scripted import NOW, ScriptedClient, a_job, a_running_job, an_app, piloted, screen_text
+from tests.tui.scripted import NOW, ScriptedClient, Times, a_job, a_running_job, an_app, at_once, piloted, screen_text
 
 
 def jobs() -> list[Job]:
@@ -137,3 +140,92 @@ def test_the_first_time_and_no_other_a_line_says_where_to_begin(tmp_path: Path) 
         piloted(app, use)
 
     assert seen == [True, False]
+
+
+def test_columns_are_chosen_by_key_and_remembered(tmp_path: Path) -> None:
+    at = tmp_path / "top.toml"
+    client = ScriptedClient(queue=[a_job(1, account="vision", priority=812)])
+    app = an_app(client, settings_at=at)
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "ACCOUNT" not in screen_text(app)
+        await pilot.press("c")
+        assert isinstance(app.screen, Menu)
+        await pilot.press("1", "c", "4")
+        await pilot.pause()
+        assert "ACCOUNT    PRIORITY" in screen_text(app)
+        assert "vision     812" in screen_text(app)
+        await pilot.press("c", "1")
+        await pilot.pause()
+        assert "ACCOUNT" not in screen_text(app)
+
+    piloted(app, use, (120, 40))
+    assert settings.load(at)[0].columns == ["priority"]
+
+
+@pytest.mark.parametrize("columns", ['["account", "odd"]', '["account", ["x"]]', '["account", 7]'])
+def test_columns_that_are_none_are_said_and_left_out(tmp_path: Path, columns: str) -> None:
+    at = tmp_path / "top.toml"
+    at.write_text(f"columns = {columns}\n")
+
+    kept, said = settings.load(at)
+
+    assert kept.columns == ["account"]
+    assert "columns cannot be used" in said
+
+
+def test_columns_give_way_where_there_is_no_room() -> None:
+    narrow, wide = Columns.of(80, 4, list(EXTRAS)), Columns.of(200, 4, list(EXTRAS))
+
+    assert narrow.note >= 10
+    assert 0 < len(narrow.extras) < len(EXTRAS)
+    assert wide.extras == tuple(EXTRAS)
+
+
+def test_colours_are_changed_by_a_line_and_remembered(tmp_path: Path) -> None:
+    at = tmp_path / "top.toml"
+    app = an_app(ScriptedClient(queue=[a_running_job(1)]), settings_at=at)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("colon", *"palette dark", "enter")
+        await pilot.pause()
+        assert {pane.look.palette for pane in app.screen.query(Pane)} == {"dark"}
+        assert "#7fc98a" in app.export_screenshot()
+        await pilot.press("colon", *"palette odd", "enter")
+        await pilot.pause()
+        assert "palette NAME" in screen_text(app)
+
+    piloted(app, use)
+    assert settings.load(at)[0].palette == "dark"
+
+
+def test_no_color_wins_over_what_is_remembered(tmp_path: Path) -> None:
+    at = tmp_path / "top.toml"
+    settings.save(at, Settings(palette="dark"))
+
+    assert look_of({"NO_COLOR": "1", "LANG": "C.UTF-8"}, is_utf8_mode=False).palette == "mono"
+    assert an_app(ScriptedClient(), look=Look(palette="mono"), settings_at=at).look.palette == "mono"
+
+
+def test_it_begins_with_the_jobs_that_are_named() -> None:
+    jobs = [a_running_job(1), a_running_job(2)]
+    seen: list[str] = []
+
+    def begun(view: str | None, first: list[Job]) -> None:
+        app = GpuqApp(
+            ScriptedClient(queue=jobs), look=Look(), clock=Times(), starts=ScriptedClient().start, beside=at_once,
+            first_view=view, first_jobs=first,
+        )  # fmt: skip
+
+        async def use(pilot: Pilot[None]) -> None:
+            await pilot.pause()
+            seen.append(f"{type(app.view).__name__} {[job.id for job in app.view.chosen]}")
+
+        piloted(app, use)
+
+    begun("charts", jobs)
+    begun("why", jobs[1:])
+    begun(None, jobs[1:])
+    begun(None, [])
+
+    assert seen == ["ChartsScreen [1, 2]", "WhyScreen [2]", "JobScreen [2]", "QueueScreen [1]"]

@@ -20,6 +20,7 @@ from typing import ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 
+from gpuq.client import Json
 from gpuq.errors import UsageError
 from gpuq.models import Job
 from gpuq_tui import settings
@@ -30,7 +31,7 @@ from gpuq_tui.keys import OrderedKeys
 from gpuq_tui.lines.header import Contact
 from gpuq_tui.lines.line import Look
 from gpuq_tui.lines.order import ORDERS
-from gpuq_tui.lines.queue import note
+from gpuq_tui.lines.queue import EXTRAS, note
 from gpuq_tui.mirror import Mirror
 from gpuq_tui.running import Starts, starts
 from gpuq_tui.screens.queue import QueueScreen
@@ -38,6 +39,8 @@ from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.settings import Settings
 from gpuq_tui.terminal import look_of
 from gpuq_tui.threads import Beside, in_thread
+from gpuq_tui.told_job import told_job
+from gpuq_tui.widgets.pane import Pane
 
 TICK_S = 1.0
 RETRY_S = 1.0
@@ -54,8 +57,17 @@ _OTHERS = {
 """The other views, by the modules that they are in: each is loaded when somebody goes there."""
 
 
-def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: str = "queue") -> int:
+def run(
+    client: Asks,
+    *,
+    mouse: bool = False,
+    is_read_only: bool = False,
+    view: str | None = None,
+    jobs: Sequence[Json] = (),
+) -> int:
     """Show the full-screen terminal until the user quits; return the exit code: 128 + N after signal N, else 0.
+
+    It begins with `jobs` in `view`; without one, with all of the first of them.
 
     Raises:
         UsageError: this is not a terminal.
@@ -71,6 +83,7 @@ def run(client: Asks, *, mouse: bool = False, is_read_only: bool = False, view: 
         starts=starts(client.path),
         is_read_only=is_read_only,
         first_view=view,
+        first_jobs=[told_job(job, look) for job in jobs],
         user=getpass.getuser(),
         settings_at=settings.place(os.environ),
     )
@@ -99,7 +112,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         starts: Starts,
         beside: Beside = in_thread,
         is_read_only: bool = False,
-        first_view: str = "queue",
+        first_view: str | None = None,
+        first_jobs: Sequence[Job] = (),
         user: str = "",
         settings_at: Path | None = None,
     ) -> None:
@@ -120,11 +134,13 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         self._desk = Desk(self, starts=starts, beside=beside, is_read_only=is_read_only)
         self._settings_at = settings_at
         kept, self._first_notice = (Settings(), "") if settings_at is None else settings.load(settings_at)
-        self.look = look = replace(look, palette=kept.palette)
+        if look.has_colour:  # else the environment wants none
+            self.look = look = replace(look, palette=kept.palette)
         queue = QueueScreen(look=look, clock=clock, user=user)
         queue.settings, self._keys = kept, kept.keys
         self._views: dict[str, View] = {"queue": queue}
-        self._name, self._name_before = first_view, "queue"
+        self._name, self._name_before = first_view or "queue", "queue"
+        self._first_jobs, self._is_job_first = first_jobs, first_view is None and bool(first_jobs)
 
     @property
     def view(self) -> View:
@@ -148,6 +164,10 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         self.set_keymap(self._keys)
         self.install_screen(self._views["queue"], "queue")
         await self.push_screen(self._named(self._name))
+        if self._is_job_first:
+            await self._open_asked(View.OpenAsked(self._first_jobs[0]))
+        elif self._first_jobs:
+            self.view.choose_all(self._first_jobs)
         if self._first_notice:
             self.view.say(self._first_notice)
         elif self._settings_at is not None and not self._settings_at.exists():
@@ -168,6 +188,17 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
     def known_job(self, job_id: int) -> Job | None:
         """Return a job as it was last told."""
         return self._mirror.job(job_id)
+
+    def take_palette(self, name: str) -> None:
+        """Show all in other colours, now and from now on."""
+        self.look = replace(self.look, palette=name)
+        for view in {*self._views.values(), *(one for one in self.screen_stack if isinstance(one, View))}:
+            view.look = self.look
+            for pane in view.query(Pane):
+                pane.take_look(self.look)
+        queue = self._views["queue"]
+        assert isinstance(queue, QueueScreen)
+        queue.rearrange(replace(queue.settings, palette=name))
 
     async def show_output(self, screen: View) -> None:
         """Show what a line prints, over what is shown now."""
@@ -274,6 +305,26 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
                 charts.flip(offered[at])
 
         await self.push_screen(Menu("curves of: - is drawn, + is not", choices, look=self.look), taken)
+
+    @on(QueueScreen.ColumnsAsked)
+    async def _columns_asked(self) -> None:
+        from gpuq_tui.screens.menu import Choice, Menu
+
+        queue = self._views["queue"]
+        assert isinstance(queue, QueueScreen)
+        shown = queue.settings.columns
+        choices = [
+            Choice(key=str(i), text=f"{'-' if name in shown else '+'} {name}", more=EXTRAS[name].means)
+            for i, name in enumerate(EXTRAS, 1)
+        ]
+
+        def taken(at: int | None) -> None:
+            if at is not None:
+                name = list(EXTRAS)[at]
+                columns = [one for one in EXTRAS if (one in shown) != (one == name)]
+                queue.rearrange(replace(queue.settings, columns=columns))
+
+        await self.push_screen(Menu("columns: - is shown, + is not", choices, look=self.look), taken)
 
     @on(QueueScreen.Rearranged)
     def _rearranged(self, message: QueueScreen.Rearranged) -> None:

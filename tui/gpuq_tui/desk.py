@@ -11,7 +11,7 @@ from textual.worker import Worker
 from gpuq.errors import UsageError
 from gpuq.models import Job
 from gpuq_tui.foreign import cleaned_log
-from gpuq_tui.lines.line import Line
+from gpuq_tui.lines.line import PALETTES, Line
 from gpuq_tui.lines.tabs import NAMES
 from gpuq_tui.lines.verbs import (
     NOT_HERE,
@@ -106,6 +106,10 @@ class Desk:
         match words:
             case ["q" | "quit"]:
                 self._app.exit()
+            case ["palette", name] if name in PALETTES:
+                self._app.take_palette(name)
+            case ["palette", *_]:
+                self._app.view.say(f"palette NAME, where NAME is one of {', '.join(PALETTES)}.")
             case [name] if name in NAMES and name not in ("queue", "shares", "nodes", "trace"):
                 self._app.view.action_go(name)
             case _:

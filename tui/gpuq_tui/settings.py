@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gpuq_tui.lines.line import PALETTES
 from gpuq_tui.lines.order import ORDERS, OWNERS
+from gpuq_tui.lines.queue import EXTRAS
 
 _HEAD = (
     "# What gpuq top remembers: order and owner as last chosen, palette and keys as written here.\n"
@@ -21,16 +22,17 @@ _CHOICES = {"order": tuple(ORDERS), "owner": OWNERS, "palette": PALETTES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the queue is listed, by `lines.order`; `palette` is of `lines.line.PALETTES`.
+    """How the queue is listed, by `lines.order`, with `columns` of `lines.queue.EXTRAS`.
 
-    `keys` are keys (Textual's names, several with commas) by what they do (`keys.named`), in place of those that
-    have it.
+    `palette` is of `lines.line.PALETTES`. `keys` are keys (Textual's names, several with commas) by what they do
+    (`keys.named`), in place of those that have it.
     """
 
     order: str = "job"
     is_reversed: bool = False
     owner: str = "all"
     palette: str = "ansi"
+    columns: list[str] = field(default_factory=list[str])
     keys: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -53,7 +55,11 @@ def load(path: Path) -> tuple[Settings, str]:
         value = known.pop(one.name, None)
         if value is None:
             continue
-        if type(value) is not type(getattr(settings, one.name)) or value not in _CHOICES.get(one.name, (value,)):
+        if one.name == "columns" and isinstance(value, list):
+            listed: list[object] = value  # pyright: ignore[reportUnknownVariableType] - whatever stands in the file
+            settings = replace(settings, columns=[name for name in EXTRAS if name in listed])
+            wrong += ["columns"] if any(name not in [*EXTRAS] for name in listed) else []
+        elif type(value) is not type(getattr(settings, one.name)) or value not in _CHOICES.get(one.name, (value,)):
             wrong.append(one.name)
         else:
             settings = replace(settings, **{one.name: value})

@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from gpuq.cli.naming import number_of
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, UsageError
 
@@ -19,15 +20,19 @@ VIEWS = ("queue", "why", "shares", "nodes", "trace", "charts", "admin")
 
 
 @click.command("top")
-@click.option("--view", type=click.Choice(VIEWS), default="queue", help="The view to begin with. [queue]")
+@click.option("--view", type=click.Choice(VIEWS), help="The view to begin with. [queue]")
+@click.option("--job", "job_ids", metavar="ID", multiple=True, help="The job to begin with; of charts several, too.")
 @click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed or typed.")
 @click.option("--mouse", is_flag=True, help="Take the mouse too; the terminal's own selection then needs shift.")
 @click.option("--web", "is_web", is_flag=True, help="Serve it to a browser on this machine instead.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where, with --web. [any free one]")
-def command(view: str, read_only: bool, mouse: bool, is_web: bool, port: int | None) -> int:
+def command(
+    view: str | None, job_ids: tuple[str, ...], read_only: bool, mouse: bool, is_web: bool, port: int | None
+) -> int:
     """Watch and do everything in a full-screen terminal."""
     if is_web:
-        words = ["top", "--view", view, *(["--read-only"] if read_only else []), "--mouse"]
+        words = ["top", *(["--view", view] if view else []), *(f"--job={one}" for one in job_ids), "--mouse"]
+        words += ["--read-only"] if read_only else []
         try:
             _module("web", "web").serve(words, port=port)
         except OSError as error:
@@ -40,7 +45,9 @@ def command(view: str, read_only: bool, mouse: bool, is_web: bool, port: int | N
     app = _module("app", "tui")
     if "TEXTUAL_DRIVER" not in os.environ and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("gpuq top needs a terminal; `gpuq queue` prints the same for a pipe.")
-    code: object = app.run(AdminClient(), mouse=mouse, is_read_only=read_only, view=view)
+    client = AdminClient()
+    jobs = [client.job(number_of(client, one)) for one in job_ids]
+    code: object = app.run(client, mouse=mouse, is_read_only=read_only, view=view, jobs=jobs)
     return code if isinstance(code, int) else 0
 
 

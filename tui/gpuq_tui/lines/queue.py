@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpuq.coming_up import coming_up
 from gpuq.models import Cluster, Job, JobState, Progress, Reason
-from gpuq.units import number, plural
+from gpuq.units import moment, number, plural
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line
 
@@ -34,15 +34,49 @@ class Columns:
     name: int
     user: int
     note: int
+    extras: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, width: int, longest_id: int) -> Columns:
-        """Return the widths that fill `width`, when ids have `longest_id` digits."""
+    def of(cls, width: int, longest_id: int, extras: Sequence[str] = ()) -> Columns:
+        """Return the widths that fill `width`, when ids have `longest_id` digits; `extras` as far as there is room."""
         job = max(4, longest_id)
         spare = max(0, width - (2 + job + 1 + 3 + 4 + 7 + 3))  # mark, job, state, GPUs, time, three more gaps
+        shown: list[str] = []
+        for extra in extras:
+            if spare - EXTRAS[extra].width - 1 >= _LEAST:
+                spare -= EXTRAS[extra].width + 1
+                shown.append(extra)
         name = max(8, min(40, spare // 3))
         user = max(6, min(16, spare // 6))
-        return cls(job=job, name=name, user=user, note=max(0, spare - name - user - 1))
+        note = max(0, spare - name - user - 1)
+        return cls(job=job, name=name, user=user, note=note, extras=tuple(shown))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """A column that is shown where it is asked for: its cells, what stands in them, and what that means."""
+
+    width: int
+    text: Callable[[Job], str]
+    means: str
+
+
+_LEAST = 8 + 6 + 1 + 10  # cells of name, user and note
+EXTRAS = {
+    "account": Extra(width=10, text=lambda job: job.account, means="who pays"),
+    "partition": Extra(width=10, text=lambda job: job.partition, means="where it runs"),
+    "qos": Extra(width=8, text=lambda job: job.qos, means="its quality of service"),
+    "priority": Extra(
+        width=9, text=lambda job: "-" if job.priority is None else str(job.priority), means="the sum of its terms"
+    ),
+    "start": Extra(
+        width=16,
+        text=lambda job: "-" if job.p50_at is None or job.started_at is not None else moment(job.p50_at)[:16],
+        means="when it is estimated to start",
+    ),
+    "attempt": Extra(width=7, text=lambda job: str(job.attempt), means="how often it has begun"),
+}
+"""Columns that may stand before the last one, in their order."""
 
 
 def heading(columns: Columns, look: Look) -> Line:
@@ -56,6 +90,7 @@ def heading(columns: Columns, look: Look) -> Line:
             "ST",
             " GPU",
             "   TIME",
+            *(fit(name.upper(), EXTRAS[name].width, look) for name in columns.extras),
             fit("WHY / PROGRESS", columns.note, look),
         )
     )
@@ -67,9 +102,9 @@ def row(job: Job, columns: Columns, *, now: float, look: Look, free: Mapping[str
     code, tone = STATE_CODES[job.state]
     name, user = fit(job.name, columns.name, look), fit(job.user, columns.user, look)
     who = f"{fit(job.shown_id, columns.job, look)} {name} {user} "
-    rest = (
-        f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {fit(note(job, free, width=columns.note), columns.note, look)}"
-    )
+    extras = "".join(f"{fit(EXTRAS[name].text(job), EXTRAS[name].width, look)} " for name in columns.extras)
+    told = fit(note(job, free, width=columns.note), columns.note, look)
+    rest = f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {extras}{told}"
     return ((who, Tone.PLAIN), (f"{code:<2}", tone), (rest, Tone.PLAIN))
 
 

@@ -39,6 +39,7 @@ class QueueScreen(View):
         Binding("slash", "filter", "filter as you type", key_display="/"),
         Binding("a", "everything", "show ended jobs too, or not"),
         Binding("o", "owner", "everybody's jobs, mine, those of my accounts"),
+        Binding("c", "columns", "more columns, or fewer"),
         Binding("s", "sort", "sort by something else"),
         Binding("S", "flip", "sort the other way round"),
         Binding("q", "app.quit", "quit"),
@@ -49,6 +50,9 @@ class QueueScreen(View):
         """The list is to be kept in this order from now on."""
 
         settings: Settings
+
+    class ColumnsAsked(Message):
+        """The user wants to choose what is told of each job."""
 
     class SortAsked(Message):
         """The user wants to choose what the list is sorted by."""
@@ -132,6 +136,10 @@ class QueueScreen(View):
         """Let the user choose an order."""
         self.post_message(self.SortAsked())
 
+    def action_columns(self) -> None:
+        """Let the user choose columns."""
+        self.post_message(self.ColumnsAsked())
+
     def action_flip(self) -> None:
         """Turn the order round."""
         self.rearrange(replace(self.settings, is_reversed=not self.settings.is_reversed))
@@ -208,6 +216,7 @@ class QueueScreen(View):
         if self._kept is not None:
             shown.insert(self._table.cursor, self._kept)
         is_known = self.contact.answered_at is not None and self._is_begun
+        self._table.extras = self.settings.columns
         self._table.show_jobs(
             shown,
             now=self.data_time,

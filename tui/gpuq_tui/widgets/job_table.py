@@ -17,6 +17,7 @@ class JobTable(Rows):
         super().__init__(look=look, title=title, id=id)
         self._jobs: Sequence[Job] = ()
         self._free: Mapping[str, int] | None = None
+        self.extras: Sequence[str] = ()
         self._now = 0.0
         self._longest = 1
         self._columns = Columns.of(80, 4)
@@ -77,5 +78,5 @@ class JobTable(Rows):
         seen = {0, count - 1, *range(self._top, min(count, self._top + self.body_height))} if count else ()
         widths = (len(self._jobs[i].shown_id) for i in seen)
         self._longest = max(self._longest, *widths, 1)  # it only grows: columns do not jump back and forth
-        self._columns = Columns.of(self.size.width, self._longest)
+        self._columns = Columns.of(self.size.width, self._longest, self.extras)
         super().repaint()

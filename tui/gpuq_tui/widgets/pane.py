@@ -135,6 +135,11 @@ class Pane(NamedKeys, Widget):
             self._title = title
         self.repaint()
 
+    def take_look(self, look: Look) -> None:
+        """Draw everything anew in another look."""
+        self.look = look
+        self.repaint()
+
     def repaint(self) -> None:
         """Draw again what differs from the screen."""
         self._top = max(0, min(self._top, self.count() - self.body_height))
