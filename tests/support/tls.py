@@ -49,7 +49,7 @@ class Https:
             answer = connection.getresponse()
             if answer.getheader("content-type", "").startswith("text/event-stream"):
                 return answer.status, answer.read1(65_536).decode()  # it has no end
-            text = answer.read().decode()
+            text = answer.read().decode(errors="replace")  # a table is no text, but tells names too
             return answer.status, json.loads(text or "null") if "json" in answer.getheader("content-type", "") else text
         finally:
             connection.close()
