@@ -120,16 +120,19 @@ def test_a_name_node_that_began_anew_and_forgot_us_is_shown_a_ticket_again(hdfs:
         known.status(path)
     hdfs.do("start-namenode")
 
-    until(lambda: read_again(known, path) == scalars(1), timeout_s=90, what="an answer")
+    wrong: list[str] = []
+    until(lambda: read_again(known, path, wrong) == scalars(1), timeout_s=90, what="an answer")
     until(lambda: known.trouble is None, timeout_s=90, what="the end of its safe mode")
     assert before == scalars(1)
+    assert not [each for each in wrong if "for who it is" in each]
 
 
-def read_again(hdfs: WebHdfs, path: str) -> bytes | None:
-    """Return what is in a file, None while the NameNode does not know yet where it is."""
+def read_again(hdfs: WebHdfs, path: str, wrong: list[str]) -> bytes | None:
+    """Return what is in a file, None while the NameNode does not know yet where it is; add what was `wrong`."""
     try:
         return hdfs.read(path, 0, hdfs.status(path).length)
-    except FilesError:
+    except FilesError as error:
+        wrong.append(str(error))
         return None
 
 
