@@ -7,12 +7,12 @@ makes those values of it where start-up time does not matter (the TUI).
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import time
 
 from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.plain_socket import PlainSocket
+from gpuq.quick_json import loads
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def default_socket() -> str:
         return system
     state_home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state_home, "gpuq", "gpuqd.sock")
+
+
+def _text_of(body: Json) -> bytes:
+    import json  # what asks for nothing starts without it
+
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 class Client:
@@ -118,6 +124,8 @@ class Client:
         # A string in JSON holds no bare quotation mark: what is looked for is not found inside of one.
         if answer.startswith(b'{"jobs":[') and answer[end : end + 1] == b"]" and answer.isascii():
             return memoryview(answer)[begin : end + 1]
+        import json
+
         return json.dumps(self._parsed(answer)["jobs"]).encode()
 
     def history(self, **wanted: object) -> Json:
@@ -386,7 +394,7 @@ class Client:
     def _ask(
         self, method: str, path: str, params: Json | None = None, body: Json | None = None, headers: str = ""
     ) -> Any:
-        content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        content = b"" if body is None else _text_of(body)
         query = _query(_pairs(params or {}))
         return self._parsed(self._answer(method, f"{path}?{query}" if query else path, content, headers))
 
@@ -405,14 +413,14 @@ class Client:
 
     def _parsed(self, answer: bytes) -> Any:
         try:
-            return json.loads(answer)
+            return loads(answer)
         except ValueError as error:
             raise UnavailableError(
                 f"What answers at {self.path} is not a gpuqd; set GPUQ_SOCKET to the right socket."
             ) from error
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:
-        with self._connected(timeout_s=self.timeout_s) as connection:
+        with self._connected(timeout_s=self.timeout_s, is_plain=True) as connection:
             try:
                 return _read_answer(connection, request)
             except TimeoutError as error:
@@ -432,12 +440,18 @@ class Client:
             "later than that, `gpuq queue` shows what was done."
         )
 
-    def _connected(self, *, timeout_s: float) -> socket.socket:
+    def _connected(self, *, timeout_s: float, is_plain: bool = False) -> Any:
+        """Return a connection, a `socket.socket`; where it is for one question, one that starts quicker may do."""
         if "://" in self.path:
             from gpuq.remote import connect
 
             return connect(self.path, timeout_s)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        if is_plain:
+            connection: Any = PlainSocket()
+        else:
+            import socket
+
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(timeout_s)
             _connect(connection, self.path, time.monotonic() + timeout_s)
@@ -464,7 +478,7 @@ class Client:
         return UnavailableError(f"gpuqd at {self.path} did not answer within {timeout_s:g} s; try again.")
 
 
-def _connect(connection: socket.socket, path: str, deadline: float) -> None:
+def _connect(connection: Any, path: str, deadline: float) -> None:
     """Connect, coming again while the daemon's backlog is full: AF_UNIX refuses instead of waiting."""
     while True:
         try:
@@ -475,7 +489,7 @@ def _connect(connection: socket.socket, path: str, deadline: float) -> None:
             time.sleep(_BACKLOG_PAUSE_S)
 
 
-def _read_answer(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
+def _read_answer(connection: Any, request: bytes) -> tuple[int, bytes]:
     try:  # noqa: SIM105 - contextlib would cost start-up time
         connection.sendall(request)
     except (BrokenPipeError, ConnectionResetError):
@@ -518,7 +532,7 @@ def _query(params: list[tuple[str, object]]) -> str:
 def error_of(status: int, answer: bytes) -> GpuqError:
     """Return the error that a problem document (RFC 9457) stands for."""
     try:
-        detail = json.loads(answer)["detail"]
+        detail = loads(answer)["detail"]
     except (ValueError, KeyError, TypeError):
         detail = f"gpuqd answered with status {status}."
     return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(str(detail))

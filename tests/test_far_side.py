@@ -44,7 +44,7 @@ class Answered(Client):
         super().__init__("/nowhere", timeout_s=5)
         self._said = answer
 
-    def _connected(self, *, timeout_s: float) -> socket.socket:
+    def _connected(self, *, timeout_s: float, is_plain: bool = False) -> socket.socket:
         mine, theirs = socket.socketpair()
         with theirs:
             theirs.sendall(self._said)

@@ -15,6 +15,7 @@ from gpuq.states import FINAL, SHORT_STATES
 from tests.support.fake_daemon import FakeDaemon, a_cluster, a_job, a_log
 
 HEAVY = {"textual", "msgspec", "sqlite3", "pyarrow", "numpy", "tensorflow", "pyspark"}
+NOT_FOR_LOOKING = {"json", "re", "enum", "socket", "contextlib"}
 SLOW = {"dataclasses", "typing", "click", "inspect", "http.client", "urllib.parse", "shutil", "plotext"}
 
 
@@ -46,6 +47,10 @@ def test_the_commonest_commands_load_nothing_slow(daemon: FakeDaemon, words: lis
 
     assert "gpuq.cli" in loaded
     assert not loaded & (HEAVY | SLOW)
+
+
+def test_looking_at_the_queue_loads_neither_json_nor_sockets(daemon: FakeDaemon) -> None:
+    assert not loaded_by("queue") & NOT_FOR_LOOKING
 
 
 @pytest.mark.parametrize("rest", [[], ["--", "--lr", "0.1"]])
