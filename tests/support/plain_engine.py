@@ -119,6 +119,7 @@ class PlainEngine:
             argv=(python, "-I", "-S", "-c", _DRIVER, *words),
             env={
                 "GPUQ_ATTEMPT": attempt.token,
+                "GPUQ_ATTEMPT_NUMBER": str(attempt.number),
                 "GPUQ_SAMPLE_EVERY_S": str(attempt.sample_every_s),
                 "PATH": os.environ["PATH"],
                 **submit.libraries(os.environ),
