@@ -39,6 +39,12 @@ def read(given: Mapping[str, tuple[str, str]], now: float) -> dict[str, Any]:
     return made
 
 
+def over(below: Mapping[str, tuple[str, str]], above: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return what is asked for by both; of options that mean the same field, `notify` and `mail_type`, those above."""
+    said = {READERS[option][0] for option in above}
+    return {option: word for option, word in below.items() if READERS[option][0] not in said} | {**above}
+
+
 def _name(word: str, _: float) -> str:
     check_name(word)
     return word

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from gpuq.asking import over
 from gpuq.errors import UsageError
 from gpuq.regular import NotRegularError, open_regular
 from gpuq.script import FLAGS, OPTIONS
@@ -59,7 +60,7 @@ def defaults() -> Asked:
     for path in (SITE, os.path.join(config, "gpuq", "defaults.toml")):
         table = _table(path)
         if table is not None:
-            found |= _asked(table, clean(path))
+            found = over(found, _asked(table, clean(path)))
     return found
 
 

@@ -28,6 +28,7 @@ class Selection:
 
     `named` are those given singly, in their order; `spans` ranges of numbers, ends included; `filters` words, and
     `user`, `account`, `partition`, `states`, `name`, `since` (submitted at or after, Unix seconds) what else must hold.
+    `is_everybodys`: everybody's were asked for, by the user `all`; `user` is None then.
     """
 
     def __init__(self, words: Iterable[str], asked: Mapping[str, str | None], *, now: float) -> None:
@@ -44,7 +45,8 @@ class Selection:
                 raise UsageError(f"--{option} is empty: say which, or leave it out.")
         for word in words:
             self._read(word)
-        self.user = asked.get("user")
+        self.is_everybodys = asked.get("user") == "all"
+        self.user = None if self.is_everybodys else asked.get("user")
         self.states = parse_states((asked.get("state") or "",))
         since = asked.get("since")
         self.since = None if since is None else parse_past(since, now=now)

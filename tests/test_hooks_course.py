@@ -111,6 +111,7 @@ def test_a_job_whose_prolog_fails_waits_held_and_says_so_everywhere(
 
     text = f"The prolog {path} ended with exit code 3: the scratch disk is full."
     assert job["reason"] == "JobHeldUser"
+    assert "held: its prolog failed; release it" in said(capfd, "why", str(job_id))
     for words in (("show", str(job_id)), ("why", str(job_id)), ("events", str(job_id))):
         assert text in re.sub(r"\s+", " ", said(capfd, *words)), words
     assert site.gpuqd.client.logs(job_id, rank=0)["data"] == "", "nothing of it ran"

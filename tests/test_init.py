@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gpuq.errors import UsageError
 from gpuq_daemon.check import check
 from gpuq_daemon.config import load
 from gpuq_daemon.findings import Level
-from gpuq_daemon.init import first_config, write
+from gpuq_daemon.init import first_config, path_of, write
+from gpuq_daemon.main import cli
 from gpuq_daemon.partitions import EmbeddedPartition
 
 
@@ -63,3 +65,14 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
         write(file, {})
 
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("option", ["--socket", "--state-dir"])
+def test_an_empty_path_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UsageError, match=f"{option} is empty"):
+        path_of(option, " ")
+    assert (path_of(option, None), path_of(option, "a")) == (None, Path("a"))
+    done = CliRunner().invoke(cli, ["init", "--config", str(tmp_path / "gpuqd.toml"), option, ""])
+
+    assert isinstance(done.exception, UsageError)
+    assert not list(tmp_path.iterdir())

@@ -134,3 +134,10 @@ def test_times_that_have_passed_count_back(word: str, ago_s: float) -> None:
 @pytest.mark.parametrize("word", ["00:00", "23:59", "noon", "midnight", "yesterday"])
 def test_a_time_of_day_that_has_passed_is_the_last_such(word: str) -> None:
     assert 0 <= NOW - parse_past(word, now=NOW) <= 25 * 3600
+
+
+def test_the_user_all_is_everybody() -> None:
+    selected = a_selection(user="all")
+
+    assert (selected.user, selected.is_everybodys, selected.narrows) == (None, True, False)
+    assert selected.keeps(a_job(7) | {"user": "bob"})

@@ -64,6 +64,17 @@ def first_config(
     )
 
 
+def path_of(option: str, given: str | None) -> Path | None:
+    """Return the path that an option gives, None where it is not given.
+
+    Raises:
+        UsageError: it is empty, which would be the current folder.
+    """
+    if given is not None and not given.strip():
+        raise UsageError(f"{option} is empty: name a path, or leave it out.")
+    return None if given is None else Path(given)
+
+
 def write(file: Path, environment: Mapping[str, str], *, state: Path | None = None, socket: Path | None = None) -> None:
     """Write a first configuration for this machine; a file that is there is left alone.
 

@@ -89,15 +89,14 @@ def reload(config_file: Path) -> None:
 
 @cli.command(short_help="Write a first configuration for this machine.")
 @_CONFIG
-@click.option(
-    "--state-dir", type=click.Path(path_type=Path), help="Where queue and jobs are kept. [/var/lib/gpuq for root]"
-)
-@click.option("--socket", type=click.Path(path_type=Path), help="Where it listens. [/run/gpuq/gpuqd.sock for root]")
-def init(config_file: Path, state_dir: Path | None, socket: Path | None) -> None:
+@click.option("--state-dir", help="Where queue and jobs are kept. [/var/lib/gpuq for root]")
+@click.option("--socket", help="Where it listens. [/run/gpuq/gpuqd.sock for root]")
+def init(config_file: Path, state_dir: str | None, socket: str | None) -> None:
     """Write a first configuration that fits this machine; a file that is there is left alone."""
     from gpuq_daemon import init
 
-    init.write(config_file, os.environ, state=state_dir, socket=socket)
+    state, listens = init.path_of("--state-dir", state_dir), init.path_of("--socket", socket)
+    init.write(config_file, os.environ, state=state, socket=listens)
     print(f"Wrote {config_file}: look it over, then `gpuqd check --config {config_file}`.")
 
 

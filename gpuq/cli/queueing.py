@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from gpuq.asking import read
+from gpuq.asking import over, read
 from gpuq.cli import terminal
 from gpuq.cli.views.job import queued_line
 from gpuq.client import Client
@@ -107,7 +107,10 @@ def given_of(script: str, text: str, asked: Mapping[str, str | None], written: A
     refuse_shell_script(text, script)
     directives = {d.field: (d.value, f"{clean(script)} line {d.line}: ") for d in read_directives(text, script)}
     typed = {field: (value, "") for field, value in asked.items() if value is not None}
-    return defaults() | sbatch_fields(text, script) | directives | written | typed
+    found: Asked = {}
+    for said in (defaults(), sbatch_fields(text, script), directives, written, typed):
+        found = over(found, said)
+    return found
 
 
 def spec(script: str, text: str, args: Sequence[str], given: Asked, *, now: float) -> Json:

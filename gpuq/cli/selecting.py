@@ -94,14 +94,12 @@ def chosen(
         NotFoundError: no job passes.
     """
     selected = selection(words, asked)
-    if not (selected.has_numbers or selected.narrows):
+    if not (selected.has_numbers or selected.narrows or selected.is_everybodys):
         raise UsageError(f"Name the jobs to {verb}, or choose them, as in `gpuq {verb} -u me -s PD 'gpus>4'`.")
     named: list[tuple[Named, Json | None]] = [(one, None) for one in dict.fromkeys(selected.named)]
     if selected.is_list:
         return named
-    if selected.user == "all":
-        selected.user = None
-    elif selected.user is None and not selected.has_numbers:
+    if selected.user is None and not (selected.has_numbers or selected.is_everybodys):
         selected.user = me()
     everything = bool(states & FINAL)
     states = selected.states or states
@@ -126,8 +124,6 @@ def numbers_chosen(client: Client, words: Sequence[str], asked: Mapping[str, Any
     selected = selection(words, asked)
     if selected.is_list:
         return [int(client.job(number, index=index)["id"]) for number, index in dict.fromkeys(selected.named)]
-    if selected.user == "all":
-        selected.user = None
     jobs = [job for job in client.jobs(everything=True, user=selected.user) if selected.keeps(job)]
     if not jobs:
         raise none_found(selected)

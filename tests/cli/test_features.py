@@ -167,9 +167,9 @@ def test_an_array_and_its_tasks_are_told_apart(daemon: FakeDaemon, gpuq: Gpuq) -
     }
 
     assert gpuq("hold", "12").out == "Array 12 (digits_sync): its tasks are held.\n"
-    assert gpuq("hold", "12_0").out == "Job 12 (digits_sync, task 0 of array 12) is held.\n"
+    assert gpuq("hold", "12_0").out == "Job 12_0 (digits_sync) is held.\n"
     assert "All tasks of array 12" in gpuq("cancel", "12").out
-    assert "task 0 of its array, is being cancelled" in gpuq("cancel", "12_0").out
+    assert gpuq("cancel", "12_0").out == "Job 12_0 (digits_sync) is being cancelled.\n"
     assert gpuq("cancel", "12_x").code == 2
 
 

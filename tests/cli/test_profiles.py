@@ -104,3 +104,26 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(here: Path) -> None:
 
     with pytest.raises(UsageError, match="regular file"):
         JobFile(str(here / "pipe.toml"))
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "told"),
+    [
+        ("#SBATCH --mail-type=END\n", ["--notify", "failed"], "failed"),
+        ("#SBATCH --mail-type=END\n", [], "ended"),
+        ("#SBATCH --mail-type=END\n#GPUQ --notify requeued\n", [], "requeued"),
+        ("#GPUQ --notify requeued\n", ["--mail-type", "FAIL"], "failed"),
+        ("", [], "started"),
+    ],
+)
+def test_the_last_that_says_what_is_told_wins_by_whichever_of_its_names(
+    daemon: FakeDaemon, gpuq: Gpuq, here: Path, head: str, words: list[str], told: str
+) -> None:
+    (here / "site.toml").write_text('mail-type = "REQUEUE"\n')
+    (here / "gpuq" / "defaults.toml").write_text('notify = "started"\n')
+    (here / "train.py").write_text(f"{head}def main_fun(args, ctx): pass\n")
+    daemon.answers["POST /v1/jobs"] = a_job()
+
+    assert gpuq("enqueue", str(here / "train.py"), *words).code == 0
+
+    assert daemon.asked[-1][3]["notify"] == told

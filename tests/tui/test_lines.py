@@ -286,3 +286,12 @@ def test_the_terminal_gets_ascii_where_its_locale_is_not_utf8(
     environ: dict[str, str], is_utf8_mode: bool, is_ascii: bool
 ) -> None:
     assert look_of(environ, is_utf8_mode=is_utf8_mode).is_ascii is is_ascii
+
+
+def test_a_job_that_ended_without_a_start_has_no_time() -> None:
+    never = a_job(state=JobState.CANCELLED, ended_at=NOW - 10)
+    waiting = a_job(submitted_at=NOW - 180)
+
+    shown, also = (plain(row(job, Columns.of(80, 4), now=NOW, look=LOOK)).split() for job in (never, waiting))
+
+    assert (shown[5], also[5]) == ("-", "3m")

@@ -116,7 +116,7 @@ def _why(desk: Desk, job: Job) -> Why:
     if job.state is JobState.PENDING:
         try:
             explained = desk.explain(job.id, desk.gpu_kind(job.partition))
-            explained = replace(explained, text=explained.text + _failed_hooks(desk, job))
+            explained = replace(explained, text=_with_hooks(desk, job, explained))
             return estimated(explained, desk.estimate(job.id))
         except KeyError:
             job = desk.jobs.job(job.id)
@@ -132,10 +132,13 @@ def _why(desk: Desk, job: Job) -> Why:
     )
 
 
-def _failed_hooks(desk: Desk, job: Job) -> str:
-    """Return which of the site's programs failed when a job that waits again was started last."""
-    failed = [one for one in desk.metrics.told(job.id).signals if one.kind in _HOOKS] if job.attempt else []
-    return "".join(f" {one.text}" for one in failed if one.attempt == job.attempt)
+def _with_hooks(desk: Desk, job: Job, why: Why) -> str:
+    """Return why a job waits, with which of the site's programs failed when it was started last."""
+    told = desk.metrics.told(job.id).signals if job.attempt else ()
+    failed = [one for one in told if one.kind in _HOOKS and one.attempt == job.attempt]
+    is_prologs = why.reason is Reason.HELD_BY_USER and any(one.kind is SignalKind.PROLOG for one in failed)
+    text = "held: its prolog failed; release it with `gpuq release`." if is_prologs else why.text
+    return " ".join([text, *(one.text for one in failed)])
 
 
 def estimated(why: Why, estimate: Estimate | None) -> Why:

@@ -35,8 +35,6 @@ def command(words: tuple[str, ...], as_json: bool, **asked: Any) -> None:
         else:
             terminal.say("\n".join(prio_lines(client.job(number), terms)))
         return
-    if selected.user == "all":
-        selected.user = None
     waiting = [job for job in client.jobs(user=selected.user) if job["state"] == "PENDING" and selected.keeps(job)]
     waiting.sort(key=lambda job: (not job["is_top"], -(job["priority"] or 0), job["id"]))
     if as_json:

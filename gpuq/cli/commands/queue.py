@@ -71,8 +71,6 @@ def command(
     if no_header and not (format or as_csv):
         raise UsageError("--no-header is for -o and --csv.")
     selected = selection(words, asked)
-    if selected.user == "all":
-        selected.user = None
     if mine:
         selected.user = me()
     client = Client()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli.views.notes import hparams_line
-from gpuq.cli.views.queue import progress, silence, wanted
+from gpuq.cli.views.queue import progress, shown_id, silence, wanted
 from gpuq.cli.views.table import facts, table
 from gpuq.cli.views.why import estimate_text
 from gpuq.coming_up import coming_up
@@ -250,8 +250,7 @@ def change_line(job: Json, index: int | None, done: str) -> str:
     """Return what was done to a job, a task or an array: `done` is "held", "released", ..."""
     if is_array(job, index):
         return clean(f"Array {job['id']} ({job['name']}): its tasks are {done}.")
-    task = "" if job.get("array_index") is None else f", task {job['array_index']} of array {job['array_id']}"
-    return clean(f"Job {job['id']} ({job['name']}{task}) is {done}.")
+    return clean(f"Job {shown_id(job)} ({job['name']}) is {done}.")
 
 
 def _end_state(job: Json) -> str:
@@ -268,12 +267,12 @@ def end_line(job: Json) -> str:
     if job["started_at"] is not None and job["ended_at"] is not None:
         parts.append(f"ran {duration(job['ended_at'] - job['started_at'])}")
     bill = used(job)
-    return clean(f"Job {job['id']} ({job['name']}): {', '.join(parts)}" + (f"; used {bill}." if bill else "."))
+    return clean(f"Job {shown_id(job)} ({job['name']}): {', '.join(parts)}" + (f"; used {bill}." if bill else "."))
 
 
 def cancel_line(before: Json, after: Json) -> str:
     """Return what a cancel did: nothing to a job that had ended, the end of one that waited, or a request."""
-    job = f"Job {after['id']} ({after['name']})"
+    job = f"Job {shown_id(after)} ({after['name']})"
     if before["state"] in FINAL:
         return clean(f"{job} had already ended: {before['state']}.")
     if after["state"] == "CANCELLED":
@@ -288,7 +287,7 @@ def cancel_many_line(after: Json, index: int | None) -> str:
     if is_array(after, index):
         return clean(f"All tasks of array {after['id']} ({after['name']}) that have not ended are being cancelled.")
     done = f"has ended: {after['state']}" if after["state"] in FINAL else "is being cancelled"
-    return clean(f"Job {after['id']} ({after['name']}), task {after['array_index']} of its array, {done}.")
+    return clean(f"Job {shown_id(after)} ({after['name']}) {done}.")
 
 
 def _typed(words: Sequence[str]) -> str:

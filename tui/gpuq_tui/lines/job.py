@@ -6,7 +6,7 @@ from gpuq.models import Job, JobState, Rank
 from gpuq.units import moment, plural, servers
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
-from gpuq_tui.lines.queue import STATE_CODES, elapsed_s, note, progress
+from gpuq_tui.lines.queue import STATE_CODES, elapsed, note, progress
 
 _RANK_TONES = {"RUNNING": Tone.GOOD, "FAILED": Tone.BAD, "LOST": Tone.BAD}
 _MOST_RANKS = 1000
@@ -27,7 +27,7 @@ def _state(job: Job, why_text: str | None, now: float, width: int, look: Look) -
     attempt = f", attempt {job.attempt}" if job.attempt else ""
     exit_code = "" if job.exit_code is None else f", exit code {job.exit_code}"
     state = f"{job.state} for" if not job.state.is_final else f"{job.state} after"
-    lines = _entry("State", f"{state} {short(elapsed_s(job, now))}{attempt}{exit_code}", width, tone)
+    lines = _entry("State", f"{state} {elapsed(job, now)}{attempt}{exit_code}", width, tone)
     if job.state is JobState.PENDING:
         return lines + _entry("Why", why_text or note(job), width)
     if job.progress is not None:

@@ -104,15 +104,20 @@ def row(job: Job, columns: Columns, *, now: float, look: Look, free: Mapping[str
     who = f"{fit(job.shown_id, columns.job, look)} {name} {user} "
     extras = "".join(f"{fit(EXTRAS[name].text(job), EXTRAS[name].width, look)} " for name in columns.extras)
     told = fit(note(job, free, width=columns.note), columns.note, look)
-    rest = f" {job.gpus:>4} {short(elapsed_s(job, now)):>7} {extras}{told}"
+    rest = f" {job.gpus:>4} {elapsed(job, now):>7} {extras}{told}"
     return ((who, Tone.PLAIN), (f"{code:<2}", tone), (rest, Tone.PLAIN))
 
 
 def elapsed_s(job: Job, now: float) -> float:
-    """Return for how long the job waited, runs or ran, in seconds."""
+    """Return for how long the job waits, runs or ran, in seconds; 0 where it ended without a start."""
     if job.started_at is None:
-        return (now if job.ended_at is None else job.ended_at) - job.submitted_at
+        return now - job.submitted_at if job.ended_at is None else 0.0
     return (now if job.ended_at is None else job.ended_at) - job.started_at
+
+
+def elapsed(job: Job, now: float) -> str:
+    """Return the same as people read it; `-` where it ended without a start."""
+    return "-" if job.started_at is None and job.ended_at is not None else short(elapsed_s(job, now))
 
 
 def free_gpus(cluster: Cluster) -> Mapping[str, int]:

@@ -7,12 +7,12 @@ from gpuq.units import moment, plural, time_about
 from gpuq_tui.lines.bars import bar
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Look, Tone, line, wrap
-from gpuq_tui.lines.queue import elapsed_s, note
+from gpuq_tui.lines.queue import elapsed, note
 
 
 def title(job: Job, now: float) -> str:
     """Return the pane's heading: which job, whose, its state and for how long."""
-    return f"{job.shown_id} {job.name[:60]} ({job.user[:30]}) {job.state} {short(elapsed_s(job, now))}"
+    return f"{job.shown_id} {job.name[:60]} ({job.user[:30]}) {job.state} {elapsed(job, now)}"
 
 
 def why_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look) -> list[Line]:
