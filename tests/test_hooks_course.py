@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,15 @@ def test_a_prolog_that_takes_too_long_is_ended_with_all_that_it_started(site: Si
         pid = int(site.said(name))
         until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), timeout_s=10, what="nothing left")
     site.gpuqd.client.cancel(job_id)
+
+
+def test_a_hook_ends_in_time_though_what_it_left_in_another_session_keeps_its_output(site: Site) -> None:
+    site.hook("submit_filter", "setsid sh -c 'echo $$ > left; sleep 600' & sleep 600", "timeout_s = 0.5")
+    try:
+        with pytest.raises(UnavailableError, match=r"did not end within 0\.5 s"):
+            site.gpuqd.enqueue(SLEEPS)
+    finally:
+        os.killpg(int(site.said("left")), signal.SIGKILL)
 
 
 def test_a_job_that_is_cancelled_in_its_prolog_never_runs(site: Site) -> None:
@@ -282,6 +292,15 @@ def test_a_filter_that_answers_nonsense_lets_nothing_in(site: Site, output: str)
     site.hook("submit_filter", f"cat > /dev/null; printf '%b' '{output}'")
 
     with pytest.raises(UnavailableError, match="submit filter does not work"):
+        site.gpuqd.enqueue(SLEEPS)
+
+
+def test_a_filter_that_answers_without_end_lets_nothing_in(site: Site) -> None:
+    site.hook(
+        "submit_filter", """cat > /dev/null; printf '{"job": {"args": '; head -c 100000 /dev/zero | tr '\\0' '['"""
+    )
+
+    with pytest.raises(UnavailableError, match="says what is no answer"):
         site.gpuqd.enqueue(SLEEPS)
 
 

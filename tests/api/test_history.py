@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gpuq.errors import UsageError
+from gpuq.errors import UnavailableError, UsageError
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.history import COLUMNS, History, Wanted
 from gpuq_daemon.store.jobs import JobStore
 from tests.store.test_features import a_request, ended, started, with_store
+from tests.support.daemon import until
 
 _NAMES = ("train-a", "train-b", "eval-a", "train-a")
 
@@ -89,3 +93,33 @@ def test_a_pattern_that_takes_for_ever_is_stopped_and_stops_nobody(
             await asked
 
     asyncio.run(both())
+
+
+def test_patterns_that_take_for_ever_hold_up_no_other_question_and_are_two_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpuq_daemon.store.history._LONGEST_REGEX_S", 600.0)
+
+    async def course(store: JobStore) -> None:
+        job_id = (await store.add_all(a_request(name="a" * 40 + "!"), now=10.0))[0]
+        await ended(store, await started(store, job_id))
+
+    with_store(tmp_path, course)
+    history, before = History(tmp_path / "state.db"), children()
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(history.jobs, Wanted(regex="(a+)+$")) for _ in range(2)]
+        until(lambda: len(children() - before) == 2, timeout_s=30, what="two patterns that are looked for")
+        try:
+            assert len(history.jobs(Wanted())) == 1
+            with pytest.raises(UnavailableError, match="2 patterns are looked for already"):
+                history.jobs(Wanted(regex="a"))
+            assert not any(one.done() for one in asked)
+        finally:
+            for child in children() - before:
+                os.kill(child, signal.SIGKILL)
+    assert len(history.jobs(Wanted(regex="a"))) == 1
+
+
+def children() -> set[int]:
+    """Return this process's own."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}

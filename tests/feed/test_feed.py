@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.client import Json
-from gpuq.gpus import Gpu, GpuState
+from gpuq.gpus import Gpu, GpuState, Stranger
 from gpuq.models import Cluster, Job, JobState, Reason
 from gpuq.tracing import TracedPod
 from gpuq_daemon.feed.feed import Feed, MaySee
@@ -252,6 +252,7 @@ _GPU_CHANGES = st.one_of(
     st.tuples(st.just("settle")),
 )
 _USERS = {None: None, 1: "ann", 2: "bo"}
+_STRANGERS = (), (Stranger(pid=1, user="eve", command="mine"),)
 
 
 @settings(max_examples=200, deadline=None)
@@ -269,7 +270,15 @@ def test_rows_of_gpus_put_together_are_the_gpus_and_of_others_jobs_nothing_is_to
                 match change:
                     case ("put", node, place, job_id, util):
                         user = _USERS[job_id]
-                        there[node, place] = a_gpu(node, place, job_id=job_id, user=user, rank=job_id, util=util)
+                        there[node, place] = a_gpu(
+                            node,
+                            place,
+                            job_id=job_id,
+                            user=user,
+                            rank=job_id,
+                            util=util,
+                            strangers=_STRANGERS[util > 50],
+                        )
                     case ("take", node, place):
                         there.pop((node, place), None)
                     case _:
@@ -290,6 +299,8 @@ def test_rows_of_gpus_put_together_are_the_gpus_and_of_others_jobs_nothing_is_to
                     (there[key].job_id, there[key].user) if is_seen else (None, None)
                 )
                 assert (row["state"], row["rank"]) == (there[key].state, there[key].rank if is_seen else None)
+                knows_strangers = name == "all" or there[key].user == "ann"
+                assert len(row["strangers"]) == (len(there[key].strangers) if knows_strangers else 0)
                 assert abs(row["util"] - (there[key].util or 0.0)) <= 20
 
     asyncio.run(run())

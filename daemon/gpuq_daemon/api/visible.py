@@ -74,5 +74,6 @@ def _seen_node(node: Node, mine: set[int]) -> Node:
 
 
 def seen_gpu(who: Caller, gpu: Gpu) -> Gpu:
-    """Return a GPU without what is others' to know."""
-    return gpu if may_see(who, gpu.user) else gpu_map.without_others(gpu)
+    """Return a GPU without what is others' to know: of one that is nobody's, whose processes are on it."""
+    is_seen = who.sees_all or (gpu.user is not None and may_see(who, gpu.user))
+    return gpu if is_seen else gpu_map.without_others(gpu)

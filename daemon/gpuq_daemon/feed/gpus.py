@@ -16,7 +16,8 @@ Key = tuple[str, int]  # node, place
 class GpuChange:
     """The GPUs of one user's jobs that have changed, or (`user` None) those of nobody's, with those that are gone.
 
-    `as_others` is what they are told who may not see that user's jobs, None where that is the same.
+    `as_others` is what they are told who may not see that user's jobs, None where that is the same: whose processes are
+    on GPUs that are nobody's is not for all either.
     """
 
     user: str | None
@@ -44,5 +45,6 @@ def told_gpus(before: Mapping[Key, Gpu], after: Sequence[Gpu]) -> tuple[list[Gpu
 
 def _change(user: str | None, gpus: list[Gpu], gone: list[dict[str, Any]]) -> GpuChange:
     as_owner = {"gpus": gpus, "gone": gone, "is_whole": False}
-    as_others = None if user is None else {**as_owner, "gpus": [without_others(gpu) for gpu in gpus]}
+    is_same = user is None and not any(gpu.strangers for gpu in gpus)
+    as_others = None if is_same else {**as_owner, "gpus": [without_others(gpu) for gpu in gpus]}
     return GpuChange(user=user, as_owner=as_owner, as_others=as_others)

@@ -167,5 +167,5 @@ def _refusal(status: int, data: bytes) -> RefusedError:
     try:
         said = json.loads(data)["RemoteException"]
         return RefusedError(str(said["exception"]), str(said["message"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return RefusedError(f"status {status}", data[:200].decode(errors="replace"))

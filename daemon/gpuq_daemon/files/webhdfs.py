@@ -11,20 +11,23 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from typing import Any, TypeVar, cast
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from gpuq_daemon.files.connections import UNAUTHORIZED, Connections, RefusedError
 from gpuq_daemon.files.found import FilesError, OneFileError
 from gpuq_job.hadoop_conf import WebAddress
 from gpuq_job.negotiate import KerberosError
 
+T = TypeVar("T")
 _LONGEST_ANSWER = 32 * 2**20
 _MOST_LOCATIONS = 4096
 _MOVED_ON = ("StandbyException", "RetriableException", "ObserverRetryOnActiveException")
 _SAFE_MODE = "{} is in safe mode: it can be read, nothing can be written."
 _NO_TICKET = "{} wants Kerberos, and gpuqd has no ticket ({}): start gpuqd with KRB5_CLIENT_KTNAME=KEYTAB."
 _BELIEVED_S = 5.0
+# What reading an answer raises where a field is missing, of another kind, too large, or nested without end.
+_NO_ANSWER = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _PAST_END = ("Offset=", "seek after EOF", "past EOF", "out of the range")
 
 
@@ -69,16 +72,18 @@ class WebHdfs:
 
     def list(self, path: str) -> list[Entry]:
         """Return what is in a folder."""
-        statuses = self._named("GET", path, {"op": "LISTSTATUS"})["FileStatuses"]["FileStatus"]
-        return [_entry(each) for each in statuses]
+        said = self._named("GET", path, {"op": "LISTSTATUS"})
+        return self._meant(lambda: [_entry(each) for each in said["FileStatuses"]["FileStatus"]])
 
     def status(self, path: str) -> Entry:
         """Return what the NameNode says of a file or a folder."""
-        return _entry(self._named("GET", path, {"op": "GETFILESTATUS"})["FileStatus"])
+        said = self._named("GET", path, {"op": "GETFILESTATUS"})
+        return self._meant(lambda: _entry(said["FileStatus"]))
 
     def delete(self, path: str) -> bool:
         """Remove a file, or a folder with all that is in it; False if it was not there."""
-        return bool(self._named("DELETE", path, {"op": "DELETE", "recursive": "true"})["boolean"])
+        said = self._named("DELETE", path, {"op": "DELETE", "recursive": "true"})
+        return self._meant(lambda: bool(said["boolean"]))
 
     def check_writable(self, path: str) -> None:
         """Return if the folder takes files of the user that is asked as.
@@ -111,7 +116,7 @@ class WebHdfs:
             return any(bean.get("Safemode") for bean in json.loads(said)["beans"])
         except (RefusedError, KerberosError, OSError, http.client.HTTPException):
             return False
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except _NO_ANSWER:
             return False
 
     def read(self, path: str, offset: int, size: int) -> bytes:
@@ -138,11 +143,7 @@ class WebHdfs:
         return data
 
     def _fetch(self, location: str, offset: int, size: int, ends_at: float) -> bytes:
-        parts = urlsplit(location)
-        if parts.scheme not in ("http", "https") or parts.hostname is None:
-            raise OneFileError(f"{self.name} sends to {location[:100]!r} for a file, which is no address.")
-        is_tls = parts.scheme == "https"
-        address = WebAddress(host=parts.hostname, port=parts.port or (443 if is_tls else 80), is_tls=is_tls)
+        address, parts = self._place(location)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         query |= {"offset": str(offset), "length": str(size)}
         try:
@@ -151,6 +152,18 @@ class WebHdfs:
             if any(word in error.words for word in _PAST_END):
                 return b""
             raise
+
+    def _place(self, location: str) -> tuple[WebAddress, SplitResult]:
+        """Return where a NameNode sends to, as address and parts."""
+        try:
+            parts = urlsplit(location)
+            is_tls, host, port = parts.scheme == "https", parts.hostname, parts.port
+            if parts.scheme not in ("http", "https") or host is None:
+                raise ValueError("neither of the web's schemes")
+            host.encode("idna")  # as a socket does
+        except ValueError as error:
+            raise OneFileError(f"{self.name} sends to {location[:100]!r} for a file, which is no address.") from error
+        return WebAddress(host=host, port=port or (443 if is_tls else 80), is_tls=is_tls), parts
 
     def _named(self, method: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         return self._asked(method, path, query, self._ticks() + self._deadline_s)
@@ -194,13 +207,18 @@ class WebHdfs:
         return "gpuqd's Kerberos principal" if self._user is None else self._user
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
+        return self._meant(lambda: cast(dict[str, Any], {**json.loads(data or b"{}")}))
+
+    def _meant(self, read: Callable[[], T]) -> T:
+        """Return what an answer means, read out of it.
+
+        Raises:
+            FilesError: it is none of WebHDFS.
+        """
         try:
-            found = json.loads(data or b"{}")
-        except ValueError as error:
+            return read()
+        except _NO_ANSWER as error:
             raise FilesError(f"{self.name} does not answer as WebHDFS does.") from error
-        if not isinstance(found, dict):
-            raise FilesError(f"{self.name} does not answer as WebHDFS does.")
-        return cast(dict[str, Any], found)
 
     def _said(self, path: str, error: RefusedError) -> Exception:
         """Return what is raised for a refusal."""

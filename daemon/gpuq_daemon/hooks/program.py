@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from gpuq_daemon.hook_tables import HookTable
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _MOST_SAID = 64 * 1024
+_PIECE = 64 * 1024
 _KILL_S = 2.0
 _NOT_STARTED = (126, 127)  # as shells, env and timeout say it
 
@@ -66,8 +68,9 @@ async def run(
     try:
         _check(path)
         uid, gid, groups = _as_whom(hook.user)
-        process = await asyncio.create_subprocess_exec(
-            *lead, path,
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(limit=_PIECE, loop=loop), *lead, path,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", umask=0o077,
             env={"PATH": _PATH, "GPUQ_SCRIPT_CONTEXT": name.replace(" ", "_"), **words},
             start_new_session=True, user=uid, group=gid, extra_groups=groups,
@@ -75,6 +78,7 @@ async def run(
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise HookBrokenError(f"The {shown} could not be run: {why}.") from error
+    process = Process(transport, protocol, loop)
     try:
         async with asyncio.timeout(hook.timeout_s):
             ran = await _heard(process, given, most_said)
@@ -83,6 +87,7 @@ async def run(
         raise HookError(f"The {shown} did not end within {hook.timeout_s:g} s.") from error
     finally:
         _end(process)
+        _let_go(transport)
         await process.wait()
     if len(ran.output) > most_said or len(ran.errors) > most_said:
         raise HookError(f"The {shown} said more than {most_said // 1024} KiB.")
@@ -139,7 +144,7 @@ def _as_whom(user: str) -> tuple[int | None, int | None, list[int] | None]:
     return found.pw_uid, found.pw_gid, os.getgrouplist(user, found.pw_gid)
 
 
-async def _heard(process: asyncio.subprocess.Process, given: bytes, most: int) -> Ran:
+async def _heard(process: Process, given: bytes, most: int) -> Ran:
     """Give a program its input, and read what it says until it ends or has said too much."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -158,19 +163,29 @@ async def _give(stream: asyncio.StreamWriter, given: bytes) -> None:
     stream.close()
 
 
-async def _read(stream: asyncio.StreamReader, most: int, process: asyncio.subprocess.Process) -> bytes:
+async def _read(stream: asyncio.StreamReader, most: int, process: Process) -> bytes:
     said = bytearray()
-    while len(said) <= most and (piece := await stream.read(64 * 1024)):
+    while len(said) <= most and (piece := await stream.read(_PIECE)):
         said += piece
     if len(said) > most:
         _end(process)
     return bytes(said[: most + 1])
 
 
-def _end(process: asyncio.subprocess.Process) -> None:
+def _end(process: Process) -> None:
     """Kill all that is left of its session, it itself and what it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _let_go(transport: asyncio.SubprocessTransport) -> None:
+    """Close our ends of its pipes: asyncio has no process end before these, and another session may keep theirs."""
+    for number in range(3):
+        pipe = transport.get_pipe_transport(number)
+        if isinstance(pipe, asyncio.WriteTransport) and pipe.get_write_buffer_size():
+            pipe.abort()  # what nobody has read; a plain end waits for that
+        elif pipe is not None:
+            pipe.close()
 
 
 def _last_line(ran: Ran) -> str:

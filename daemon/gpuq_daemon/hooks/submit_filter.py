@@ -60,7 +60,7 @@ class SubmitFilter:
                 ran = await run("submit filter", hook, words, given=msgspec.json.encode(asked), most_said=_MOST_SAID)
             answer = _read(ran.output)
             changed = spec if answer.job is None else _changed(spec, answer.job)
-        except (HookError, ValueError, TypeError) as error:
+        except (HookError, ValueError, TypeError, RecursionError) as error:
             logger.warning("the submit filter does not work", extra={"why": str(error)})
             said = str(error) if isinstance(error, HookError) else f"It says what is no answer: {fit(str(error), 200)}."
             raise UnavailableError(f"Not queued, for the site's submit filter does not work. {said}") from error

@@ -30,7 +30,9 @@ _SELECT = """SELECT j.id, j.name, j.user, j.account, j.qos, j.partition, j.state
              FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
              WHERE j.ended_at IS NOT NULL"""
 _EQUAL = ("user", "account", "state", "partition")  # the index of the first one given is used, the rest is looked at
+_NAMES = "SELECT group_concat(name, char(10)) FROM (SELECT DISTINCT name FROM jobs WHERE ended_at IS NOT NULL)"
 _LONGEST_REGEX_S = 5.0
+_MOST_REGEXES = 2  # at a time: each keeps a thread waiting, and there are few
 _MOST_NAMES = 20_000
 
 # A regular expression of somebody's may take for ever, and would stop all of Python meanwhile: not in this process.
@@ -68,16 +70,17 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._regexes = threading.BoundedSemaphore(_MOST_REGEXES)
 
     def jobs(self, wanted: Wanted) -> list[tuple[Any, ...]]:
         """Return rows of `COLUMNS`, the newest end first.
 
         Raises:
             UsageError: the regular expression is none, or takes too long.
-            UnavailableError: the state cannot be read.
+            UnavailableError: the state cannot be read, or too many patterns are looked for already.
         """
+        names = None if wanted.regex is None else self._matching(wanted.regex)
         with self._reading() as connection:
-            names = None if wanted.regex is None else _matching(connection, wanted.regex)
             sql, params = _question(wanted, names)
             return connection.execute(sql, params).fetchall()
 
@@ -107,6 +110,17 @@ class History:
         """
         with self._reading() as connection:
             return wasted(connection, since=since)
+
+    def _matching(self, regex: str) -> list[str]:
+        """Return the names of ended jobs in which the regular expression is found. Other questions go on meanwhile."""
+        if not self._regexes.acquire(blocking=False):
+            raise UnavailableError(f"{_MOST_REGEXES} patterns are looked for already: try again in some seconds.")
+        try:
+            with self._reading() as connection:
+                names: str | None = connection.execute(_NAMES).fetchone()[0]
+            return _matching(names, regex)
+        finally:
+            self._regexes.release()
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
@@ -156,10 +170,8 @@ def _json(names: list[str]) -> str:
     return json.dumps(names)
 
 
-def _matching(connection: sqlite3.Connection, regex: str) -> list[str]:
-    """Return the names of ended jobs in which the regular expression is found, each once."""
-    sql = "SELECT group_concat(name, char(10)) FROM (SELECT DISTINCT name FROM jobs WHERE ended_at IS NOT NULL)"
-    names: str | None = connection.execute(sql).fetchone()[0]
+def _matching(names: str | None, regex: str) -> list[str]:
+    """Return those of the names, a line each, in which the regular expression is found."""
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _MATCH],
