@@ -51,8 +51,8 @@ def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
     """Return the chart's lines, `options.height` of them where that is enough to draw at all.
 
     Every column's smallest and largest value is on the chart, so a spike of one step is seen; with `smooth`
-    the smoothed last values are drawn instead. NaN breaks the line, and is marked at the bottom; a restart is a line
-    from bottom to top. On logarithmic axes values <= 0 are left out.
+    the smoothed last values are drawn instead. NaN breaks the line, and is marked at the bottom, also before and behind
+    all that is drawn; a restart is a line from bottom to top. On logarithmic axes values <= 0 are left out.
     """
     width, height = max(_MIN_WIDTH, options.width), max(_MIN_HEIGHT, options.height)
     lines = [list(_segments(curve, curves, options)) for curve in curves]
@@ -60,9 +60,10 @@ def draw(curves: Sequence[Curve], options: ChartOptions) -> str:
     if not ys:
         return _nothing(curves, options, width, height)
     xs = [x for segments in lines for segment_xs, _ in segments for x in segment_xs]
-    x_range = min(xs), max(xs)
+    nans = [x for x in _nan_places(curves, options) if x is not None]
+    x_range = min((*xs, *nans)), max((*xs, *nans))
     marks = _Marks(
-        nans=_inside(_nan_places(curves, options), x_range),
+        nans=nans,
         restarts=_inside(_restart_places(curves, options), x_range),
         cursor=_inside(iter([scaled(options.cursor, options.log_x)]), x_range),
     )

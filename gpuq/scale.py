@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gpuq.models import Curve
 
 _RESOLUTION = 1e-9
+_DAY_S = 86_400.0
+_SPANS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 X_AXES = ("step", "wall", "relative")
 """What a curve may be drawn along: its steps, the time since the first point of all curves, or since its own."""
 
@@ -48,7 +50,7 @@ def axis(
     low: float, high: float, count: int, *, is_log: bool = False, is_time: bool = False
 ) -> list[tuple[float, str]]:
     """Return places within [low, high] and what is written there, about `count` of them; places are as `scaled`."""
-    places = (log_ticks if is_log else ticks)(low, high, count)
+    places = (log_ticks if is_log else time_ticks if is_time else ticks)(low, high, count)
     if is_time:
         return [(place, duration(power_of_ten(place) if is_log else place)) for place in places]
     if is_log:
@@ -68,6 +70,16 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [min(max(i * step, low), high) for i in range(first, last + 1)]
+
+
+def time_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return about as many times in seconds within [low, high] that are round on a clock, or in days."""
+    rough = (high - low) / max(1, count)
+    step = next((span for span in _SPANS if span >= rough), None)
+    if step is None:
+        return [min(max(days * _DAY_S, low), high) for days in ticks(low / _DAY_S, high / _DAY_S, count)]
+    inside = range(math.ceil(low / step), math.floor(high / step) + 1)
+    return [float(i * step) for i in inside] or [low]
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:

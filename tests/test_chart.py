@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.chart import ChartOptions, draw, labels, legend, smoothed
-from gpuq.scale import log_ticks, ticks
+from gpuq.scale import axis, log_ticks, ticks, time_ticks
+from gpuq_daemon.drawing import curves as drawing
 from tests.support.fake_daemon import a_curve
 
 VALUES = st.lists(st.floats(allow_infinity=False), max_size=60)
@@ -68,6 +69,23 @@ def test_the_legend_counts_nan_and_does_not_hide_it() -> None:
     assert line == "lo\\x1bss: last NaN at step 2, min 1, max 1, 2 points, 1 of them NaN or infinite (× below)"
 
 
+def test_a_loss_that_ends_as_nan_is_marked_to_its_end() -> None:
+    text = draw([a_curve([3.0, 2.0, *[math.nan] * 18])], ChartOptions(width=60, height=10, is_ascii=True))
+
+    *_, bottom, _, labels_of_x = text.split("\n")
+    assert bottom.count("!") == 18
+    assert labels_of_x.split()[-1] == "20"
+
+
+def test_a_picture_of_a_loss_that_ends_as_nan_has_a_cross_for_each() -> None:
+    curve = a_curve([3.0, 2.0, math.nan, math.nan])
+
+    picture = drawing.draw([curve], ["loss"], drawing.Look())
+
+    ends = drawing.draw([a_curve([3.0, 2.0])], ["loss"], drawing.Look())
+    assert len(picture.shapes) - len(ends.shapes) >= 2 * 2
+
+
 def test_smoothing_is_tensorboards() -> None:
     assert smoothed([1.0, 3.0], 0.5) == [1.0, pytest.approx((0.5 * 0.5 + 0.5 * 3) / 0.75)]
     assert smoothed([2.0, None, 2.0], 0.9) == [pytest.approx(2.0), None, pytest.approx(2.0)]
@@ -80,6 +98,28 @@ def test_ticks_are_few_and_inside(low: float, span: float, count: int) -> None:
     assert len(found) <= count + 1
     assert found == sorted(found)
     assert all(low <= tick <= low + span for tick in found)
+
+
+@given(st.floats(0, 1e9), st.floats(1e-6, 1e9), st.integers(2, 20))
+def test_times_are_few_and_inside(low: float, span: float, count: int) -> None:
+    found = time_ticks(low, low + span, count)
+
+    assert 1 <= len(found) <= count + 1
+    assert found == sorted(found)
+    assert all(low <= tick <= low + span for tick in found)
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [
+        (30 * 86_400.0, ["00:00:00", "10-00:00:00", "20-00:00:00", "30-00:00:00"]),
+        (5_400.0, ["00:00:00", "00:30:00", "01:00:00", "01:30:00"]),
+        (150.0, ["00:00:00", "00:01:00", "00:02:00"]),
+        (0.5, ["00:00:00"]),
+    ],
+)
+def test_times_on_an_axis_are_round_on_a_clock(high: float, expected: list[str]) -> None:
+    assert [text for _, text in axis(0.0, high, 3, is_time=True)] == expected
 
 
 @given(st.floats(-323, 308), st.floats(1e-6, 600), st.integers(2, 20))

@@ -172,3 +172,15 @@ def test_the_ledger_is_told(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
 
     assert (answer["is_tiered"], answer["lent"], answer["half_life_s"]) == (False, [], 7 * 86_400.0)
     assert answer["wasted"] == []  # nothing has ended
+
+
+def test_nothing_is_estimated_of_a_job_from_when_it_is_held(gpuqd: Gpuqd, jobs: tuple[int, int]) -> None:
+    _, waiting = jobs
+    client = gpuqd.client
+    assert client.when(waiting)["p50_at"] is not None
+
+    client.hold(waiting)
+
+    assert client.queue()["pending"]["p50_at"] == [None]
+    assert [client.job(waiting).get("p50_at"), client.why(waiting).get("p50_at")] == [None, None]
+    client.release(waiting)

@@ -150,6 +150,19 @@ def test_a_job_that_waits_is_traced_too(daemon: Gpuqd) -> None:
     assert (trace["job_id"], trace["attempt"], trace["started_at"], trace["ranks"]) == (waiting, 0, None, [])
 
 
+def test_of_the_jobs_of_a_name_those_that_run_are_told_before_many_that_wait(daemon: Gpuqd) -> None:
+    runs = daemon.enqueue(SLEEPS, name="many")
+    daemon.reaches(runs, "RUNNING")
+    waiting = [daemon.enqueue(SLEEPS, name="many", hold=True) for _ in range(6)]
+
+    told = [trace["job_id"] for trace in daemon.client.trace("many")["traces"]]
+
+    assert told == [runs, *waiting[:-5:-1]]
+    for job_id in (runs, *waiting):
+        daemon.client.cancel(job_id)
+    daemon.ended(runs)
+
+
 def says(**said: object) -> str:
     """Return a line that a job's driver might write, true or not."""
     rank = {"kind": "rank", "rank": 0, "role": "chief", "host": "127.0.0.1", "state": "RUNNING", "t": 1.0}

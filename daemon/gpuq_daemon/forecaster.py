@@ -56,6 +56,10 @@ class Queue(Protocol):
         """Return whether the job waits."""
         ...
 
+    def is_held(self, job_id: int) -> bool:
+        """Return whether the job waits and somebody holds it."""
+        ...
+
 
 class Forecaster:
     """Estimates anew after the queue has changed, at a low rate; `every_s` 0 is never."""
@@ -86,8 +90,11 @@ class Forecaster:
         self._first_at: float | None = None
 
     def estimate(self, job_id: int) -> Estimate | None:
-        """Return when a pending job is thought to start, as of the last time that was asked; None is not known."""
-        return self._known.get(job_id)
+        """Return when a pending job is thought to start, as of the last time that was asked; None is not known.
+
+        Nothing is said of one that is held: it may be so since then.
+        """
+        return None if self._scheduler.is_held(job_id) else self._known.get(job_id)
 
     async def run(self) -> None:
         """Estimate whenever it is due, for ever."""

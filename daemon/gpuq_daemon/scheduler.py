@@ -250,6 +250,10 @@ class Scheduler:
         """Return whether the job waits, as far as was told."""
         return self._engine.is_pending(job_id)
 
+    def is_held(self, job_id: int) -> bool:
+        """Return whether the job waits and somebody holds it, as far as was told."""
+        return self._engine.is_held(job_id)
+
     def has_pending(self) -> bool:
         """Return whether anybody waits, as far as was told."""
         return any(True for _ in self._engine.pending_ids())

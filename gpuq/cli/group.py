@@ -81,6 +81,7 @@ _MEANT = {
     **dict.fromkeys(("--gpus", "--gres"), "--gpus-per-worker"),
     **dict.fromkeys(("--nodes", "--ntasks"), "--workers"),
     "--job-name": "--name",
+    "-n": "--workers",  # sbatch's tasks; elsewhere -n is a name, and known
 }
 # What one group of commands calls otherwise than another.
 _ALIKE = (

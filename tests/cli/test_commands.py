@@ -336,6 +336,10 @@ def test_enqueue_and_wait_prints_the_log_and_ends_as_the_job(daemon: FakeDaemon,
         (["-J", " "], "cannot be empty"),
         (["-p", ""], "partition"),
         (["--wrokers", "2"], "did you mean --workers?"),
+        (
+            ["--lr", "1e-3"],
+            "There is no option '--lr'; `gpuq enqueue --help` lists them. Words for the script go after",
+        ),
     ],
 )
 def test_bad_requests_are_refused_before_anything_is_sent(

@@ -214,6 +214,7 @@ def test_a_shell_script_is_told_from_a_python_one(
         (["info", "3"], "show"),
         (["log", "3"], "logs"),
         (["enqueue", "--gpus", "2", "a.py"], "--gpus-per-worker"),
+        (["enqueue", "-n", "2", "a.py"], "--workers"),
     ],
 )
 def test_names_from_elsewhere_are_understood(gpuq: Gpuq, words: list[str], meant: str) -> None:

@@ -50,6 +50,7 @@ def draw(curves: Sequence[Curve], names: Sequence[str], look: Look) -> Figure:
         label = Label(at=(look.width / 2, look.height / 2), text="nothing that can be drawn", anchor="middle")
         return Figure(width=look.width, height=look.height, title=look.title, shapes=(label,))
     xs = [x for piece in every for x in piece.xs]
+    xs += [x for curve in curves for x in _nan_places(curve, curves, look)]
     ys = [y for piece in every for part in (piece.low, piece.high) for y in part]
     frame = Frame(
         width=look.width,
@@ -122,14 +123,18 @@ def _restarts(curve: Curve, curves: Sequence[Curve], look: Look, frame: Frame) -
 
 
 def _nans(curve: Curve, curves: Sequence[Curve], look: Look, frame: Frame) -> list[Shape]:
-    places = along(look.x, curve.wall_times, curve.steps, start_of(curve, curves, look.x))
-    marked = [scaled(x, look.log_x) for x, count in zip(places, curve.nans, strict=False) if count]
     crosses: list[Shape] = []
-    for x in frame.across(_within(frame, marked)):
+    for x in frame.across(_within(frame, _nan_places(curve, curves, look))):
         y = frame.bottom
         crosses.append(Line(places=((x - 3, y - 7), (x + 3, y - 1)), color=_NAN))
         crosses.append(Line(places=((x - 3, y - 1), (x + 3, y - 7)), color=_NAN))
     return crosses
+
+
+def _nan_places(curve: Curve, curves: Sequence[Curve], look: Look) -> list[float]:
+    places = along(look.x, curve.wall_times, curve.steps, start_of(curve, curves, look.x))
+    marked = (scaled(x, look.log_x) for x, count in zip(places, curve.nans, strict=False) if count)
+    return [x for x in marked if x is not None]
 
 
 def _within(frame: Frame, places: Sequence[float | None]) -> list[float]:

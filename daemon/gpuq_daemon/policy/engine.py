@@ -249,6 +249,11 @@ class Engine:
         """Return whether a job waits."""
         return job_id in self._pending
 
+    def is_held(self, job_id: int) -> bool:
+        """Return whether a job waits and somebody holds it."""
+        job = self._pending.get(job_id)
+        return job is not None and job.hold is not None
+
     def pending_ids(self) -> Iterable[int]:
         """Return the jobs that wait."""
         return self._pending.keys()

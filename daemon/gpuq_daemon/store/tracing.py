@@ -150,11 +150,14 @@ class TraceStore:
         )
 
     def of_job_name(self, name: str) -> list[Found]:
-        """Return the newest attempts of the jobs of a name: those that have not ended first."""
+        """Return the newest attempts of the jobs of a name: those that hold GPUs first, then those that wait."""
         asked = "SELECT id AS job_id, max(attempt, 1) AS attempt, NULL AS rank FROM jobs WHERE name = :name"
-        live = self._found(f"{asked} AND state IN {LIVE} ORDER BY id DESC LIMIT :most", {"name": name})
+        held, live = (
+            self._found(f"{asked} AND state IN {states} ORDER BY id DESC LIMIT :most", {"name": name})
+            for states in (HOLDING, LIVE)
+        )
         ended = self._found(f"{asked} AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :most", {"name": name})
-        return list(dict.fromkeys((*live, *ended)))[:MOST]
+        return list(dict.fromkeys((*held, *live, *ended)))[:MOST]
 
     def of_pod(self, name: str, namespace: str | None) -> list[Found]:
         """Return the attempts of the pods of a name, in one namespace or in any."""

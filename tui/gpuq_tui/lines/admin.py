@@ -37,9 +37,9 @@ def entries(lists: Lists) -> list[Entry]:
 
 def _daemon(diag: Diagnosis) -> Iterator[Entry]:
     yield _section("gpuqd", f"{diag.version}, pid {diag.pid}, up {short(diag.at - diag.started_at)}", ())
+    yield _plain("memory", f"memory {diag.rss_mib:.0f} MiB (most {diag.peak_rss_mib:.0f}), {diag.threads} threads")
     yield _plain(
-        "memory",
-        f"memory {diag.rss_mib:.0f} MiB (most {diag.peak_rss_mib:.0f}), {diag.threads} threads, "
+        "files",
         f"{diag.open_files} of {diag.most_files} files, {diag.connections} connections, {diag.streaming} streams",
     )
     yield _plain("queue", f"{diag.pending} jobs wait, {diag.active} hold GPUs, {diag.writes} writes since its start")
@@ -131,7 +131,7 @@ def _plain(key: str, text: str) -> Entry:
 
 def _spread(spread: Spread) -> str:
     figures = (("p50", spread.p50_s), ("p99", spread.p99_s), ("max", spread.max_s))
-    return f"{spread.name:<18} {spread.count:>8} x  " + "  ".join(f"{n} {v * 1000:.1f} ms" for n, v in figures)
+    return f"{spread.name:<23} {spread.count:>7} x  " + "  ".join(f"{n} {v * 1000:.1f} ms" for n, v in figures)
 
 
 def _reserved(held: ReservationRow) -> str:

@@ -15,7 +15,8 @@ from gpuq_tui.lists import Shares
 _FIXED = 4 + 7 + 6 + 6 + 7 + 5 + 8  # the columns of numbers, with their spaces
 OPEN = (
     line("  Nobody is in any account yet: everybody may queue, all alike."),
-    line("  `:admin account add NAME` and `:admin user add NAME --account NAME` change that."),
+    line("  `:admin account add NAME` makes an account,"),
+    line("  `:admin user add NAME --account NAME` puts somebody into it."),
 )
 
 
