@@ -61,14 +61,14 @@ def test_infinity_is_said_in_a_way_that_json_can_hold() -> None:
 def test_who_has_no_shares_but_usage_is_never_back() -> None:
     tree = a_tree({"a": 1, "b": 0}, {("a", "ann"): 1, ("b", "bob"): 1})
 
-    rows = rows_of(tree, {("b", "bob"): 5.0, ("a", "ann"): 5.0}, {("a", "ann"): 1.0})
+    rows = rows_of(tree, {("b", "bob"): 5e5, ("a", "ann"): 5e5}, {("a", "ann"): 1.0})
 
     assert rows["b", None].back_s is None
     assert rows["a", None].back_s == 0
 
 
 def test_who_shares_with_nobody_that_runs_is_never_back() -> None:
-    rows = rows_of(a_tree({"a": 1, "b": 1}, {("a", "ann"): 1, ("b", "bob"): 1}), {("a", "ann"): 5.0}, {})
+    rows = rows_of(a_tree({"a": 1, "b": 1}, {("a", "ann"): 1, ("b", "bob"): 1}), {("a", "ann"): 5e5}, {})
 
     assert rows["a", None].back_s is None
     assert rows["b", None].back_s == 0
