@@ -196,6 +196,18 @@ def test_what_can_never_be_told_is_dropped_with_its_reason(tmp_path: Path, statu
         assert len(hook.got) == 1
 
 
+def test_an_error_of_gpuqds_own_is_no_more_tries_than_any_other(tmp_path: Path) -> None:
+    with a_hook() as hook, a_telling_gpuqd(tmp_path, hook, more="most_tries = 2") as gpuqd:
+        (gpuqd.folder / "notify.key").mkdir()  # what webhooks are signed with cannot be read
+        job_id = gpuqd.enqueue(NOTHING, notify="ended", notify_to=hook.url)
+        until(lambda: any(m["tries"] for m in messages(gpuqd, job_id)), timeout_s=30, what="a try")
+        gpuqd.set_clock(60.0)
+
+        (dropped,) = until_told(gpuqd, job_id, state="dropped")
+        assert dropped["said"] == "given up after 2 tries: gpuqd met an error of its own; its log says more"
+        assert hook.got == []
+
+
 def test_a_limit_is_told_while_the_job_runs(tmp_path: Path) -> None:
     with a_hook() as hook, a_telling_gpuqd(tmp_path, hook) as gpuqd:
         job_id = gpuqd.enqueue(WAITS, time_limit_s=3600, notify="limit", notify_to=hook.url)

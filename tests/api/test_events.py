@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpuq.errors import UnavailableError
+from gpuq.errors import UnavailableError, UsageError
 from gpuq.stream import Stream
 from tests.support.asking import got
 from tests.support.daemon import Gpuqd, plain_gpuqd, until
@@ -159,6 +159,12 @@ def test_pages_hold_every_job_once_whatever_changes_meanwhile(daemon: Gpuqd) -> 
     assert seen == [*before, late]
     for job_id in seen:
         daemon.client.cancel(job_id)
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1:x", "1:-1", f"inf:{10**20}"])
+def test_a_place_in_the_history_that_is_none_is_refused(daemon: Gpuqd, cursor: str) -> None:
+    with pytest.raises(UsageError, match="begin without one"):
+        daemon.client.history(cursor=cursor)
 
 
 def test_a_client_that_does_not_read_holds_nothing_up_and_begins_anew(daemon: Gpuqd) -> None:

@@ -294,6 +294,10 @@ def test_where_it_is_private_no_answer_names_another_user(private: Cluster) -> N
     assert {job["user"] for job in listed} == {USER}
     assert private.as_(USER).ask("GET", f"/v1/jobs?user={OWNER}")[1]["jobs"] == []
     assert job_id in {job["id"] for job in private.as_(OPERATOR).ask("GET", "/v1/jobs")[1]["jobs"]}
+    for query, jobs in ((f"user={OWNER}", 0), (f"user={USER}", len(listed))):
+        told = private.as_(USER).beginning(f"/v1/events?{query}", b"event: ready\n")
+        assert f'data: {{"jobs":{jobs}}}' in told
+        assert OWNER not in told
     waits = {**_SPEC, "dependency": f"afterok:{job_id}"}
     status, said = private.as_(USER).ask("POST", "/v1/jobs", waits)
     assert (status, said["detail"]) == (400, f"There is no job {job_id} to depend on.")

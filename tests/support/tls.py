@@ -53,3 +53,15 @@ class Https:
             return answer.status, json.loads(text or "null") if "json" in answer.getheader("content-type", "") else text
         finally:
             connection.close()
+
+    def beginning(self, path: str, end: bytes) -> str:
+        """Return what a stream says up to an event that has `end` in it, that one included."""
+        connection = http.client.HTTPSConnection("localhost", self._port, context=self._context, timeout=30)
+        try:
+            connection.request("GET", path, headers=self._headers)
+            answer, said = connection.getresponse(), b""
+            while not (end in said and said.endswith(b"\n\n")):
+                said += answer.read1(65_536)
+            return said.decode()
+        finally:
+            connection.close()

@@ -107,7 +107,7 @@ async def _snapshot(desk: Desk, who: Caller, listener: Listener, why: str) -> As
     if not wants.job_ids:
         yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
         yield encoded("gpus", {"gpus": [seen_gpu(who, gpu) for gpu in feed.gpus], "gone": [], "is_whole": True})
-    ids = sorted(wants.job_ids) if wants.job_ids else desk.jobs.live_ids(wants.user)
+    ids = sorted(wants.job_ids) or (desk.jobs.live_ids(wants.user) if may_see(who, wants.user) else [])
     for begin in range(0, len(ids), _ROWS_AT_A_TIME):
         rows = desk.jobs.jobs_of(ids[begin : begin + _ROWS_AT_A_TIME])
         seen = [views.whole(desk, job) for job in rows if may_see(who, job.user)]

@@ -13,7 +13,7 @@ from gpuq.errors import UsageError
 from gpuq.models import JobState
 from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.visible import may_see
+from gpuq_daemon.api.visible import LARGEST_ID, may_see
 from gpuq_daemon.store.history import COLUMNS, Wanted
 
 _LONGEST = 256
@@ -72,6 +72,9 @@ async def history(
 def _position(cursor: str) -> tuple[float, int]:
     at, _, number = cursor.partition(":")
     try:
-        return float(at), int(number)
-    except ValueError as error:
-        raise UsageError("That cursor is none of gpuqd's: begin without one.") from error
+        found = float(at), int(number)
+    except ValueError:
+        found = 0.0, -1
+    if not 0 <= found[1] <= LARGEST_ID:
+        raise UsageError("That cursor is none of gpuqd's: begin without one.")
+    return found

@@ -16,7 +16,7 @@ from gpuq_daemon.policy import gpu_map
 from gpuq_daemon.policy.reasons import without_others
 from gpuq_daemon.store.job_questions import unknown_job
 
-_LARGEST_ID = 2**62 - 1
+LARGEST_ID = 2**62 - 1
 
 
 def may_see(who: Caller, user: str | None) -> bool:
@@ -35,7 +35,7 @@ def visible_job(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> Job
     Raises:
         NotFoundError: there is none, or none that is theirs to see; nothing tells one from the other.
     """
-    if not 0 < job_id <= _LARGEST_ID:  # in a list of numbers nothing bounds each
+    if not 0 < job_id <= LARGEST_ID:  # in a list of numbers nothing bounds each
         raise unknown_job(job_id)
     job = desk.jobs.job(job_id)
     if not caller(request).may_see(job.user):

@@ -101,8 +101,8 @@ class Messenger:
             self._looked_at = uptime
             await self._look_at_those_that_run()
         if uptime - self._forgot_at >= _FORGET_EVERY_S:
-            self._forgot_at = uptime
-            await self._store.forget(before=self._clock.now() - self._config.notify.keep_d * 86_400)
+            has_more = await self._store.forget(before=self._clock.now() - self._config.notify.keep_d * 86_400)
+            self._forgot_at = self._forgot_at if has_more else uptime
         self._send_due()
 
     async def sent_all(self) -> None:
@@ -178,7 +178,10 @@ class Messenger:
     async def _noted(self, message: Outgoing) -> None:
         try:
             await self._send_by(message)
-        except NotSentError as error:
+        except Exception as error:
+            if not isinstance(error, NotSentError):  # it is tried as seldom, and given up, as any other
+                logger.exception("a message could not be sent", extra={"job_id": message.notice.job_id})
+                error = NotSentError("gpuqd met an error of its own; its log says more")
             tries, now = message.tries + 1, self._clock.now()
             if error.is_final or tries >= self._config.notify.most_tries:
                 why = str(error) if error.is_final else f"given up after {tries} tries: {error}"

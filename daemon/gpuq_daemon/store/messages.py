@@ -16,6 +16,7 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import HOLDING
 
 MOST_WAITING = 1000  # of a user; what comes on top is dropped, with that reason
+_FORGOTTEN_AT_ONCE = 500
 _SHOWN = """id, key, job_id, user, event, kind, address, at, state, tries,
   CASE state WHEN 'waiting' THEN next_at END AS next_at, ended_at, said"""
 _SUBJECT = """j.id AS job_id, j.name, j.user, j.uid, j.account, j.partition, j.state,
@@ -167,15 +168,18 @@ class MessageStore:
         rows = self._db.rows("SELECT kind, count(*) AS messages FROM messages WHERE state = 'waiting' GROUP BY kind")
         return {row["kind"]: row["messages"] for row in rows}
 
-    async def forget(self, *, before: float) -> None:
-        """Forget messages that ended before then, a few at a time."""
-        await self._db.write(
-            lambda tables: tables.execute(
-                """DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ended_at < :before
-                   AND job_id NOT IN (SELECT id FROM jobs WHERE ended_at IS NULL) ORDER BY ended_at LIMIT 500)""",
-                {"before": before},
+    async def forget(self, *, before: float) -> bool:
+        """Forget messages that ended before then, a few at a time; return whether there may be more."""
+        gone = await self._db.write(
+            lambda tables: (
+                tables.execute(
+                    """DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE ended_at < :before
+                       AND job_id NOT IN (SELECT id FROM jobs WHERE ended_at IS NULL) ORDER BY ended_at LIMIT :most)""",
+                    {"before": before, "most": _FORGOTTEN_AT_ONCE},
+                ).rowcount
             )
         )
+        return gone >= _FORGOTTEN_AT_ONCE
 
     async def _end(self, message_id: int, state: str, why: str | None, now: float) -> None:
         values = {"id": message_id, "state": state, "why": why, "now": now}
