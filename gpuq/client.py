@@ -36,6 +36,7 @@ _ERRORS = {
 _MAX_HEAD = 64 * 1024
 _MAX_ANSWER = 1 << 30
 _BACKLOG_PAUSE_S = 0.02
+_TASKS_AT_ONCE = 5_000
 _ASK_AGAIN_S = 45.0  # a gpuqd with an engine of its own takes up to half a minute to be back
 _ASK_AGAIN_PAUSE_S = 0.1
 
@@ -86,6 +87,7 @@ class Client:
         *,
         everything: bool = False,
         user: str | None = None,
+        array: int | None = None,
         since: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
@@ -95,8 +97,20 @@ class Client:
         With the `seq` of an earlier answer as `since`, only what changed (all again if `is_whole`); with `limit`
         a page by id, and with its `next_cursor` as `cursor` the next.
         """
-        params = {"all": "true" if everything else None, "user": user, "since": since, "limit": limit, "cursor": cursor}
-        return self._ask("GET", "/v1/jobs", params)
+        params = {"all": "true" if everything else None, "user": user, "array": array}
+        return self._ask("GET", "/v1/jobs", {**params, "since": since, "limit": limit, "cursor": cursor})
+
+    def tasks(self, array_id: int) -> list[Json]:
+        """Return all tasks of an array by index, those that have ended too; none where there is no such array."""
+        found: list[Json] = []
+        cursor = None
+        while True:
+            page = self.job_list(everything=True, array=array_id, limit=_TASKS_AT_ONCE, cursor=cursor)
+            # an older gpuqd does not know of arrays and tells all jobs
+            found += [job for job in page["jobs"] if job.get("array_id") == array_id]
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return found
 
     def stream(
         self, *, job_ids: Sequence[int] = (), user: str | None = None, last: str | None = None, heartbeat_s: float = 15

@@ -6,7 +6,12 @@ from gpuq.units import parse_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpuq.client import Client
+    from gpuq.client import Client, Json
+
+
+def is_array(job: Json, index: int | None) -> bool:
+    """Whether a job that was named without or with a task's `index` stands for its whole array."""
+    return index is None and job.get("array_id") == job["id"]
 
 
 def number_of(client: Client, word: str) -> int:
@@ -18,3 +23,13 @@ def number_of(client: Client, word: str) -> int:
     """
     number, index = parse_task(word)
     return number if index is None else int(client.job(number, index=index)["id"])
+
+
+def jobs_named(client: Client, number: int, index: int | None = None) -> list[Json]:
+    """Return the job of a number, or that task of an array; of an array's number alone all its tasks, by index.
+
+    Raises:
+        NotFoundError: there is no such job or task.
+    """
+    job = client.job(number, index=index)
+    return client.tasks(number) if is_array(job, index) else [job]

@@ -131,16 +131,19 @@ def test_a_list_since_has_only_what_changed_and_what_left(daemon: Gpuqd) -> None
     daemon.client.cancel(goes)
     daemon.ended(goes)
     waits = daemon.enqueue(_QUICK, hold=True)
+    array = daemon.enqueue(_QUICK, hold=True, array="0-1")
     changed = daemon.client.job_list(since=whole["seq"])
+    of_array = daemon.client.job_list(since=whole["seq"], array=array)
 
     assert {job["id"] for job in whole["jobs"]} >= {stays, goes}
     assert not changed["is_whole"]
     assert changed["removed"] == [goes]
-    assert [job["id"] for job in changed["jobs"]] == [waits]
+    assert [job["id"] for job in changed["jobs"]] == [waits, array, array + 1]
+    assert [job["id"] for job in of_array["jobs"]] == [array, array + 1]
     nothing = daemon.client.job_list(since=changed["seq"])
     assert (nothing["jobs"], nothing["removed"], nothing["seq"]) == ([], [], changed["seq"])
     assert daemon.client.job_list(since="0-0")["is_whole"]
-    for job_id in (stays, waits):
+    for job_id in (stays, waits, array):
         daemon.client.cancel(job_id)
         daemon.ended(job_id)
 

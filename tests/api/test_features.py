@@ -237,6 +237,23 @@ def _answers(client: Client) -> bool:
         return False
 
 
+def test_an_arrays_tasks_are_told_alone_and_page_by_page(rig: Rig) -> None:
+    alone, array, other = (rig.enqueue(**asked)["id"] for asked in ({}, {"array": "3-5"}, {"array": "0-1"}))
+
+    def indexes(**asked: Any) -> list[int]:
+        return [one["array_index"] for one in rig.client.job_list(**asked)["jobs"]]
+
+    assert [task["array_index"] for task in rig.client.tasks(array)] == [3, 4, 5]
+    assert indexes(array=array) == indexes(array=array, everything=True) == [3, 4, 5]
+    assert indexes(array=array, user="nobody") == []
+    first = rig.client.job_list(array=array, limit=2)
+    assert indexes(array=array, limit=2, cursor=first["next_cursor"]) == [5]
+    assert (rig.client.tasks(alone), indexes(array=other)) == ([], [0, 1])
+    rig.client.cancel(array, index=4)
+    until(lambda: indexes(array=array) == [3, 5], timeout_s=15, what="the end of a task")
+    assert indexes(array=array, everything=True) == [3, 4, 5]
+
+
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:
     job = rig.enqueue(array="3-5%1", nice=2, begin_at=5.0, hold=True)
 

@@ -288,7 +288,7 @@ def test_show_tells_what_a_job_asks_for(daemon: FakeDaemon, gpuq: Gpuq) -> None:
         memory_mib_per_ps=512,
     )
 
-    out = gpuq("show", "12").out
+    out = gpuq("show", "12_0").out
 
     assert "2 workers x 1 GPU, 1 parameter server, an evaluator (2 virtual GPUs)" in out
     assert "2 CPUs a parameter server, 512 MiB a parameter server" in out

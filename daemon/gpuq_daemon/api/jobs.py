@@ -87,6 +87,7 @@ async def list_jobs(
     desk: Desk,
     everything: Annotated[bool, Parameter(query="all", description="Jobs that have ended too.")] = False,
     user: Annotated[str | None, Parameter(max_length=64, description="Only this user's.")] = None,
+    array: Annotated[int | None, Parameter(ge=1, lt=2**62, description="Only the tasks of this array.")] = None,
     since: Annotated[str | None, Parameter(max_length=64, description="Only what changed since this `seq`.")] = None,
     limit: Annotated[int | None, Parameter(ge=1, le=10_000, description="At most so many, the oldest first.")] = None,
     cursor: Annotated[
@@ -104,14 +105,14 @@ async def list_jobs(
         await desk.feed.warm_up()
         changed = _changed_since(desk, since)
         if changed is not None:
-            return _only(desk, who, changed, everything=everything, user=user)
+            return _only(desk, who, changed, everything=everything, user=user, array=array)
     seq = str(desk.feed.position)
     if limit is None and cursor is None:
-        if not everything:
+        if not everything and array is None:
             return Jobs(desk.listing.jobs(user, _sees(who)), seq)  # pyright: ignore[reportArgumentType] - as JSON
-        return Jobs(_seen(desk, who, desk.jobs.jobs(everything=True, user=user)), seq)
+        return Jobs(_seen(desk, who, desk.jobs.jobs(everything=everything, user=user, array_id=array)), seq)
     most = _MOST_ROWS if limit is None else limit
-    found = desk.jobs.jobs_after(int(cursor or 0), everything=everything, user=user, limit=most)
+    found = desk.jobs.jobs_after(int(cursor or 0), everything=everything, user=user, array_id=array, limit=most)
     more = str(found[-1].id) if len(found) == most else None
     return Jobs(_seen(desk, who, found), seq, next_cursor=more)
 
@@ -121,12 +122,12 @@ def _changed_since(desk: Desk, since: str) -> set[int] | None:
     return None if seen is None else desk.feed.changed_since(seen)
 
 
-def _only(desk: Desk, who: Caller, changed: set[int], *, everything: bool, user: str | None) -> Jobs:
+def _only(desk: Desk, who: Caller, changed: set[int], *, everything: bool, user: str | None, array: int | None) -> Jobs:
     """Return what a list that was had before lacks."""
     seq = str(desk.feed.position)
     there = desk.jobs.jobs_of(changed)
     hidden = {job.id for job in there if not may_see(who, job.user)}
-    rows = [job for job in there if everything or not job.state.is_final]
+    rows = [job for job in there if (everything or not job.state.is_final) and (array is None or job.array_id == array)]
     seen = _seen(desk, who, [job for job in rows if user is None or job.user == user])
     return Jobs(seen, seq, is_whole=False, removed=sorted(changed - hidden - {job.id for job in seen}))
 

@@ -64,16 +64,21 @@ class JobQuestions:
         """Return an array's tasks by index; empty if there is no such array."""
         return self._jobs("j.array_id = :array_id", {"array_id": array_id}, limit=1_000_000)
 
-    def jobs(self, *, everything: bool = False, user: str | None = None, limit: int = 10_000) -> list[Job]:
-        """Return jobs by id, those not ended or `everything`; of too many, the newest `limit`."""
-        return self._jobs(_listed(everything=everything, user=user), {"user": user}, limit)
+    def jobs(
+        self, *, everything: bool = False, user: str | None = None, array_id: int | None = None, limit: int = 10_000
+    ) -> list[Job]:
+        """Return jobs by id, those not ended or `everything`, of one array; of too many, the newest `limit`."""
+        where = _listed(everything=everything, user=user, array_id=array_id)
+        return self._jobs(where, {"user": user, "array": array_id}, limit)
 
-    def jobs_after(self, job_id: int, *, everything: bool = False, user: str | None = None, limit: int) -> list[Job]:
+    def jobs_after(
+        self, job_id: int, *, everything: bool = False, user: str | None = None, array_id: int | None = None, limit: int
+    ) -> list[Job]:
         """Return the `limit` jobs that come next after an id, by id."""
-        where = f"{_listed(everything=everything, user=user)} AND j.id > :after"
+        where = f"{_listed(everything=everything, user=user, array_id=array_id)} AND j.id > :after"
         ids = self._db.rows(
             f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id LIMIT :limit",
-            {"user": user, "after": job_id, "limit": limit},
+            {"user": user, "array": array_id, "after": job_id, "limit": limit},
         )
         return self.jobs_of(row["id"] for row in ids)
 
@@ -259,8 +264,11 @@ class JobQuestions:
         return [job_of(row, nodes[row["id"]], ranks[row["id"]]) for row in reversed(rows)]
 
 
-def _listed(*, everything: bool, user: str | None) -> str:
+def _listed(*, everything: bool, user: str | None, array_id: int | None = None) -> str:
     """Return what a list of jobs is asked for with."""
+    if array_id is not None:
+        of_user = "" if user is None else " AND j.user = :user"
+        return f"j.array_id = :array{'' if everything else f' AND j.state IN {_NOT_ENDED}'}{of_user}"
     if everything:
         return "1" if user is None else _OF_USER
     return f"j.state IN {_NOT_ENDED}" + ("" if user is None else " AND j.user = :user")

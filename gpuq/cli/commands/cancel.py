@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from gpuq.cli.changing import change_chosen
+from gpuq.cli.naming import is_array
 from gpuq.cli.selecting import changes_jobs
-from gpuq.cli.views.job import cancel_line, cancel_many_line, is_array
+from gpuq.cli.views.job import cancel_line, cancel_many_line
 from gpuq.client import Client
 from gpuq.states import FINAL, SHORT_STATES
 

@@ -7,6 +7,7 @@ import click
 from gpuq.chart import ChartOptions
 from gpuq.cli import terminal
 from gpuq.cli.commands.plot import split_words
+from gpuq.cli.naming import jobs_named
 from gpuq.cli.plotting import Plot
 from gpuq.cli.selecting import chooses_jobs, chosen_of
 from gpuq.cli.views.compare import compared_lines, verdict_line
@@ -53,7 +54,7 @@ def command(
     client = Client()
     ids, tags = split_words(words, client, chosen_of(asked))
     if len(ids) == 1:
-        ids = _tasks(client, ids[0])
+        ids = _begun(client, ids[0])
     if len(ids) < 2:
         raise UsageError("Comparing takes two jobs or more: `gpuq compare 12 13`.")
     found = client.compare(ids, tags, rank=rank, run=run)
@@ -84,13 +85,10 @@ def command(
         terminal.say(f"\n{found['left_out']} more tags: name those that matter.")
 
 
-def _tasks(client: Client, job_id: int) -> list[int]:
+def _begun(client: Client, job_id: int) -> list[int]:
     """Return the jobs of an array that have begun, the first fifty; of a job alone itself."""
-    array = client.job(job_id)["array_id"]
-    if array != job_id:
-        return [job_id]
-    jobs = client.jobs(everything=True)
-    return [job["id"] for job in jobs if job["array_id"] == array and job["attempt"]][:_MOST]
+    jobs = jobs_named(client, job_id)
+    return [job["id"] for job in jobs if job["attempt"]][:_MOST] if len(jobs) > 1 else [job_id]
 
 
 def _first(found: Json) -> str:

@@ -60,7 +60,7 @@ def command(
     client = Client()
     if test_only:
         return _test(client, job_spec, as_json)
-    if wait and job_spec.get("array"):
+    if wait and (job_spec.get("array") or job_spec.get("sweep")):
         raise UsageError("--wait follows one job, not an array: wait for its tasks with `gpuq wait`.")
     job = queue(client, job_spec, as_json=as_json, is_followed=wait)
     return _follow(client, job, as_json) if wait else 0

@@ -7,12 +7,14 @@ import time
 import click
 
 from gpuq.cli import terminal
+from gpuq.cli.attempts import earlier_attempts
 from gpuq.cli.listening import MOST_JOBS, heard
-from gpuq.cli.naming import number_of
+from gpuq.cli.naming import jobs_named
 from gpuq.cli.views.events import event_line, past_lines
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.states import FINAL
+from gpuq.units import parse_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,25 +31,25 @@ _BEGINNING = ("", "reset", "cluster", "jobs", "ready")
 def command(job_ids: tuple[str, ...], follow: bool, user: str | None, as_json: bool) -> None:
     """Tell what changes in jobs and nodes, as it changes, until ctrl+c; of the jobs ID what they came through.
 
-    A restart of gpuqd is waited for; what changed meanwhile is not told (with --json: the event `reset`).
+    That is of all attempts, and of an array's number of all its tasks. A restart of gpuqd is waited for; what changed
+    meanwhile is not told (with --json: the event `reset`).
     """
-    if len(job_ids) > MOST_JOBS:
-        raise UsageError(f"Ask for at most {MOST_JOBS} jobs at once.")
     client = Client()
-    numbers = [number_of(client, word) for word in job_ids]
-    jobs = {number: client.job(number) for number in numbers}
+    jobs = {job["id"]: job for word in job_ids for job in jobs_named(client, *parse_task(word))}
+    if len(jobs) > MOST_JOBS:
+        raise UsageError(f"Ask for at most {MOST_JOBS} jobs at once.")
     for job in jobs.values():
         if as_json:
             terminal.say_json({"event": "job", "at": time.time(), "data": job})
         else:
-            terminal.say("\n".join(past_lines(job)))
+            terminal.say("\n".join(past_lines(job, earlier_attempts(client, job))))
     terminal.flush()
     left = {number for number, job in jobs.items() if job["state"] not in FINAL}
-    if numbers and (not follow or not left):
+    if jobs and (not follow or not left):
         return
     for kind, data in heard(client, sorted(left), user=user):
         _say(kind, data, as_json)
-        if numbers and _ended(left, kind, data):
+        if jobs and _ended(left, kind, data):
             return
 
 

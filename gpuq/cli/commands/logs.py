@@ -6,7 +6,8 @@ import click
 
 from gpuq.cli import terminal
 from gpuq.cli.following import growing_log, wait_for_start, whole_log
-from gpuq.cli.naming import number_of
+from gpuq.cli.naming import is_array, number_of
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.why import start_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
@@ -44,6 +45,10 @@ def command(
         raise UsageError("Ask for --driver or for --rank, not for both.")
     client = Client()
     job = client.job(number_of(client, job_id))
+    if "_" not in job_id and is_array(job, None):
+        terminal.say_error(
+            f"{job['id']} is an array: this is the log of its task {shown_id(job)}; `gpuq show` names all."
+        )
     if job["attempt"] == 0 and job["state"] in FINAL:
         terminal.say_error(f"Job {job['id']} ended before it started, so it has no log.")
         return

@@ -8,6 +8,7 @@ import time
 import click
 
 from gpuq.asking import read
+from gpuq.cli.naming import is_array
 from gpuq.cli.queueing import queue
 from gpuq.cli.scripts import ScriptCommand, asking
 from gpuq.cli.views.queue import ranges
@@ -58,8 +59,8 @@ def _array(client: Client, job: Json, index: int | None) -> str | None:
     """Return which tasks are meant, as `--array` wants them; None of a job that is no array."""
     if job["array_id"] is None:
         return None
-    if index is not None or job["array_id"] != job["id"]:
+    if not is_array(job, index):
         return str(job["array_index"])
-    tasks = client.jobs(everything=True, user=job["user"])
-    found = sorted(task["array_index"] for task in tasks if task["array_id"] == job["id"])
-    return ranges(found) + ("" if job["throttle"] is None else f"%{job['throttle']}")
+    return ranges([task["array_index"] for task in client.tasks(job["id"])]) + (
+        "" if job["throttle"] is None else f"%{job['throttle']}"
+    )

@@ -7,7 +7,7 @@ import click
 from gpuq.cli import terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.selecting import numbers_chosen, selects_jobs
-from gpuq.cli.show import print_job
+from gpuq.cli.show import print_job, print_one
 from gpuq.cli.views.code import code_lines, file_text
 from gpuq.cli.views.notes import picture_lines, text_lines
 from gpuq.client import Client
@@ -37,7 +37,8 @@ def command(
 ) -> None:
     """Show everything about a job: times, ranks, GPU time, and the error if it failed.
 
-    Or about several, one after the other, the newest last, 50 at most: `gpuq show 12-15`, `gpuq show -u me -s R`.
+    Of an array's number: how its tasks are, and which failed with what; with --json each task as a line. Or about
+    several, one after the other, the newest last, 50 at most: `gpuq show 12-15`, `gpuq show -u me -s R`.
     """
     if has_text + has_pictures + has_code + (path is not None) > 1:
         raise UsageError("Ask for --code, --file, --text or --pictures, one at a time.")
@@ -65,10 +66,11 @@ def _print_several(words: tuple[str, ...], asked: dict[str, object], *, as_json:
     """
     if not words and not any(asked.values()):
         raise UsageError("Name a job by its ID, or choose some, as in `gpuq show -u me -s R`.")
-    for place, number in enumerate(numbers_chosen(Client(), words, asked, most=_MOST)):
+    client = Client()
+    for place, number in enumerate(numbers_chosen(client, words, asked, most=_MOST)):
         if place and not as_json:
             terminal.say("")
-        print_job(str(number), as_json=as_json)
+        print_one(client, client.job(number), as_json=as_json)
 
 
 def _print_notes(job_id: str, tag: str | None, *, has_text: bool, as_json: bool) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from gpuq.cli import terminal
 from gpuq.cli.listening import ends
+from gpuq.cli.naming import is_array, jobs_named
 from gpuq.cli.selecting import chosen, selects_jobs
 from gpuq.cli.views.job import end_line
+from gpuq.cli.views.why import count_line
 from gpuq.client import Client
 from gpuq.states import FINAL, SHORT_STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from gpuq.client import Json
 
 
 @click.command("wait")
@@ -23,13 +29,20 @@ if TYPE_CHECKING:
 def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     """Wait until jobs have ended and exit with their exit code, the largest of several.
 
-    Each is said as it ends. Without an ID your own jobs are chosen, of those that there are now, by options and words.
+    Each is said as it ends. An array's number means all its tasks; how they ended is counted then. Without an ID your
+    own jobs are chosen, of those that there are now, by options and words.
     """
     client, code = Client(), 0
     has_numbers = any(word[:1].isdigit() for word in job_ids)  # of those that are named the ended ones count, too
     states = frozenset(SHORT_STATES) if has_numbers else frozenset(SHORT_STATES) - FINAL
     found = chosen(client, job_ids, asked, states=states, verb="wait")
-    jobs = [job or client.job(number, index=index) for (number, index), job in found]  # an unknown one is said at once
+    jobs: list[Json] = []
+    arrays: dict[int, Counter[str]] = {}
+    for named, job in found:
+        these = [job] if job else jobs_named(client, *named)  # an unknown one is said at once
+        jobs += these
+        if not job and is_array(these[0], named[1]):
+            arrays[named[0]] = Counter()
     for ended in ends(client, jobs):
         if as_json:
             terminal.say_json(ended)
@@ -37,6 +50,10 @@ def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
             terminal.say(end_line(ended))
         terminal.flush()
         code = max(code, exit_code(ended["exit_code"]))
+        if ended.get("array_id") in arrays:
+            arrays[ended["array_id"]][ended["state"]] += 1
+    for number, states in arrays.items() if not as_json else ():
+        terminal.say(count_line(number, states))
     return code
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from gpuq.cli.views.gpus import gpu_name
-from gpuq.cli.views.queue import progress
+from gpuq.cli.views.job import how_ended
+from gpuq.cli.views.queue import progress, shown_id
 from gpuq.text import clean, fit
 from gpuq.units import moment, plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from gpuq.client import Json
@@ -45,19 +46,27 @@ def event_line(kind: str, data: Json, now: float) -> str:
     return f"{moment(now)}  {_said(kind, data)}"
 
 
-def past_lines(job: Json) -> list[str]:
-    """Return what a job has come through, as far as its row tells: of earlier attempts only how many there were."""
+def past_lines(job: Json, earlier: Sequence[Json] = ()) -> list[str]:
+    """Return what a job has come through, as far as its row tells, and when its `earlier` attempts began and ended."""
+    name, before = f"job {shown_id(job)}", f"attempt {job['attempt']} " if earlier else ""
     steps: list[tuple[float | None, str]] = [
         (job["submitted_at"], f"submitted by {clean(job['user'])}"),
         (job["started_at"], f"attempt {job['attempt']} started on {clean(' '.join(job['nodes'])) or 'its nodes'}"),
-        (job["running_at"], "running"),
-        (job["ended_at"], "; ".join(_parts({key: job[key] for key in job if key in _END}))),
+        (job["running_at"], f"{before}running"),
+        (job["ended_at"], before + "; ".join(_parts({key: job[key] for key in job if key in _END}))),
     ]
+    if job["attempt"] in {one["attempt"] for one in earlier}:  # it waits to run again
+        del steps[1:]
+    for one in earlier:
+        steps += [
+            (one["started_at"], f"attempt {one['attempt']} started"),
+            (one["ended_at"], f"attempt {one['attempt']} {how_ended(one)}"),
+        ]
     steps += [(signal["wall_time"], f"! {clean(signal['text'])}") for signal in job["signals"]]
     told = sorted(((at, words) for at, words in steps if at is not None), key=lambda step: step[0])
-    lines = [f"{moment(at)}  job {job['id']}  {words}" for at, words in told]
+    lines = [f"{moment(at)}  {name}  {words}" for at, words in told]
     if job["state"] == "PENDING" and job["reason"]:
-        lines.append(f"{'now':<19}  job {job['id']}  PENDING; {job['reason']}")
+        lines.append(f"{'now':<19}  {name}  PENDING; {job['reason']}")
     return lines
 
 

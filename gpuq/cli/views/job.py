@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.naming import is_array
 from gpuq.cli.views.notes import hparams_line
 from gpuq.cli.views.queue import progress, shown_id, silence, wanted
 from gpuq.cli.views.table import facts, table
@@ -23,13 +24,20 @@ _RANKS = ("RANK", "ROLE", "STATE", "NODE", "HOST", "PID", "EXECUTOR", "GPUS", "E
 
 
 def job_lines(
-    job: Json, now: float, *, told: str | None = None, width: int | None = None, mark: str = "…"
+    job: Json,
+    now: float,
+    *,
+    told: str | None = None,
+    earlier: Sequence[Json] = (),
+    width: int | None = None,
+    mark: str = "…",
 ) -> list[str]:
     """Return facts, ranks, and the error with the last lines of the rank that failed first.
 
-    `told` is what has become of messages to its owner.
+    `told` is what has become of messages to its owner, `earlier` are its attempts that are over (`tracing.Trace`).
     """
-    lines = facts([*job_facts(job, now), ("Notify", _notify(job)), ("Told", told)])
+    before = [("Before" if not place else "", _earlier(one)) for place, one in enumerate(earlier)]
+    lines = facts([*job_facts(job, now), *before, ("Notify", _notify(job)), ("Told", told)])
     if job["ranks"]:
         rows = [_rank(rank) for rank in job["ranks"]]
         lines += ["", *table(_RANKS, rows, right=frozenset({"RANK", "PID", "EXIT"}), width=width, mark=mark)]
@@ -110,6 +118,22 @@ def _attempt(job: Json) -> str | None:
         f"{job.get('retried', 0)} of {retries} retries used" if retries else None,
     ]
     return ", ".join([str(job["attempt"]), *(word for word in said if word)])
+
+
+def _earlier(one: Json) -> str:
+    """Return when an attempt that is over ran, how it ended, and where its log is."""
+    ran = duration(one["ended_at"] - one["started_at"])
+    how = how_ended(one)
+    return f"attempt {one['attempt']} of {moment(one['started_at'])} {how} after {ran}: {_log_of(one)}"
+
+
+def _log_of(one: Json) -> str:
+    return f"gpuq logs {shown_id(one | {'id': one['job_id']})} --attempt {one['attempt']}"
+
+
+def how_ended(attempt: Json) -> str:
+    """Return how an attempt ended, as `ended by NodeLost`; one without a reason completed."""
+    return f"ended by {attempt['end_reason']}" if attempt["end_reason"] else "completed"
 
 
 def _starting(job: Json) -> str | None:
@@ -239,11 +263,6 @@ def queued_line(job: Json) -> str:
         swept = f", sweeping {job['sweep']}"
     args = swept + (f", with {_typed(words)}" if words else "")
     return clean(f"Queued {kind} {job['id']} ({job['name']}): {gang(job)}{each}{limit}{args}{held}.")
-
-
-def is_array(job: Json, index: int | None) -> bool:
-    """Whether a job that was named without or with a task's `index` stands for its whole array."""
-    return index is None and job.get("array_id") == job["id"]
 
 
 def change_line(job: Json, index: int | None, done: str) -> str:

@@ -11,7 +11,7 @@ _NAMED = 3  # holders that fit into the daemon's sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gpuq.client import Json
 
@@ -32,13 +32,18 @@ def task_lines(why: Json, now: float) -> list[str]:
     if not tasks:
         return []
     states = tasks["states"]
-    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items(), key=lambda one: (-one[1], one[0])))
-    lines = [f"Array {why['job_id']}: {plural(sum(states.values()), 'task')}: {told}."]
+    lines = [count_line(why["job_id"], states)]
     if states.get("PENDING") and tasks["first_at"] is not None:
         first = time_about(max(tasks["first_at"], now), now)
         last = "cannot be told" if tasks["last_at"] is None else f"by {time_about(max(tasks['last_at'], now), now)}"
         lines.append(f"The first of those that wait starts about {first}, the last {last} in 9 of 10 cases.")
     return lines
+
+
+def count_line(array_id: int, states: Mapping[str, int]) -> str:
+    """Return how many tasks of an array are in which state, the commonest first."""
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items(), key=lambda one: (-one[1], one[0])))
+    return f"Array {array_id}: {plural(sum(states.values()), 'task')}: {told}."
 
 
 def estimate_lines(why: Json, now: float) -> list[str]:
