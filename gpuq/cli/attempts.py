@@ -14,13 +14,13 @@ def earlier_attempts(client: Client, job: Json) -> list[Json]:
 
     Only the newest few are looked up.
     """
-    waits = job["state"] == "PENDING"
-    if job["attempt"] + waits < 2:
+    is_between = job["started_at"] is None  # it waits to run again, or was ended while it did
+    if job["attempt"] + is_between < 2:
         return []
     try:
         traces = client.trace(str(job["id"]))["traces"]
     except NotFoundError:  # its attempts are not kept
         return []
     own = [one for one in traces if one["job_id"] == job["id"] and one["ended_at"] is not None]
-    earlier = [one for one in own if one["attempt"] < job["attempt"] + waits]
+    earlier = [one for one in own if one["attempt"] < job["attempt"] + is_between]
     return sorted(earlier, key=lambda one: one["attempt"])

@@ -88,6 +88,9 @@ class NothingAhead:
     def is_pending(self, job_id: int) -> bool:
         return False
 
+    def is_held(self, job_id: int) -> bool:
+        return False
+
 
 # Newer releases of Litestar want names that older ones, which we allow, do not have.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

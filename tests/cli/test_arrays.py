@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpuq.models import EndReason, JobState, Reason
+from gpuq.models import EndReason, JobState, Reason, Tasks, Why
 from gpuq.tracing import Trace, Traced
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import FakeDaemon, a_job, a_log, events
@@ -55,6 +55,22 @@ def test_an_array_is_shown_as_a_whole_and_its_failures_by_name(gpuq: Gpuq) -> No
     assert [json.loads(line)["id"] for line in gpuq("show", "20", "--json").out.splitlines()] == [20, 21, 22]
 
 
+def test_why_of_an_array_is_that_of_the_first_task_that_waits(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    waiting = a_job(id=23, array_id=20, array_index=3, reason=Reason.RESOURCES)
+    plain = Why(job_id=20, state=JobState.COMPLETED, reason=None, text="ran.", needs_gpus=1, free_gpus=0, total_gpus=1)
+    counts = Tasks(states={JobState.COMPLETED: 1, JobState.PENDING: 1}, first_at=None, last_at=None)
+    waits = replace(plain, job_id=23, state=JobState.PENDING, reason=Reason.RESOURCES, text="needs 2 GPUs.")
+    daemon.answers |= {
+        "GET /v1/jobs": {"jobs": [TASKS[0], waiting]},
+        "GET /v1/jobs/20/why": replace(plain, tasks=counts),
+        "GET /v1/jobs/23/why": waits,
+    }
+
+    told = gpuq("why", "20").out
+
+    assert told == ("Array 20: 2 tasks: 1 COMPLETED, 1 PENDING.\nJob 20_3 is PENDING (Resources): needs 2 GPUs.\n")
+
+
 def test_a_log_of_an_array_says_whose_it_is(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     daemon.answers["GET /v1/jobs/20/logs"] = a_log("hello")
 
@@ -73,6 +89,7 @@ def test_events_of_an_array_are_those_of_all_its_tasks_by_name(gpuq: Gpuq) -> No
     [
         (a_job(state=JobState.RUNNING, attempt=3, started_at=1_300.0, nodes=("n1",)), "attempt 3 started on n1"),
         (a_job(attempt=2, reason=Reason.RESOURCES), "PENDING; Resources"),
+        (a_job(attempt=2, state=JobState.CANCELLED, ended_at=2_000.0), "CANCELLED"),
     ],
 )
 def test_all_attempts_of_a_job_are_told(daemon: FakeDaemon, gpuq: Gpuq, job: object, last: str) -> None:

@@ -104,6 +104,7 @@ def test_why_and_when_of_an_array_tell_of_all_its_tasks(daemon: FakeDaemon, gpuq
         "GET /v1/jobs/20/why": why,
         "GET /v1/jobs/20/when": why,
         "GET /v1/jobs/20": a_job(id=20, array_id=20, array_index=0),
+        "GET /v1/jobs": {"jobs": [a_job(id=20, array_id=20, array_index=0)]},
     }
 
     whole, when, one = gpuq("why", "20").out, gpuq("when", "20").out, gpuq("why", "20_0").out

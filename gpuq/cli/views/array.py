@@ -28,8 +28,8 @@ def array_lines(tasks: Sequence[Json], now: float, *, width: int | None, mark: s
     first = tasks[0]
     number = first["array_id"]
     words = first["args"][: -2 * len(first["sweep"].split())] if first.get("sweep") else first["args"]
-    holds = {task.get("hold") for task in tasks}
-    shared = {**first, "args": words, "hold": first.get("hold") if len(holds) == 1 else None}
+    holds = {task.get("hold") for task in tasks if task["state"] == "PENDING"}
+    shared = {**first, "args": words, "hold": holds.pop() if len(holds) == 1 else None}
     at_once = None if first.get("throttle") is None else f"{first['throttle']} at once"
     lines = [
         count_line(number, Counter(task["state"] for task in tasks)),

@@ -48,15 +48,16 @@ def event_line(kind: str, data: Json, now: float) -> str:
 
 def past_lines(job: Json, earlier: Sequence[Json] = ()) -> list[str]:
     """Return what a job has come through, as far as its row tells, and when its `earlier` attempts began and ended."""
-    name, before = f"job {shown_id(job)}", f"attempt {job['attempt']} " if earlier else ""
+    name, before = (
+        f"job {shown_id(job)}",
+        f"attempt {job['attempt']} " if earlier and job["started_at"] is not None else "",
+    )
     steps: list[tuple[float | None, str]] = [
         (job["submitted_at"], f"submitted by {clean(job['user'])}"),
         (job["started_at"], f"attempt {job['attempt']} started on {clean(' '.join(job['nodes'])) or 'its nodes'}"),
         (job["running_at"], f"{before}running"),
         (job["ended_at"], before + "; ".join(_parts({key: job[key] for key in job if key in _END}))),
     ]
-    if job["attempt"] in {one["attempt"] for one in earlier}:  # it waits to run again
-        del steps[1:]
     for one in earlier:
         steps += [
             (one["started_at"], f"attempt {one['attempt']} started"),

@@ -60,7 +60,7 @@ def job_facts(job: Json, now: float) -> list[tuple[str, str | None]]:
     """Return names and what is known of a job by them, None where nothing is."""
     script = _typed([job["script_name"], *job["args"]])
     return [
-        ("Job", f"{job['id']} ({job['name']})"),
+        ("Job", f"{shown_id(job)} ({job['name']})" + ("" if job.get("array_id") is None else f", number {job['id']}")),
         ("State", _state(job)),
         ("User", job["user"]),
         ("Account", _account(job)),

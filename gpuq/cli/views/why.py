@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-def why_lines(why: Json, now: float) -> list[str]:
-    """Return the sentence, and all jobs that hold what it waits for where the sentence names only some."""
+def why_lines(why: Json, now: float, *, name: str | None = None) -> list[str]:
+    """Return the sentence, and all jobs that hold what it waits for where the sentence names only some.
+
+    `name` is what people call the job, where that is not its number.
+    """
     reason = f" ({why['reason']})" if why["reason"] else ""
     return [
-        clean(f"Job {why['job_id']} is {why['state']}{reason}: {why['text']}"),
+        clean(f"Job {name or why['job_id']} is {why['state']}{reason}: {why['text']}"),
         *(clean(_holder(holder)) for holder in why["held_by"] if len(why["held_by"]) > _NAMED),
         *estimate_lines(why, now),
     ]
