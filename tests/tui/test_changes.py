@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
+from gpuq import __version__
 from gpuq.client import Client, Json
 from gpuq.models import JobState
 from gpuq_tui.changes import Changes, Event, Told
@@ -125,6 +127,52 @@ def test_jobs_that_ended_are_kept_to_a_bound() -> None:
         mirror.take(Told(jobs={number: a_job(number, state=JobState.COMPLETED)}))
 
     assert [job.id for job in mirror.jobs(everything=True)] == list(range(2000, 3000))
+
+
+def test_where_all_that_ended_are_known_many_more_are_a_reason_to_ask_anew() -> None:
+    mirror = Mirror()
+    mirror.take_ended([a_job(number, state=JobState.COMPLETED) for number in range(1, 5001)])
+
+    for number in range(5001, 6001):
+        mirror.take(Told(jobs={number: a_job(number, state=JobState.COMPLETED)}))
+    assert (mirror.has_ended, mirror.count) == (True, 6000)
+    mirror.take(Told(jobs={6001: a_job(6001, state=JobState.COMPLETED)}))
+
+    assert (mirror.has_ended, mirror.count) == (False, 1000)
+    assert mirror.job(6001) is not None
+
+
+def test_a_gpuqd_that_only_says_that_gpus_have_changed_is_understood() -> None:
+    client = OneStream([[("gpus", {"at": 1.0}), *snapshot(a_job(1))], [("gpus", {"at": 2.0})]])
+    mirror = Mirror()
+    told = heard(Changes(client, Look()), mirror)
+    first(told, "is_whole")
+
+    after = next(told)
+
+    assert (after.problem, mirror.gpus, len(mirror.jobs(everything=False))) == (None, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        (__version__, "is of an older build than this gpuq"),
+        ("0.0.1", f"gpuqd 0.0.1 is older than this gpuq {__version__} and is not understood (KeyError: 'id')"),
+        ("99", f"gpuqd 99 is newer than this gpuq {__version__} and is not understood (KeyError: 'id')"),
+        (7, "is of an older build than this gpuq"),
+        pytest.param("\x1b[2J" * 1000, "is not understood", id="hostile"),
+    ],
+)
+def test_a_gpuqd_of_another_version_that_is_not_understood_is_one_sentence(version: object, says: str) -> None:
+    cluster: Json = {"name": "c", "version": version, "engine_ok": True, "nodes": []}
+    client = OneStream([[("reset", {}), ("cluster", cluster), ("job", {"no": "id"})]])
+
+    problem = first(heard(Changes(client, Look()), Mirror()), "problem").problem
+
+    assert problem is not None
+    assert says in problem
+    assert "\x1b" not in problem
+    assert len(problem) < 400
 
 
 def test_what_gpuqd_tells_is_shown_without_asking() -> None:

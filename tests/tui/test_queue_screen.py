@@ -432,7 +432,7 @@ def test_an_answer_of_another_version_is_said_and_survived() -> None:
         client.failure = KeyError("jobs")
         await pilot.press("r")
         await pilot.pause()
-        assert "is not understood" in screen_text(app)
+        assert "is newer than this gpuq" in screen_text(app)
         assert "> 1 " in screen_text(app)
 
     piloted(app, use)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 
 from gpuq.client import Json
@@ -180,6 +181,12 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         """End the stream, and what runs beside it."""
         self._changes.close()
         self._desk.close_all()
+
+    def pop_screen(self) -> AwaitComplete:
+        """Leave a screen, and what was painted on it: a cache of Textual's holds on to the last thousand widgets."""
+        for widget in self.screen.walk_children(with_self=True):
+            widget.refresh()
+        return super().pop_screen()
 
     def known_jobs(self) -> Sequence[Job]:
         """Return all jobs that were told of, by id."""
@@ -418,6 +425,9 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
 
     def _show_told(self) -> None:
         """Show the lists as they are now."""
+        queue = self._views["queue"]
+        assert isinstance(queue, QueueScreen)
+        queue.keep_marks(self._mirror.job)
         wanted = self.view.wanted()
         if wanted.everything and not self._mirror.has_ended:
             self._is_asked.set()  # they are shown together

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gpuq import models
+from gpuq import __version__, models
 from gpuq.client import Json
 from gpuq.errors import GpuqError
 from gpuq.gpus import Gpu
@@ -88,9 +88,8 @@ class Changes:
                 is_asked = self._is_renewed
             return self._ended(None if is_asked else cleaned_text(str(error), self._look))
         except (ValueError, TypeError, KeyError) as error:
-            what = cleaned_text(f"{type(error).__name__}: {error}"[:200], self._look)
             self._last = None
-            return self._ended(f"its answer is not understood ({what}); is gpuq older than gpuqd?")
+            return self._ended(cleaned_text(self._not_understood(error), self._look))
 
     def renew(self) -> None:
         """Forget what was told: `next` asks for everything anew."""
@@ -129,7 +128,8 @@ class Changes:
                 case "reset":
                     self._rows, self._nodes, self._is_whole = {}, {}, True
                 case "cluster":
-                    self._cluster, self._nodes = data, {node["name"]: node for node in data["nodes"]}
+                    self._nodes = {node["name"]: node for node in data["nodes"]}
+                    self._cluster = data
                 case "jobs":
                     self._rows.update((row["id"], row) for row in data["jobs"])
                 case "ready":
@@ -158,7 +158,17 @@ class Changes:
             is_news=is_whole or bool(changed) or any(kind for kind, _ in events),
         )
 
+    def _not_understood(self, error: Exception) -> str:
+        """Return which of gpuqd and this is older; gpuqd has told its version before it tells anything else."""
+        from gpuq.cli.skew import sentence
+
+        said = self._cluster.get("version")
+        what = f"is not understood ({type(error).__name__}: {error})"[:200]
+        return str(sentence(what, theirs=said[:40] if isinstance(said, str) else None, ours=__version__))
+
     def _take_gpus(self, data: Any) -> None:
+        if "gpus" not in data:
+            return  # a gpuqd that only says that some have changed
         if data["is_whole"]:
             self._gpus = {}
         for row in data["gpus"]:

@@ -14,7 +14,8 @@ _MOST_ENDED = 1000
 class Mirror:
     """What there is now: jobs that have not ended, those that ended while somebody looked, the cluster.
 
-    `has_ended` says that the others that ended are known too.
+    `has_ended` says that the others that ended are known too. gpuqd does not tell which of those it forgets, so after
+    many more have ended only the last ones are kept, and all are to be asked for again.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class Mirror:
         self.has_ended = False
         self._live: dict[int, Job] = {}
         self._ended: dict[int, Job] = {}
+        self._most_ended = _MOST_ENDED
         self._is_ordered = True
 
     def take(self, told: Told) -> None:
@@ -38,6 +40,7 @@ class Mirror:
         """Take over the jobs that have ended, whenever that was."""
         self._ended = {job.id: job for job in jobs if job.id not in self._live} | self._ended
         self.has_ended = True
+        self._most_ended = len(self._ended) + _MOST_ENDED
 
     def jobs(self, *, everything: bool) -> tuple[Job, ...]:
         """Return jobs by id: those that have not ended, or `everything` that is known."""
@@ -67,5 +70,7 @@ class Mirror:
         self._live.pop(job_id, None)
         if job is not None:
             self._ended[job_id] = job
-            if not self.has_ended and len(self._ended) > _MOST_ENDED:
-                del self._ended[next(iter(self._ended))]
+            if len(self._ended) > (self._most_ended if self.has_ended else _MOST_ENDED):
+                self.has_ended = False
+                while len(self._ended) > _MOST_ENDED:
+                    del self._ended[next(iter(self._ended))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -84,6 +84,15 @@ class QueueScreen(View):
         """Put the cursor on a job, if it is shown."""
         if job is not None:
             self._table.go_to(job.id)
+
+    @property
+    def mark_count(self) -> int:
+        """Return how many jobs are marked, shown or not."""
+        return len(self._table.marked)
+
+    def keep_marks(self, known: Callable[[int], Job | None]) -> None:
+        """Take the marks away of jobs that nobody knows any more."""
+        self._table.keep_marks(known)
 
     def wanted(self) -> Wanted:
         """Return the jobs, and why the selected one is where it is."""

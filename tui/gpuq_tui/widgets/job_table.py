@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gpuq.models import Job
 from gpuq_tui.lines.line import Line, Look
@@ -55,6 +55,10 @@ class JobTable(Rows):
         """Show the same jobs as of `now`."""
         self._now = now
         self.repaint()
+
+    def keep_marks(self, known: Callable[[int], Job | None]) -> None:
+        """Take the marks away of jobs that are not `known` any more."""
+        self.marked = {key: None for key in self.marked if isinstance(key, int) and known(key) is not None}
 
     def count(self) -> int:
         """Return how many jobs there are."""
