@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import statistics
 import struct
 import subprocess
 import sys
@@ -16,9 +17,12 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from textual.pilot import Pilot
+
 from gpuq.client import Client
 from tests.bench.loaded import fill, folder_of_a_daemon, serving
 from tests.bench.rows import Row
+from tests.tui.scripted import ScriptedClient, a_job, an_app, as_json, piloted
 
 _JOBS = 1000
 _MANY_JOBS = 10_000
@@ -65,6 +69,7 @@ def measure() -> list[Row]:
         Row(name=f"top, paused, {much}", value=paused.written, unit=f"bytes in {_BUSY_S:g} s", aim="<= 0"),
         Row(name=f"top, paused, {much}", value=paused.cpu_percent, unit="% of a CPU"),
         *_frames_of_many(),
+        *(row for jobs in (_MANY_JOBS, 10 * _MANY_JOBS) for row in _keys_among(jobs)),
     ]
 
 
@@ -99,6 +104,26 @@ def _frames(client: Client, size: tuple[int, int]) -> list[Row]:
         Row(name=f"{at}, a key", value=key_ms, unit="ms of CPU", aim="<= 50"),
         Row(name=f"{at}, memory", value=rss_mib, unit="MiB", aim="<= 120"),
     ]
+
+
+def _keys_among(jobs: int) -> list[Row]:
+    """Return what it costs from a key that moves the cursor to the frame, within the program: no terminal, no gpuqd."""
+    client = ScriptedClient(queue=[a_job(1)])
+    app, row, spent_ms = an_app(client), as_json(a_job(1)), list[float]()
+
+    async def use(pilot: Pilot[None]) -> None:
+        client.streams[-1].tell(*(("job", {**row, "id": number}) for number in range(1, jobs + 1)))
+        while len(app.view.jobs) < jobs:
+            await pilot.pause()
+        client.queue = [a_job(number) for number in range(1, _KEYS + 2)]  # those that the cursor comes to
+        for key in (*("j",) * _KEYS, *("k",) * _KEYS) * 3:
+            begin = time.process_time()
+            await pilot.press(key)
+            spent_ms.append(1000 * (time.process_time() - begin))
+
+    piloted(app, use, _SIZES[1])
+    p95 = statistics.quantiles(spent_ms, n=20)[-1]
+    return [Row(name=f"top 200x60, key to frame among {jobs} jobs, p95", value=p95, unit="ms of CPU", aim="<= 50")]
 
 
 def _bytes_of_changes(client: Client, terminal: int, pid: int, rows: int) -> int:
