@@ -10,6 +10,7 @@ SIGNALS = ("nan", "exploded", "no-progress", "slow-rank", "idle", "full-but-idle
 LIMITS = {"limit-50": 0.5, "limit-80": 0.8, "limit": 0.9}  # the part of the time limit that is over
 EVENTS = ("started", "ended", "failed", "requeued", *LIMITS, "silent", *SIGNALS)
 TASKS = "tasks"  # of an array: each task by itself
+_LONGEST = 1024
 _MANY = {"all": (*EVENTS,), "signals": SIGNALS}
 # Source: Slurm, sbatch(1), --mail-type. None: there is no such thing here, and it is no error to ask for it.
 _SLURM: dict[str, str | None] = {
@@ -25,6 +26,8 @@ def events_of(text: str) -> str:
     Raises:
         UsageError: a word is no event.
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"What is told may be named in {_LONGEST} characters; this has {len(text)}: name each once.")
     wanted = set[str]()
     for word in text.replace(" ", ",").split(","):
         name = word.strip().lower()

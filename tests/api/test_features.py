@@ -458,6 +458,12 @@ def test_accounts_and_limits_stand_at_the_door(rig: Rig) -> None:
     ("spec", "says"),
     [
         ({"array": "0-10000000"}, "has 10000001 tasks; at most 10000 are allowed"),
+        ({"array": "0," * 200_000 + "0"}, "An array may have 262144 characters; this one has 400001"),
+        ({"array": "0-9999," * 11}, "The array has more than 10000 tasks"),
+        ({"dependency": "singleton," * 7_000 + "singleton"}, "at most 1000 others"),
+        ({"stop_on": "nan," * 300 + "nan"}, "may have 1024 characters; this has 1203"),
+        ({"notify": "ended," * 300 + "ended"}, "may be named in 1024 characters; this has 1805"),
+        ({"notify": "ended", "notify_to": "mail," * 1_000 + "mail"}, "at most 4 ways, of 1024 characters each"),
         ({"array": "0-50"}, "The queue is full: 0 jobs wait, at most 50 may"),
         ({"dependency": "afterok:4"}, "There is no job 4"),
         ({"dependency": "soon:4"}, "'soon' is not a dependency"),

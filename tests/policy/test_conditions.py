@@ -126,7 +126,13 @@ def test_a_circle_is_told_in_one_sentence():
 
 @pytest.mark.parametrize(
     ("text", "indices", "throttle"),
-    [("0-3%2", (0, 1, 2, 3), 2), ("7", (7,), None), ("1,3,5-7", (1, 3, 5, 6, 7), None), ("0-9:4", (0, 4, 8), None)],
+    [
+        ("0-3%2", (0, 1, 2, 3), 2),
+        ("7", (7,), None),
+        ("1,3,5-7", (1, 3, 5, 6, 7), None),
+        ("0-9:4", (0, 4, 8), None),
+        ("0-2,1-3,2", (0, 1, 2, 3), None),
+    ],
 )
 def test_an_array_is_read(text: str, indices: tuple[int, ...], throttle: int | None):
     assert array.parse(text) == array.Array(indices=indices, throttle=throttle)

@@ -24,6 +24,7 @@ from gpuq_daemon.policy.snapshot import QOS, NodeView
 LONGEST_NAME = 128
 LONGEST_ARGS = 64 * 1024
 MOST_ARGS = 4096
+LONGEST_WORDS = 1024
 MOST_WORKERS = 4096
 LONGEST_LIMIT_S = 366 * 86_400
 LONGEST_WAIT_S = 10 * LONGEST_LIMIT_S
@@ -174,6 +175,8 @@ def _bad_extras(spec: JobSpec) -> str | None:
         return f"A parameter server may ask for 0 to {MOST_MEMORY_MIB} MiB; this job asks for {spec.memory_mib_per_ps}."
     if (refused := _bad_mode(spec)) is not None:
         return refused
+    if spec.stop_on is not None and len(spec.stop_on) > LONGEST_WORDS:
+        return f"What a job is stopped on may have {LONGEST_WORDS} characters; this has {len(spec.stop_on)}."
     for word in () if spec.stop_on is None else spec.stop_on.split(","):
         if word not in _STOPS:
             return f"A job cannot be stopped on '{_shown(word)}': there is {', '.join(_STOPS)}."

@@ -11,6 +11,8 @@ from gpuq.text import clean, fit
 
 MOST_TASKS = 10_000
 LARGEST_INDEX = 1_000_000
+_LONGEST = 256 * 1024
+_MOST_NAMED = 10 * MOST_TASKS  # those that are named twice counted twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +29,21 @@ def parse(text: str) -> Array:
     Raises:
         UsageError: it says nothing of the kind, or has more than 10 000 tasks.
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"An array may have {_LONGEST} characters; this one has {len(text)}: write 0-99.")
     ranges, percent, throttle = text.strip().partition("%")
     at_once = _number(throttle, text) if percent else None
     if at_once == 0:
         raise UsageError("At least one task of an array must be allowed to run: write %1 or more.")
-    indices: set[int] = set()
+    indices, named = set[int](), 0
     for part in ranges.split(","):
         chosen = _range(part.strip(), text)
-        if len(chosen) > MOST_TASKS or len(indices | set(chosen)) > MOST_TASKS:
+        named += len(chosen)
+        if len(chosen) <= MOST_TASKS and named <= _MOST_NAMED:
+            indices.update(chosen)
+        if len(chosen) > MOST_TASKS or len(indices) > MOST_TASKS or named > _MOST_NAMED:
             many = len(chosen) if len(chosen) > MOST_TASKS else f"more than {MOST_TASKS}"
             raise UsageError(f"The array has {many} tasks; at most {MOST_TASKS} are allowed: make several arrays.")
-        indices.update(chosen)
     return Array(indices=tuple(sorted(indices)), throttle=at_once)
 
 

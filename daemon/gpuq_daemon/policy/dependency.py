@@ -10,6 +10,7 @@ from gpuq.errors import UsageError
 from gpuq.text import clean, fit
 
 MOST_TARGETS = 1000
+_LONGEST = 64 * 1024
 
 
 class Kind(StrEnum):
@@ -21,6 +22,9 @@ class Kind(StrEnum):
     AFTER_NOT_OK = "afternotok"
     AFTER_CORR = "aftercorr"
     SINGLETON = "singleton"
+
+
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 class Fate(StrEnum):
@@ -56,18 +60,17 @@ def parse(text: str) -> tuple[Dependency, ...]:
     Raises:
         UsageError: a kind is unknown, a job is no number, or there are too many.
     """
-    found = tuple(_parse_one(part.strip()) for part in text.split(","))
-    if sum(len(one.targets) for one in found) > MOST_TARGETS:
+    found = tuple(_parse_one(part.strip()) for part in text.split(",")) if len(text) <= _LONGEST else None
+    if found is None or sum(len(one.targets) for one in found) > MOST_TARGETS:
         raise UsageError(f"A job can depend on at most {MOST_TARGETS} others: depend on an array as a whole instead.")
     return found
 
 
 def _parse_one(part: str) -> Dependency:
     word, *targets = part.split(":")
-    kinds = {kind.value: kind for kind in Kind}
-    kind = kinds.get(word.strip().lower())
+    kind = _KINDS.get(word.strip().lower())
     if kind is None:
-        raise UsageError(f"'{fit(clean(word), 40)}' is not a dependency: use one of {', '.join(kinds)}.")
+        raise UsageError(f"'{fit(clean(word), 40)}' is not a dependency: use one of {', '.join(_KINDS)}.")
     if kind is Kind.SINGLETON:
         if targets:
             raise UsageError("`singleton` takes no job number.")

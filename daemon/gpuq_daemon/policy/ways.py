@@ -51,6 +51,8 @@ def ways_of(text: str | None, *, user: str) -> tuple[Way, ...] | str:
 
     `mail` alone is the user's own mailbox, and so is no word at all.
     """
+    if text is not None and len(text) > MOST_WAYS * (_LONGEST + 1):
+        return f"A job is told of in at most {MOST_WAYS} ways, of {_LONGEST} characters each."
     found: dict[Way, None] = {}
     for word in (text or "mail").split(","):
         way = _way(word.strip(), user)
