@@ -132,7 +132,7 @@ def _wait_lines(periods: Json, width: int | None) -> list[str]:
         for row in periods["rows"]
         if row["started"]
     ]
-    header = ("STARTED FROM", "JOBS", "WAIT", "95%", "LONGEST")
+    header = ("STARTED IN", "JOBS", "WAIT", "95%", "LONGEST")
     return ["", *table(header, rows, right=frozenset(header[1:]), width=width)] if rows else []
 
 
