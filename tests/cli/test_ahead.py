@@ -20,10 +20,11 @@ def a_why(**more: object) -> Why:
 
 
 def test_why_names_what_would_start_sooner_where_it_is_asked(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    now = time.time()  # "wait about 40 min" is from the moment it is asked
     ways = [
-        Way(words="", is_now=False, start_at=NOW + 2400, end_at=NOW + 4000),
-        Way(words="--gpu-type v100", is_now=True, start_at=NOW, end_at=NOW + 9000),
-        Way(words="--time 01:00:00\x1b", is_now=False, start_at=NOW + 600, end_at=NOW + 700),
+        Way(words="", is_now=False, start_at=now + 2400, end_at=now + 4000),
+        Way(words="--gpu-type v100", is_now=True, start_at=now, end_at=now + 9000),
+        Way(words="--time 01:00:00\x1b", is_now=False, start_at=now + 600, end_at=now + 700),
     ]
     daemon.answers |= {
         "GET /v1/jobs/12/why": a_why(),

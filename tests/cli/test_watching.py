@@ -92,7 +92,8 @@ def test_json_is_not_watched(daemon: FakeDaemon, gpuq: Gpuq) -> None:
 def test_an_interrupt_on_a_terminal_ends_it_with_130_and_the_cursor_back(daemon: FakeDaemon) -> None:
     daemon.answers |= {"GET /v1/cluster": as_json(a_cluster()), "GET /v1/drains": {"drains": []}}
     ours, theirs = pty.openpty()
-    code = "import sys; from gpuq.cli import main; sys.exit(main(sys.argv[1:]))"
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in background jobs
+    code = f"{heard}; from gpuq.cli import main; sys.exit(main(sys.argv[1:]))"
     env = {**os.environ, "LC_ALL": "C.UTF-8"}
     process = subprocess.Popen(
         [sys.executable, "-c", code, "nodes", "--watch", "0.5"], stdout=theirs, stderr=theirs, env=env
