@@ -28,6 +28,7 @@ from gpuq_daemon.checkpoint.variables import Variable
 from gpuq_daemon.collectors.checkpoint_files import CheckpointFiles, Kept, is_checkpoint_file
 from gpuq_daemon.eventfile.tfrecord import masked_crc
 from gpuq_daemon.files.local import LocalFiles
+from tests.support.values import Bytes
 
 DATA = Path(__file__).parent.parent / "data"
 KEPT = DATA / "checkpoints"
@@ -40,17 +41,6 @@ def packed(data: bytes) -> bytes:
     """Return a block of snappy as others write it."""
     made: bytes = pyarrow.compress(data, codec="snappy", asbytes=True)
     return made
-
-
-class Bytes:
-    """A source in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._data[offset : offset + size]
 
 
 def expected(folder: Path) -> dict[str, Any]:

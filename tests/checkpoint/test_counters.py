@@ -7,17 +7,9 @@ import pytest
 from gpuq_daemon.checkpoint.counters import Counters, counters
 from gpuq_daemon.checkpoint.source import DamagedError
 from gpuq_daemon.checkpoint.variables import Piece, Variable
+from tests.support.values import Bytes
 
 INT32, INT64, FLOAT = 3, 9, 1
-
-
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._data[offset : offset + size]
 
 
 def a_number(key: str, offset: int = 0, size: int = 8, dtype: int = INT64, shape: tuple[int, ...] = ()) -> Variable:

@@ -20,3 +20,14 @@ def a_node(name: str, gpus: int, **named: Any) -> NodeView:
     """Return a node of the partition `p` that is up."""
     values: dict[str, Any] = {"partition": "p", **named}
     return NodeView(name=name, gpus=gpus, **values)
+
+
+class Bytes:
+    """A source of a checkpoint's bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
