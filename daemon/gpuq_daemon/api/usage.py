@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get
+from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Stream
@@ -98,65 +100,66 @@ _ANSWERS = {
 }
 
 
-@get("/v1/usage")
-async def usage(
-    request: Request[Any, Any, Any],
-    desk: Desk,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Of whom and of when use is asked, and how it is cut; None leaves it open."""
+
+    since: float | None
+    until: float | None
+    by: list[By] | None
+    per: Per
+    user: str | None
+    account: str | None
+
+
+def question(
     since: Since = None,
     until: Until = None,
     by: AddedUp = None,
     per: Per = Per.TOTAL,
     user: Name = None,
     account: Name = None,
-    what: What = What.ALL,
-) -> Usage:
+) -> Question:
+    """Return what a request asks."""
+    return Question(since=since, until=until, by=by, per=per, user=user, account=account)
+
+
+_ASKS = {"asks": Provide(question, sync_to_thread=False)}
+
+
+@get("/v1/usage", dependencies=_ASKS)
+async def usage(request: Request[Any, Any, Any], desk: Desk, asks: Question, what: What = What.ALL) -> Usage:
     """Return what was used, for nothing, and how long was waited; users see their own where others' is private."""
-    return await _usage(request, desk, since, until, by, per, user, account, what)
+    return await _usage(request, desk, asks, what)
 
 
-@get("/v1/usage/table", responses=_ANSWERS)
+@get("/v1/usage/table", responses=_ANSWERS, dependencies=_ASKS)
 async def usage_table(
     request: Request[Any, Any, Any],
     desk: Desk,
-    since: Since = None,
-    until: Until = None,
-    by: AddedUp = None,
-    per: Per = Per.TOTAL,
-    user: Name = None,
-    account: Name = None,
+    asks: Question,
     form: Annotated[Literal["parquet", "arrow", "csv"], Parameter(query="format")] = "parquet",
 ) -> Stream:
     """Return the same as a file that other programs read."""
-    found = await _usage(request, desk, since, until, by, per, user, account)
+    found = await _usage(request, desk, asks, What.ALL)
     data = await asyncio.to_thread(table_bytes, found.by, found.rows, form)
     return Stream(iter((data,)), media_type=_TYPE)
 
 
-async def _usage(
-    request: Request[Any, Any, Any],
-    desk: Desk,
-    since: float | None,
-    until: float | None,
-    by: list[By] | None,
-    per: Per,
-    user: str | None,
-    account: str | None,
-    what: What = What.ALL,
-) -> Usage:
+async def _usage(request: Request[Any, Any, Any], desk: Desk, asks: Question, what: What) -> Usage:
     who, now = caller(request), desk.clock.now()
-    if not who.sees_all:
-        user = who.owner.user
-    last = now if until is None else until
-    first = last - 30 * DAY_S if since is None else since
+    user = asks.user if who.sees_all else who.owner.user
+    last = now if asks.until is None else asks.until
+    first = last - 30 * DAY_S if asks.since is None else asks.since
     if not 0 <= first <= last <= now + _LONGEST_S:
         raise UsageError("Give a time that begins before it ends.")
-    wanted = list(dict.fromkeys(by)) if by is not None else [By.ACCOUNT]
+    wanted = list(dict.fromkeys(asks.by)) if asks.by is not None else [By.ACCOUNT]
     if By.ALL in wanted:
         if len(wanted) > 1:
             raise UsageError("`all` is one sum of everything: add it up by nothing else.")
         wanted = []
-    asked = Asked(since=first // DAY_S * DAY_S, until=last, by=tuple(wanted), user=user, account=account)
-    rows = await asyncio.to_thread(_rows, desk.history, asked, per, what, now)
+    asked = Asked(since=first // DAY_S * DAY_S, until=last, by=tuple(wanted), user=user, account=asks.account)
+    rows = await asyncio.to_thread(_rows, desk.history, asked, asks.per, what, now)
     return Usage(since=asked.since, until=last, by=wanted, rows=rows)
 
 
