@@ -83,22 +83,20 @@ def test_a_broken_line_leaves_no_top_behind_on_the_far_host(far: Far, tmp_path: 
         terminal.shows("first-job", "live, <")
         until(lambda: far.streams() == 1, timeout_s=30, what="one who listens")
 
-        far.line.cut()
-        assert terminal.ended() == 255
-        until(lambda: far.streams() == 0, timeout_s=60, what="the end of who listened")
-        far.line.mend()
+        with far.line.cut():
+            assert terminal.ended() == 255
+            until(lambda: far.streams() == 0, timeout_s=60, what="the end of who listened")
 
 
 def test_a_line_that_comes_back_is_taken_up_again_and_says_so_meanwhile(far: Far, tmp_path: Path) -> None:
     with far.here(tmp_path) as terminal:
         terminal.shows("first-job", "live, <")
 
-        far.line.cut()
-        terminal.shows("gpuqd does not answer", "reconnecting", "first-job")
-        job_id = far.gpuqd.enqueue(SLEEPS, name="meanwhile", hold=True)
-        assert "meanwhile" not in terminal.text()
+        with far.line.cut():
+            terminal.shows("gpuqd does not answer", "reconnecting", "first-job")
+            job_id = far.gpuqd.enqueue(SLEEPS, name="meanwhile", hold=True)
+            assert "meanwhile" not in terminal.text()
 
-        far.line.mend()
         terminal.shows("meanwhile", "live, <")
         far.gpuqd.client.cancel(job_id)
         terminal.shows_no_more("meanwhile")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Generator
 from types import TracebackType
 
 
@@ -29,14 +30,15 @@ class SlowLine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def cut(self) -> None:
-        """Break all connections off, and let in no other until `mend`."""
+    @contextlib.contextmanager
+    def cut(self) -> Generator[None]:
+        """Break all connections off, and let in no other until the end of the `with`."""
         self._is_open = False
         self._loop.call_soon_threadsafe(self._break)
-
-    def mend(self) -> None:
-        """Let connections in again."""
-        self._is_open = True
+        try:
+            yield
+        finally:
+            self._is_open = True
 
     def _break(self) -> None:
         for writer in self._writers:

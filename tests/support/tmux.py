@@ -30,10 +30,14 @@ class Terminal:
         self._conf = folder / "tmux.conf"
         self._conf.write_text(f'set -g default-terminal "{term}"\nset -g remain-on-exit on\nset -g status off\n')
         named = [f"{name}={value}" for name, value in (env or {}).items()]
-        self._argv, self._size = shlex.join(["env", *named, *argv]), size
+        # tmux 3.3 misses the end of a child now and then, and its exit code with it: the shell writes it down
+        self._code = folder / f"code-{os.urandom(4).hex()}"
+        code = shlex.quote(str(self._code))
+        self._line = f"{shlex.join(['env', *named, *argv])}; echo $? >{code}.new && mv {code}.new {code}"
+        self._size = size
 
     def __enter__(self) -> Terminal:
-        self._tmux("new-session", "-d", "-x", str(self._size[0]), "-y", str(self._size[1]), self._argv)
+        self._tmux("new-session", "-d", "-x", str(self._size[0]), "-y", str(self._size[1]), self._line)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,11 +76,8 @@ class Terminal:
 
     def ended(self, timeout_s: float = 90) -> int:
         """Wait for the program's end, and return its exit code."""
-        until(lambda: self._format("pane_dead") == "1", timeout_s=timeout_s, what="the end of the program")
-        return int(self._format("pane_dead_status") or 0)
-
-    def _format(self, name: str) -> str:
-        return self._tmux("display-message", "-p", f"#{{{name}}}").strip()
+        until(lambda: self._code.exists(), timeout_s=timeout_s, what="the end of the program")
+        return int(self._code.read_text())
 
     def _tmux(self, *words: str) -> str:
         argv = [str(TMUX), "-u", "-S", str(self._socket), "-f", str(self._conf), *words]
