@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from gpuq.errors import ForbiddenError, FullError, GpuqError, NotFoundError, UnavailableError, UsageError
+from gpuq.errors import ForbiddenError, UnavailableError
 from gpuq.plain_socket import PlainSocket
 from gpuq.quick_json import loads
 
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 else:
     Json = dict
 
-_ERRORS = {
-    400: UsageError,
-    413: UsageError,
-    401: ForbiddenError,
-    404: NotFoundError,
-    403: ForbiddenError,
-    507: FullError,
-}
 _MAX_HEAD = 64 * 1024
 _MAX_ANSWER = 1 << 30
 _BACKLOG_PAUSE_S = 0.02
@@ -422,6 +414,8 @@ class Client:
         )
         status, answer = self._exchange(head.encode() + content)
         if status >= 400:
+            from gpuq.problems import error_of  # only a refusal needs it
+
             raise error_of(status, answer)
         return answer
 
@@ -541,15 +535,6 @@ def _pairs(params: Json) -> list[tuple[str, object]]:
 
 def _query(params: list[tuple[str, object]]) -> str:
     return "&".join(f"{name}={quote(str(value))}" for name, value in params)
-
-
-def error_of(status: int, answer: bytes) -> GpuqError:
-    """Return the error that a problem document (RFC 9457) stands for."""
-    try:
-        detail = loads(answer)["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = f"gpuqd answered with status {status}."
-    return _ERRORS.get(status, UnavailableError if status == 503 else GpuqError)(str(detail))
 
 
 def quote(text: str) -> str:

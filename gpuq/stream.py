@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gpuq.client import error_of
 from gpuq.errors import UnavailableError
+from gpuq.problems import error_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,16 +12,11 @@ import resource
 import secrets
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from gpuq import __version__
 from gpuq.diagnosis import Diagnosis
-from gpuq.errors import GpuqError, UnavailableError
-from gpuq.gpus import Gpu
-from gpuq.models import Cluster
+from gpuq.errors import GpuqError
 from gpuq_daemon import logs
 from gpuq_daemon.api import views
 from gpuq_daemon.api.app import make_app
@@ -36,11 +31,12 @@ from gpuq_daemon.api.trace import traced_pod
 from gpuq_daemon.api.views import Sources
 from gpuq_daemon.aside import Aside
 from gpuq_daemon.backends.base import Engine, KnowsContainers
-from gpuq_daemon.backends.gpus import VIRTUAL
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock, WallClock
+from gpuq_daemon.cluster_now import ClusterNow
 from gpuq_daemon.config import Config
+from gpuq_daemon.courses import Courses
 from gpuq_daemon.diagnose import diagnose
 from gpuq_daemon.dispatch import Dispatcher
 from gpuq_daemon.engines import Engines
@@ -55,10 +51,9 @@ from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.messages.messenger import Messenger
 from gpuq_daemon.notify import Notifier
-from gpuq_daemon.partitions import EmbeddedPartition, KubernetesPartition
+from gpuq_daemon.partitions import KubernetesPartition
 from gpuq_daemon.places import place_of
 from gpuq_daemon.points import Points
-from gpuq_daemon.policy.gpu_map import gpu_map
 from gpuq_daemon.pulse import Pulse
 from gpuq_daemon.record_reading import RecordReading
 from gpuq_daemon.recorder import Recorder
@@ -91,7 +86,6 @@ from gpuq_daemon.watch import Watch
 
 logger = logging.getLogger(__name__)
 
-_RETRY_S = 1.0
 _SPACE_EVERY_S = 2.0
 
 
@@ -163,11 +157,27 @@ class Service:
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._bound: Listeners | None = None
-        self._courses: dict[int, asyncio.Task[None]] = {}
+        self._courses = Courses(lambda job_id: self._watch.run(job_id))
         self._engines = Engines(
             engines,
             self._gpu_types,
             changed=self._engines_changed,
+        )
+        running_as = RunningAs(config, engines)
+        self._refused_owner = Lasting(running_as.refusal, for_s=1.0)
+        dispatcher = Dispatcher(config, engines, running_as.refusal)
+        self._sampled = Sampled(
+            metrics=metrics,
+            place=dispatcher.place,
+            clock=clock,
+            every_s=lambda: config.sample_every_s,
+            idle_after_s=lambda: config.idle_after_s,
+            gpu_kind=lambda partition: self._engines.gpu_kinds().get(partition, "GPU"),
+            is_of_a_job=jobs.has_process_beside,
+        )
+        self._host_gpus = HostGpus(lambda: config.sample_every_s)
+        self._now = ClusterNow(
+            config, engines=self._engines, jobs=jobs, sampled=self._sampled, host_gpus=self._host_gpus
         )
         passes = PassStore(flight)
         self._recorder = Recorder(
@@ -183,20 +193,17 @@ class Service:
             clock=clock,
             bell=self._bell,
             nodes=self._engines.views,
-            down=self._down,
+            down=self._now.down,
             new_token=lambda: secrets.token_hex(8),
-            started=self._look_after,
+            started=self._courses.begin,
             recalculate_every_s=lambda: config.scheduler.recalculate_every_s,
             passed=self._feed.passed,
-            stopped=self._nudge,
+            stopped=lambda job_id: self._watch.nudge(job_id),
             recorder=self._recorder,
             half_life_s=lambda: config.scheduler.half_life_s,
             recalculated=lambda at: self._feed.happened("shares", {"at": at}),
             vitals=vitals,
         )
-        running_as = RunningAs(config, engines)
-        self._refused_owner = Lasting(running_as.refusal, for_s=1.0)
-        dispatcher = Dispatcher(config, engines, running_as.refusal)
         self._door = Door(os.environ)
         self._points = Points(
             metrics=metrics,
@@ -206,16 +213,6 @@ class Service:
             vitals=vitals,
             door=self._door,
         )
-        self._sampled = Sampled(
-            metrics=metrics,
-            place=dispatcher.place,
-            clock=clock,
-            every_s=lambda: config.sample_every_s,
-            idle_after_s=lambda: config.idle_after_s,
-            gpu_kind=lambda partition: self._engines.gpu_kinds().get(partition, "GPU"),
-            is_of_a_job=jobs.has_process_beside,
-        )
-        self._host_gpus = HostGpus(lambda: config.sample_every_s)
         self._watch = Watch(
             jobs=jobs,
             dispatcher=dispatcher,
@@ -253,7 +250,7 @@ class Service:
         )
         self._engine_of = engines
         self._node_checks = NodeChecks(
-            config, accounts, clock, nodes=lambda: self._cluster().nodes, changed=self._rules_changed
+            config, accounts, clock, nodes=lambda: self._now.cluster().nodes, changed=self._rules_changed
         )
         messages = MessageStore(database)
         self._messenger = Messenger(
@@ -291,7 +288,7 @@ class Service:
             traces=TraceStore(database),
             tokens=TokenStore(database),
             audit=AuditStore(database),
-            cluster=self._cluster,
+            cluster=self._now.cluster,
             nodes=self._engines.views,
             gpu_kinds=self._engines.gpu_kinds,
             reason=self._scheduler.reason,
@@ -304,7 +301,7 @@ class Service:
             hurry=self._watch.hurry,
             silent_since=self._watch.silent_since,
             flags=self._sampled.signals,
-            gpus=self._gpus,
+            gpus=self._now.gpus,
             hindrances=hindrances,
             order=self._watch.order,
             accounts=accounts,
@@ -353,9 +350,10 @@ class Service:
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._courses.run_in(tasks)
                 bound.serve(timed(Gate(quick(make_app(self._desk), self._desk), self._desk), self._vitals), tasks)
                 for attempt in self._jobs.active_attempts():
-                    self._look_after(attempt.job_id)
+                    self._courses.begin(attempt.job_id)
                 endless = (
                     self._scheduler.run(),
                     self._feed.run(),
@@ -366,7 +364,7 @@ class Service:
                     self._tell_of_gpus(),
                     self._node_checks.run(),
                     self._retention.run(),
-                    *([self._host_gpus.run()] if self._nodes_here() and self._config.sample_every_s else []),
+                    *([self._host_gpus.run()] if self._now.nodes_here() and self._config.sample_every_s else []),
                     *self._pod_links(),
                     self._points.read_later(),
                     self._forecaster.run(),
@@ -413,7 +411,8 @@ class Service:
         self._door.close()
         with contextlib.suppress(GpuqError):
             await self._recorder.keep_ledger()
-        for task in (*loops, *self._courses.values()):
+        self._courses.cancel()
+        for task in loops:
             task.cancel()
 
     async def _stop_engines(self) -> None:
@@ -465,35 +464,6 @@ class Service:
     async def _writer_answers(self) -> None:
         await self._database.write(lambda _: None)
 
-    def _look_after(self, job_id: int) -> None:
-        assert self._tasks is not None
-        self._courses[job_id] = self._tasks.create_task(self._course(job_id))
-
-    def _nudge(self, job_id: int) -> None:
-        self._watch.nudge(job_id)
-
-    async def _course(self, job_id: int) -> None:
-        """Run the attempt's course; an error of our own is logged and the course taken up again."""
-        try:
-            told = ""
-            while True:
-                try:
-                    return await self._watch.run(job_id)
-                except (UnavailableError, OSError) as error:  # a full disk, say: it passes, and may last
-                    if str(error) != told:
-                        logger.warning("a course has to wait", extra={"job_id": job_id, "error": str(error)})
-                    told = str(error)
-                except Exception:
-                    logger.exception("a course broke off; it is taken up again", extra={"job_id": job_id})
-                await asyncio.sleep(_RETRY_S)
-        finally:
-            del self._courses[job_id]
-
-    def _down(self) -> Mapping[str, str]:
-        """Return the partitions that start nothing now, with the reason: a dead engine, or no room on the disk."""
-        short = shortage(self._config.state, self._config.min_free_mib)
-        return self._engines.down() if short is None else dict.fromkeys(self._config.partition, short)
-
     async def _tell_of_gpus(self) -> None:
         """Have the feed look again and again whether GPUs are used otherwise than was told."""
         while True:
@@ -533,45 +503,6 @@ class Service:
         self._scheduler.rules_changed()
         self._feed.moved()
         self._feed.happened("rules", {"drains": self._desk.accounts.drained()})
-
-    def _nodes_here(self) -> set[str]:
-        """Return the nodes whose GPUs are this machine's own."""
-        embedded = {n for n, partition in self._config.partition.items() if isinstance(partition, EmbeddedPartition)}
-        return {n.name for n in self._engines.nodes() if n.partition in embedded and n.gpu_kind != VIRTUAL}
-
-    def _gpus(self) -> tuple[Gpu, ...]:
-        return gpu_map(
-            self._cluster().nodes,
-            self._jobs.active_jobs(),
-            {job.job_id: job.gpus_by_node for job in self._jobs.active()},
-            self._sampled.newest(),
-            idle_after_s=self._config.idle_after_s,
-            here=self._host_gpus.newest,
-            nodes_here=self._nodes_here(),
-        )
-
-    def _cluster(self) -> Cluster:
-        active = self._jobs.active()
-        taken = Counter[str]()
-        for job in active:
-            taken.update(job.gpus_by_node)
-        down = self._down()
-        nodes = tuple(
-            replace(
-                node,
-                free_gpus=max(0, node.gpus - taken[node.name]) if node.is_up else 0,
-                job_ids=tuple(job.job_id for job in active if node.name in job.gpus_by_node),
-            )
-            for node in self._engines.nodes()
-        )
-        return Cluster(
-            name=self._config.cluster_name,
-            version=__version__,
-            pid=os.getpid(),
-            engine_ok=not down,
-            engine_message="; ".join(f"{name}: {wrong}" for name, wrong in down.items()) or None,
-            nodes=nodes,
-        )
 
 
 def _give_back_large_blocks() -> None:
