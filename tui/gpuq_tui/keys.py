@@ -6,9 +6,9 @@ at that moment, and a prompt or a dialog that the first of them opens gets none 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -17,6 +17,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 _LOST_AFTER_S = 1.0
+_STEPS = 3
+"""From a key to the screen that it opens: a pane asks its view, and that the app; and one to spare."""
 
 
 class NamedKeys:
@@ -39,50 +41,63 @@ def named(action: str) -> str:
 
 
 class OrderedKeys(App[None]):
-    """Hands on a key when all that the last one led to has been done.
+    """Hands on a key, or pasted text, when all that the last one led to has been done.
 
     That is known by a message behind each key, which takes the same way: to the widget, up to the screen and to the
-    app; and then once more from the screen that is shown by then, behind what the key made the first one ask for.
+    app; and then again from the screen that is shown by then, behind what the key made the ones before ask for. No key
+    overtakes another, however long that takes: a letter typed after `:` must never act as a key.
     """
 
     class Passed(Message):
-        """All before it has been handled `rounds` times more than once."""
+        """All that key `turn` led to has been handled, but for what that asked for in `rounds` more steps."""
 
-        def __init__(self, rounds: int) -> None:
+        def __init__(self, turn: int, rounds: int) -> None:
             super().__init__()
+            self.turn = turn
             self.rounds = rounds
 
     def __init__(self) -> None:
         super().__init__(ansi_color=True)
-        self._held: deque[events.Key] = deque()
-        self._sent_at: float | None = None
+        self._held: deque[events.Key | events.Paste] = deque()
+        self._turn = 0
+        self._is_under_way = False
 
     async def on_event(self, event: events.Event) -> None:
-        """Handle an event; a key that has just been pressed may be held back."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._sent_at is not None and time.monotonic() - self._sent_at < _LOST_AFTER_S:
-                self._held.append(event)
-                return
-            self._sent_at = time.monotonic()
+        """Handle an event; what is typed waits for what was typed before."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
-            self._follow(1)
-            return
-        await super().on_event(event)
-
-    def _follow(self, rounds: int) -> None:
-        target = self.focused or self.screen
-        if not target.post_message(self.Passed(rounds)):
-            self._send_next()
+        elif self._is_under_way:
+            self._held.append(event)
+            if len(self._held) == 1:
+                self.set_timer(_LOST_AFTER_S, partial(self._look_for, self._turn))
+        else:
+            await self._hand_on(event)
 
     async def on_ordered_keys_passed(self, message: Passed) -> None:
         """Let what was asked for meanwhile be done, then hand on the next key."""
         message.stop()
+        if message.turn != self._turn or not self._is_under_way:
+            return
         if message.rounds > 0:
             self._follow(message.rounds - 1)
-        else:
-            self._send_next()
-
-    def _send_next(self) -> None:
-        self._sent_at = None
+            return
+        self._is_under_way = False
         if self._held:
-            self.post_message(self._held.popleft())
+            await self._hand_on(self._held.popleft())
+
+    async def _hand_on(self, event: events.Key | events.Paste) -> None:
+        self._is_under_way, self._turn = True, self._turn + 1
+        await super().on_event(event)
+        self._follow(_STEPS)
+
+    def _follow(self, rounds: int) -> None:
+        passed = self.Passed(self._turn, rounds)
+        if not (self.focused or self.screen).post_message(passed):
+            self.post_message(passed)
+
+    def _look_for(self, turn: int) -> None:
+        """Ask again where a widget that has gone has taken the message with it."""
+        if self._held:
+            if turn == self._turn:
+                self._follow(_STEPS)
+            self.set_timer(_LOST_AFTER_S, partial(self._look_for, self._turn))
