@@ -145,7 +145,8 @@ class Client:
     def usage(self, **asked: object) -> Json:
         """Return `{"since", "until", "by", "rows"}` of what was used, as `/v1/usage` tells it.
 
-        `asked`: since, until (Unix seconds), by (a list of account, user, partition, gpu_type), per, user, account.
+        `asked`: since, until (Unix seconds), by (a list of account, user, partition, gpu_type, qos, gpus), per, user,
+        account.
         """
         return self._ask("GET", "/v1/usage", asked)
 

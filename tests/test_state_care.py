@@ -233,8 +233,9 @@ def test_a_backup_of_an_older_gpuq_is_whole_and_can_be_restored(gpuqd: Gpuqd, tm
     now = gpuqd.folder / "now"
     database = sqlite3.connect(gpuqd.folder / "state.db")
     database.executescript(
-        """DROP INDEX jobs_script; DROP INDEX jobs_that_depend; DROP TABLE rollup; DROP TABLE rolled_up;
-           DROP TABLE leaving; DROP TABLE retention; DELETE FROM _sqlite_migrations WHERE name = '0006_rollup';"""
+        """DROP INDEX jobs_script; DROP INDEX jobs_that_depend; DROP TABLE used; DROP TABLE waited;
+           DROP TABLE rolled_up; DROP TABLE leaving; DROP TABLE retention; ALTER TABLE attempts DROP COLUMN ended_as;
+           DELETE FROM _sqlite_migrations WHERE name IN ('0006_rollup', '0023_sums');"""
     )
     database.close()
 

@@ -14,7 +14,8 @@ from tests.support.fake_daemon import FakeDaemon, a_cluster, as_json
 
 ROW: dict[str, Any] = {
     "key": ["vision"], "period": None, "gpu_s": 7200.0, "failed_gpu_s": 3600.0, "lost_gpu_s": 0.0, "jobs": 3,
-    "started": 4, "wait_p50_s": 60.0, "wait_p95_s": 3600.0, "wait_longest_s": 7200.0,
+    "started": 4, "wait_p50_s": 60.0, "wait_p90_s": 3000.0, "wait_p95_s": 3600.0, "wait_p99_s": 7000.0,
+    "wait_longest_s": 7200.0,
 }  # fmt: skip
 FOUND = {"since": 0.0, "until": 86_400.0, "by": ["account"], "rows": [ROW, ROW | {"key": ["nlp"], "gpu_s": 3600.0}]}
 

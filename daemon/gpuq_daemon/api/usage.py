@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -22,26 +20,26 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.usage_table import table_bytes
 from gpuq_daemon.policy.rollup import DAY_S
 from gpuq_daemon.store.history import History
-from gpuq_daemon.store.reports import Asked, Key, Use, Wait
+from gpuq_daemon.store.reports import Asked, Key, Use, Wait, date_of
 
-_EPOCH = date(1970, 1, 1)
 _LONGEST_S = 100 * 366 * DAY_S
 Name = Annotated[str | None, Parameter(max_length=128)]
 
 
 class By(StrEnum):
-    """What use is added up by; ALL is one sum of everything, and stands alone."""
+    """What use is added up by; ALL is one sum of everything, and stands alone. GPUS is the size of the gang."""
 
     ALL = "all"
-
     ACCOUNT = "account"
     USER = "user"
     PARTITION = "partition"
     GPU_TYPE = "gpu_type"
+    QOS = "qos"
+    GPUS = "gpus"
 
 
 class What(StrEnum):
-    """What is added up; each takes a look at all jobs of that time."""
+    """What is added up."""
 
     ALL = "all"
     USE = "use"
@@ -62,7 +60,8 @@ class UsageRow(Struct):
 
     `period` is the first day of it, None for all. GPU time is in seconds: held in all, by jobs that failed in the end,
     and by attempts that were lost to a restart. `jobs` counts those that ended. Waits, in seconds, are
-    those of the jobs that started for the first time in the period; None where there is none.
+    those of the jobs that started for the first time in the period; None where there is none. Of jobs that were
+    removed before these sums were kept, QOS, gang, failures and waits are not known.
     """
 
     key: tuple[str, ...]
@@ -73,7 +72,9 @@ class UsageRow(Struct):
     jobs: int
     started: int | None = None
     wait_p50_s: float | None = None
+    wait_p90_s: float | None = None
     wait_p95_s: float | None = None
+    wait_p99_s: float | None = None
     wait_longest_s: float | None = None
 
 
@@ -88,7 +89,7 @@ class Usage(Struct):
 
 Since = Annotated[float | None, Parameter(description="From this UTC day on (Unix seconds); else 30 days.")]
 Until = Annotated[float | None, Parameter(description="Up to this UTC day, which is included.")]
-AddedUp = Annotated[list[By] | None, Parameter(max_items=4, description="Added up by these; else by account.")]
+AddedUp = Annotated[list[By] | None, Parameter(max_items=6, description="Added up by these; else by account.")]
 _TYPE = "application/octet-stream"  # one for all formats: a document names one
 _ANSWERS = {
     200: ResponseSpec(
@@ -164,33 +165,15 @@ async def _usage(request: Request[Any, Any, Any], desk: Desk, asks: Question, wh
 
 
 def _rows(history: History, asked: Asked, per: Per, what: What, now: float) -> list[UsageRow]:
-    sums = defaultdict[tuple[str | None, Key], Use](Use)
-    for (key, day), part in () if what is What.WAITS else history.use(asked, now).items():
-        held = sums[period_of(day, per), key]
-        held.gpu_s += part.gpu_s
-        held.failed_gpu_s += part.failed_gpu_s
-        held.lost_gpu_s += part.lost_gpu_s
-        held.jobs += part.jobs
-    found = {} if what is What.USE else history.waits(asked, per.value)
-    waits = {(period_of(day, per), key): wait for (key, day), wait in found.items()}
-    for place in waits:
-        sums[place]  # who only waited and started
-    order = sorted(sums, key=lambda place: (place[0] or "", -sums[place].gpu_s, place[1]))
-    return [_row(key, period, sums[period, key], waits.get((period, key))) for period, key in order]
-
-
-def period_of(day: int, per: Per) -> str | None:
-    """Return the first day of the period in which a day, counted from 1970-01-01, lies."""
-    at = _EPOCH + timedelta(days=day)
-    match per:
-        case Per.TOTAL:
-            return None
-        case Per.DAY:
-            return at.isoformat()
-        case Per.WEEK:
-            return (at - timedelta(days=at.weekday())).isoformat()
-        case Per.MONTH:
-            return at.replace(day=1).isoformat()
+    used = {} if what is What.WAITS else history.use(asked, now, per.value)
+    waits = {} if what is What.USE else history.waits(asked, per.value)
+    nothing = Use()  # who only waited and started
+    places = {place: used.get(place, nothing) for place in (*used, *waits)}
+    order = sorted(places, key=lambda place: (place[1], -places[place].gpu_s, place[0]))
+    return [
+        _row(key, None if per is Per.TOTAL else date_of(day), places[key, day], waits.get((key, day)))
+        for key, day in order
+    ]
 
 
 def _row(key: Key, period: str | None, used: Use, wait: Wait | None) -> UsageRow:
@@ -204,5 +187,5 @@ def _row(key: Key, period: str | None, used: Use, wait: Wait | None) -> UsageRow
     )
     if wait is not None:
         row.started, row.wait_longest_s = wait.jobs, wait.longest_s
-        row.wait_p50_s, row.wait_p95_s = wait.p50_s, wait.p95_s
+        row.wait_p50_s, row.wait_p90_s, row.wait_p95_s, row.wait_p99_s = wait.p50_s, wait.p90_s, wait.p95_s, wait.p99_s
     return row

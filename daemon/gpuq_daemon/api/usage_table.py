@@ -10,7 +10,7 @@ from typing import Any, Literal
 Format = Literal["parquet", "arrow", "csv"]
 _HOURS = ("gpu_s", "failed_gpu_s", "lost_gpu_s")
 _COUNTS = ("jobs", "started")
-_WAITS = ("wait_p50_s", "wait_p95_s", "wait_longest_s")
+_WAITS = ("wait_p50_s", "wait_p90_s", "wait_p95_s", "wait_p99_s", "wait_longest_s")
 
 
 def table_bytes(by: Sequence[str], rows: Sequence[Any], form: Format) -> bytes:

@@ -1,4 +1,4 @@
-"""How the charge of an attempt is spread over days, so that nothing is lost or counted twice."""
+"""How the charge of an attempt is spread over days, so that nothing is lost or counted twice, and waits are banded."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ def by_day(started_at: float, ended_at: float, amount: int) -> dict[int, int]:
         parts[day] = until - given
         given = until
     return {**parts, last: amount - given}
+
+
+def wait_band(wait_s: float) -> int:
+    """Return the least whole second of the band in which a wait lies: a band spans a quarter of itself at most.
+
+    Below ten seconds a band is one; from there on it begins at 10, 12, ... 20, 25, ... 50, 60, ... 100, 120, ...
+    """
+    whole, scale = max(0, int(wait_s)), 1
+    while whole >= 100:
+        whole //= 10
+        scale *= 10
+    width = 1 if whole < 10 else 2 if whole < 20 else 5 if whole < 50 else 10
+    return whole // width * width * scale

@@ -16,6 +16,7 @@ from gpuq_daemon.policy.snapshot import Start
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import HOLDING, args_of, flags_of
 from gpuq_daemon.store.job_states import advance, state_of
+from gpuq_daemon.store.sums import count_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ def start(tables: Tables, start: Start, token: str, now: float, gpus_of: Mapping
                ON CONFLICT (job_id, attempt, node) DO UPDATE SET servers = excluded.servers""",
             {**key, "node": node, "servers": servers},
         )
+    count_start(tables, start.job_id)
     return True
 
 

@@ -22,6 +22,7 @@ from sqlite_utils.migrations import Migrations
 from gpuq.errors import FullError, UnavailableError
 from gpuq_daemon.store.copies import prepare
 from gpuq_daemon.store.opening import complaint, readable, told
+from gpuq_daemon.store.sums import add_functions
 from gpuq_daemon.vitals import Vitals
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
+        add_functions(connection)
         return sqlite_utils.Database(connection, execute_plugins=False)
 
     def _serve(self) -> None:

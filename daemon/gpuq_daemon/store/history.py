@@ -15,7 +15,6 @@ from typing import Any
 from gpuq.errors import UnavailableError, UsageError
 from gpuq.sharing import WasteRow
 from gpuq_daemon.store import reports
-from gpuq_daemon.store.waste import wasted
 
 COLUMNS = (
     "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
@@ -84,14 +83,16 @@ class History:
             sql, params = _question(wanted, names)
             return connection.execute(sql, params).fetchall()
 
-    def use(self, asked: reports.Asked, now: float) -> dict[tuple[reports.Key, int], reports.Use]:
-        """Return what was used, by (the values of `asked.by`, UTC day).
+    def use(
+        self, asked: reports.Asked, now: float, per: reports.Per = "day"
+    ) -> dict[tuple[reports.Key, int], reports.Use]:
+        """Return what was used, by (the values of `asked.by`, a UTC day of the period).
 
         Raises:
             UnavailableError: the state cannot be read.
         """
         with self._reading() as connection:
-            return reports.use(connection, asked, now)
+            return reports.use(connection, asked, now, per)
 
     def waits(self, asked: reports.Asked, per: reports.Per = "total") -> dict[tuple[reports.Key, int], reports.Wait]:
         """Return how long jobs waited, by (the values of `asked.by`, a UTC day of the period).
@@ -103,13 +104,13 @@ class History:
             return reports.waits(connection, asked, per)
 
     def wasted(self, since: float) -> list[WasteRow]:
-        """Return what was held, and what of it for nothing, by attempts that ended since a moment.
+        """Return what was held, and what of it for nothing, from the UTC day of `since` on.
 
         Raises:
             UnavailableError: the state cannot be read.
         """
         with self._reading() as connection:
-            return wasted(connection, since=since)
+            return reports.wasted(connection, since=since)
 
     def _matching(self, regex: str) -> list[str]:
         """Return the names of ended jobs in which the regular expression is found. Other questions go on meanwhile."""

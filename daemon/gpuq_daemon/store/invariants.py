@@ -10,6 +10,7 @@ from pathlib import Path
 from gpuq.errors import UnavailableError
 from gpuq_daemon.store.copies import read_only
 from gpuq_daemon.store.job_rows import HOLDING
+from gpuq_daemon.store.sums import EVERY_END
 
 _MOST_NAMED = 5
 
@@ -58,10 +59,11 @@ _STATE = {
           SELECT user, account, qos, jobs FROM queued WHERE jobs > 0
           UNION ALL SELECT user, account, qos, -count(*) FROM jobs WHERE state = 'PENDING' GROUP BY 1, 2, 3)
         GROUP BY user, account, qos HAVING sum(jobs) <> 0""",
-    "what removed jobs were charged is kept by day, to the last microsecond": """
-        SELECT 'the sums by day' FROM rolled_up WHERE (gpu_us, jobs, attempts) IS NOT
-          (SELECT coalesce(sum(gpu_us), 0), coalesce(sum(jobs), 0), coalesce(sum(attempts), 0) FROM rollup)
-        UNION ALL SELECT 'their total' WHERE NOT EXISTS (SELECT 1 FROM rolled_up)""",
+    "what is added up by day is what jobs were charged, to the last microsecond": f"""
+        SELECT 'the sums by day' FROM rolled_up r, ({EVERY_END}) kept
+        WHERE (r.jobs + kept.jobs, r.attempts + kept.attempts, r.gpu_us + kept.gpu_us) IS NOT
+          (SELECT coalesce(sum(jobs), 0), coalesce(sum(attempts), 0), coalesce(sum(gpu_us), 0) FROM used)
+        UNION ALL SELECT 'what removed jobs were charged' WHERE NOT EXISTS (SELECT 1 FROM rolled_up)""",
     "no job is both kept and removed": "SELECT 'job ' || job_id FROM leaving WHERE job_id IN (SELECT id FROM jobs)",
     "every script is some job's": """
         SELECT 'script ' || substr(sha256, 1, 12) FROM scripts

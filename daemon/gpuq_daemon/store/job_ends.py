@@ -14,6 +14,7 @@ from gpuq_daemon.policy.usage import Charge
 from gpuq_daemon.store.accounts import charge
 from gpuq_daemon.store.job_rows import dependencies_of
 from gpuq_daemon.store.job_states import advance, state_of
+from gpuq_daemon.store.sums import count_again, count_end
 
 _LONGEST_TAIL = 50
 _EVENTS = {
@@ -86,6 +87,7 @@ def requeue(tables: Tables, job_id: int, *, is_held: bool) -> tuple[Action, ...]
     made = advance(tables, job_id, Event.REQUEUE_REQUESTED)
     if before.is_final:
         _wait_again(tables, job_id)
+        count_again(tables, job_id, _number(tables, job_id))
         tables.execute("UPDATE jobs SET retried = 0 WHERE id = :id", {"id": job_id})
     else:
         _note_intent(tables, job_id, Intent.REQUEUE)
@@ -111,6 +113,7 @@ def finish(
         "failed_rank": verdict.failed_rank,
         "reason": verdict.reason,
         "tries": verdict.event is Event.GONE_RETRIED,
+        "ended_as": _ended_as(verdict.event, made.state),
     }
     tables.execute(
         """UPDATE jobs SET ended_at = :ended_at, exit_code = :exit_code, error = :error,
@@ -124,17 +127,31 @@ def finish(
         values,
     )
     charged_now = tables.execute(
-        """UPDATE attempts SET ended_at = :ended_at, end_reason = :reason, charged_gpu_s =
+        """UPDATE attempts SET ended_at = :ended_at, end_reason = :reason, ended_as = :ended_as, charged_gpu_s =
              max(0, :ended_at - started_at) * (SELECT sum(gpus) FROM allocations l
                WHERE l.job_id = attempts.job_id AND l.attempt = attempts.number)
            WHERE job_id = :job_id AND charged_gpu_s IS NULL
            AND number = (SELECT attempt FROM jobs WHERE id = :job_id)""",
         values,
     )
-    if charged_now.rowcount and half_life_s is not None:
-        _charge(tables, job_id, rate, ended_at, half_life_s)
+    if charged_now.rowcount:
+        count_end(tables, job_id, _number(tables, job_id))
+        if half_life_s is not None:
+            _charge(tables, job_id, rate, ended_at, half_life_s)
     if made.state is JobState.PENDING:
         _wait_again(tables, job_id)
+
+
+def _ended_as(event: Event, state: JobState) -> str:
+    """Return what an attempt counts as: its job's final state, or what let the job run again."""
+    if state is not JobState.PENDING:
+        return state.value
+    return "RETRIED" if event is Event.GONE_RETRIED else "REQUEUED"
+
+
+def _number(tables: Tables, job_id: int) -> int:
+    """Return the number of a job's last attempt, 0 if it had none."""
+    return tables.execute("SELECT attempt FROM jobs WHERE id = :id", {"id": job_id}).fetchone()[0]
 
 
 def _charge(tables: Tables, job_id: int, rate: float, ended_at: float, half_life_s: float) -> None:

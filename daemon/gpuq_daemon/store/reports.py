@@ -1,4 +1,4 @@
-"""What was used, wasted and waited, added up over days: read off the accounting, jobs that are gone included.
+"""What was used, wasted and waited, by days: read off the sums that are kept of it, jobs that are gone included.
 
 A day is a UTC day, counted from 1970-01-01. GPU time is spread over the days in which it was held.
 """
@@ -9,51 +9,46 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
+from gpuq.sharing import WasteRow
 from gpuq_daemon.policy.rollup import DAY_S, by_day, day_of
+from gpuq_daemon.store.job_rows import HOLDING
 
-COLUMNS = ("account", "user", "partition", "gpu_type")
+_EPOCH = date(1970, 1, 1)
+COLUMNS = ("account", "user", "partition", "gpu_type", "qos", "gpus")
 
-# An attempt that runs is charged up to now. What is not the last attempt was lost to a restart; what a job of these
-# states held last was for nothing.
-_ATTEMPTS = """
-  SELECT j.account, j.user, j.partition, a.gpu_type, a.started_at AS begun, coalesce(a.ended_at, :now) AS ended,
-         coalesce(a.charged_gpu_s, (:now - a.started_at) * (SELECT coalesce(sum(l.gpus), 0) FROM allocations l
-           WHERE l.job_id = a.job_id AND l.attempt = a.number)) AS gpu_s,
-         a.number < j.attempt AS is_lost,
-         a.number = j.attempt AND j.state IN ('FAILED', 'TIMEOUT', 'DEADLINE') AS is_failed,
-         a.number = j.attempt AND j.ended_at IS NOT NULL AS is_last
-  FROM attempts a JOIN jobs j ON j.id = a.job_id
-  WHERE a.started_at < :until AND coalesce(a.ended_at, :now) >= :since
+_WHOSE = "(:user IS NULL OR user = :user) AND (:account IS NULL OR account = :account)"
+# Lost to a restart is what ran again, for nothing what failed in the end.
+_USED = """
+  SELECT {columns}{day} AS first, sum(gpu_us) / 1e6,
+         sum(CASE WHEN ended_as IN ('FAILED', 'TIMEOUT', 'DEADLINE') THEN gpu_us ELSE 0 END) / 1e6,
+         sum(CASE WHEN ended_as IN ('RETRIED', 'REQUEUED') THEN gpu_us ELSE 0 END) / 1e6, sum(jobs)
+  FROM used WHERE day BETWEEN :first AND :last AND {whose} GROUP BY {columns}first"""
+# What runs is held so far.
+_RUNS = f"""
+  SELECT j.account, j.user, j.partition, a.gpu_type, j.qos, j.workers * j.gpus_per_worker, a.started_at,
+         (:now - a.started_at) * (SELECT coalesce(sum(l.gpus), 0) FROM allocations l
+           WHERE l.job_id = a.job_id AND l.attempt = a.number)
+  FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+  WHERE j.state IN {HOLDING} AND a.ended_at IS NULL AND a.started_at < :now
     AND (:user IS NULL OR j.user = :user) AND (:account IS NULL OR j.account = :account)"""
-# Those that begin and end on one day are added up by SQLite, which lets the rest of gpuqd go on meanwhile.
-_SUMS = f"""
-  SELECT account, user, partition, gpu_type, CAST(ended / {DAY_S} AS INTEGER), sum(gpu_s), sum(gpu_s * is_failed),
-         sum(gpu_s * is_lost), sum(is_last)
-  FROM ({_ATTEMPTS}) WHERE CAST(begun / {DAY_S} AS INTEGER) = CAST(ended / {DAY_S} AS INTEGER) GROUP BY 1, 2, 3, 4, 5"""
-_LONG = f"""
-  SELECT account, user, partition, gpu_type, begun, ended, gpu_s, is_failed, is_lost, is_last
-  FROM ({_ATTEMPTS}) WHERE CAST(begun / {DAY_S} AS INTEGER) <> CAST(ended / {DAY_S} AS INTEGER)"""
-_GONE = """
-  SELECT account, user, partition, gpu_type, day, gpu_us / 1e6, jobs FROM rollup
-  WHERE day BETWEEN :first AND :last
-    AND (:user IS NULL OR user = :user) AND (:account IS NULL OR account = :account)"""
-_WAITS = """
-  SELECT {by}, count(*), max(wait), max(CASE WHEN place = (n + 1) / 2 THEN wait END),
-         max(CASE WHEN place = (19 * n + 19) / 20 THEN wait END)
-  FROM (SELECT *, row_number() OVER (PARTITION BY {by} ORDER BY wait) AS place, count(*) OVER (PARTITION BY {by}) AS n
-        FROM (SELECT j.account, j.user, j.partition, a.gpu_type,
-                     a.started_at - max(j.submitted_at, coalesce(j.begin_at, 0)) AS wait, {day} AS day
-              FROM attempts a JOIN jobs j ON j.id = a.job_id
-              WHERE a.number = 1 AND a.started_at >= :since AND a.started_at < :until
-                AND (:user IS NULL OR j.user = :user) AND (:account IS NULL OR j.account = :account)))
-  GROUP BY {by}"""
+_WAITED = """
+  SELECT {columns}{day} AS first, band, sum(jobs), sum(sum_us) / 1e6, max(longest_s)
+  FROM waited WHERE day BETWEEN :first AND :last AND {whose} GROUP BY {columns}first, band
+  ORDER BY {columns}first, band"""
+_WASTE = """
+  SELECT user, account, sum(gpu_us) / 1e6 AS held_gpu_s,
+         sum(CASE WHEN ended_as IN ('FAILED', 'RETRIED') THEN gpu_us ELSE 0 END) / 1e6 AS failed_gpu_s,
+         sum(idle_us) / 1e6 AS idle_gpu_s, sum(restart_us) / 1e6 AS restarts_gpu_s
+  FROM used WHERE day >= :first GROUP BY user, account
+  ORDER BY failed_gpu_s + idle_gpu_s + restarts_gpu_s DESC, user, account"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which use: from `since` to `until` (Unix seconds), added up `by` some of `COLUMNS`; None is anybody's."""
+    """Which use: the days of `since` to `until` (Unix seconds), added up `by` some of `COLUMNS`; None is anybody's."""
 
     since: float
     until: float
@@ -74,63 +69,107 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """How long jobs waited for their first start, in seconds: the longest, the median, and what 95 of 100 kept to."""
+    """How long jobs waited for their first start, in seconds: the longest, and what 50, 90, 95, 99 of 100 kept to.
+
+    The latter are the mean of a band of waits, which spans a quarter of itself at most.
+    """
 
     jobs: int
     longest_s: float
     p50_s: float
+    p90_s: float
     p95_s: float
+    p99_s: float
 
 
 Key = tuple[str, ...]
 Per = Literal["total", "day", "week", "month"]
 # The day by which a period is known; 1970-01-01 was a Thursday, and weeks begin on Monday.
-_FIRST_DAY: dict[Per, str] = {
+FIRST_DAY: dict[Per, str] = {
     "total": "0",
-    "day": f"CAST(a.started_at / {DAY_S} AS INTEGER)",
-    "week": f"(CAST(a.started_at / {DAY_S} AS INTEGER) + 3) / 7 * 7 - 3",
-    "month": f"CAST(strftime('%s', a.started_at, 'unixepoch', 'start of month') / {DAY_S} AS INTEGER)",
+    "day": "day",
+    "week": "(day + 3) / 7 * 7 - 3",
+    "month": f"CAST(strftime('%s', day * {DAY_S}, 'unixepoch', 'start of month') / {DAY_S} AS INTEGER)",
 }
 
 
-def use(connection: sqlite3.Connection, asked: Asked, now: float) -> dict[tuple[Key, int], Use]:
-    """Return what was used by (the values of `by`, day)."""
+def use(connection: sqlite3.Connection, asked: Asked, now: float, per: Per = "day") -> dict[tuple[Key, int], Use]:
+    """Return what was used by (the values of `by`, a day of the period)."""
     sums = defaultdict[tuple[Key, int], Use](Use)
-    first, last = day_of(asked.since), day_of(asked.until)
-    places = [COLUMNS.index(name) for name in asked.by]
-    for payer, day, gpu_s, failed, lost, jobs in _parts(connection, asked, now):
-        if first <= day <= last:
-            held = sums[tuple(payer[place] for place in places), day]
-            held.gpu_s += gpu_s
-            held.failed_gpu_s += failed
-            held.lost_gpu_s += lost
-            held.jobs += jobs
+    sql, params = _question(_USED, asked, per)
+    for *key, day, gpu_s, failed, lost, jobs in connection.execute(sql, params):
+        sums[tuple(map(str, key)), day] = Use(gpu_s=gpu_s, failed_gpu_s=failed, lost_gpu_s=lost, jobs=jobs)
+    for key, day, gpu_s in _running(connection, asked, now):
+        sums[key, first_day(day, per)].gpu_s += gpu_s
     return dict(sums)
 
 
-def _parts(
-    connection: sqlite3.Connection, asked: Asked, now: float
-) -> Iterator[tuple[Key, int, float, float, float, int]]:
-    params = {"since": asked.since, "until": asked.until, "now": now, "user": asked.user, "account": asked.account}
-    days = {"first": day_of(asked.since), "last": day_of(asked.until)}
-    for *payer, day, gpu_s, failed, lost, jobs in connection.execute(_SUMS, params):
-        yield tuple(payer), day, gpu_s, failed, lost, jobs
-    for *payer, begun, ended, gpu_s, is_failed, is_lost, is_last in connection.execute(_LONG, params):
-        for day, part_us in by_day(begun, ended, round(gpu_s * 1e6)).items():
-            part = part_us / 1e6
-            yield tuple(payer), day, part, part * is_failed, part * is_lost, int(is_last and day == day_of(ended))
-    for *payer, day, gpu_s, jobs in connection.execute(_GONE, params | days):
-        yield tuple(payer), day, gpu_s, 0.0, 0.0, jobs
-
-
 def waits(connection: sqlite3.Connection, asked: Asked, per: Per = "total") -> dict[tuple[Key, int], Wait]:
-    """Return how long those waited who started in that time, by (the values of `by`, a day of the period).
+    """Return how long those waited who started in that time, by (the values of `by`, a day of the period)."""
+    bands = defaultdict[tuple[Key, int], list[tuple[int, float, float]]](list)
+    sql, params = _question(_WAITED, asked, per)
+    for *key, day, _, jobs, sum_s, longest_s in connection.execute(sql, params):
+        bands[tuple(map(str, key)), day].append((jobs, sum_s, longest_s))
+    return {place: _wait(found) for place, found in bands.items()}
 
-    Without jobs that are gone.
+
+def wasted(connection: sqlite3.Connection, *, since: float) -> list[WasteRow]:
+    """Return what was held, and what of it for nothing, from the UTC day of `since` on; most waste first.
+
+    No second counts twice: what failed is not also idle.
     """
-    params = {"since": asked.since, "until": asked.until, "user": asked.user, "account": asked.account}
-    by = ", ".join((*asked.by, "day"))
-    found: dict[tuple[Key, int], Wait] = {}
-    for *key, day, jobs, longest, p50, p95 in connection.execute(_WAITS.format(by=by, day=_FIRST_DAY[per]), params):
-        found[tuple(key), day] = Wait(jobs=jobs, longest_s=longest, p50_s=p50, p95_s=p95)
-    return found
+    cursor = connection.execute(_WASTE, {"first": day_of(since)})
+    names = [column[0] for column in cursor.description]
+    return [WasteRow(**dict(zip(names, row, strict=True))) for row in cursor]
+
+
+def first_day(day: int, per: Per) -> int:
+    """Return the day by which the period is known in which a day lies, as the statements do."""
+    match per:
+        case "total":
+            return 0
+        case "day":
+            return day
+        case "week":
+            return (day + 3) // 7 * 7 - 3
+        case "month":
+            return day - int(date_of(day)[8:]) + 1
+
+
+def date_of(day: int) -> str:
+    """Return a day as 2026-11-26."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def _question(sql: str, asked: Asked, per: Per) -> tuple[str, dict[str, str | int | None]]:
+    columns = "".join(f"{name}, " for name in asked.by)
+    params = {
+        "first": day_of(asked.since), "last": day_of(asked.until), "user": asked.user, "account": asked.account,
+    }  # fmt: skip
+    return sql.format(columns=columns, day=FIRST_DAY[per], whose=_WHOSE), params
+
+
+def _running(connection: sqlite3.Connection, asked: Asked, now: float) -> Iterator[tuple[Key, int, float]]:
+    first, last = day_of(asked.since), day_of(asked.until)
+    places = [COLUMNS.index(name) for name in asked.by]
+    params = {"now": now, "user": asked.user, "account": asked.account}
+    for *payer, started_at, gpu_s in connection.execute(_RUNS, params):
+        for day, part_us in by_day(started_at, now, round(gpu_s * 1e6)).items():
+            if first <= day <= last:
+                yield tuple(str(payer[place]) for place in places), day, part_us / 1e6
+
+
+def _wait(bands: list[tuple[int, float, float]]) -> Wait:
+    """Return what bands of waits, the shortest first, add up to: (jobs, the sum of their waits, the longest)."""
+    jobs = sum(count for count, _, _ in bands)
+
+    def kept(percent: int) -> float:
+        place, seen = -(-jobs * percent // 100), 0
+        for count, sum_s, _ in bands:
+            seen += count
+            if seen >= place:
+                return sum_s / count
+        return bands[-1][2]
+
+    longest_s = max(longest for _, _, longest in bands)
+    return Wait(jobs=jobs, longest_s=longest_s, p50_s=kept(50), p90_s=kept(90), p95_s=kept(95), p99_s=kept(99))

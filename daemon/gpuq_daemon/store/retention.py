@@ -1,9 +1,8 @@
-"""Jobs that have ended long ago leave: their rows become sums by day, in one transaction each step."""
+"""Jobs that have ended long ago leave, in one transaction each step; what they are counted with stays in the sums."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +10,14 @@ from typing import Any, Literal
 
 from sqlite_utils import Database as Tables
 
-from gpuq_daemon.policy.rollup import by_day, day_of
 from gpuq_daemon.store.copies import read_only
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import dependencies_of
+from gpuq_daemon.store.sums import note_removed
 
 What = Literal["points", "logs"]
 BEGINNING = (-1e300, 0)  # of the order of ends: (time, job)
 _FINAL = "('COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'DEADLINE')"
-_US = "CAST(round(coalesce(a.charged_gpu_s, 0) * 1e6) AS INTEGER)"
 _DEPENDENT = """SELECT waits_for FROM jobs
                 WHERE waits_for IS NOT NULL AND state IN ('PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING')"""
 # Old as a whole: with all its attempts, and of an array with all tasks, since others may wait for the array.
@@ -95,7 +93,7 @@ class RetentionStore:
             return _removable(db, job_ids, before)
 
     async def remove(self, job_ids: Sequence[int], *, before: float) -> list[int]:
-        """Turn jobs into sums by day and note that their points and files are to go; return those that went.
+        """Remove rows of jobs and note that their points and files are to go; return those that went.
 
         What has come to be needed since `removable` stays.
         """
@@ -165,7 +163,7 @@ def _removable(db: Any, job_ids: Iterable[int], before: float) -> list[int]:
 def _remove(tables: Tables, job_ids: Sequence[int], before: float) -> list[int]:
     gone = _removable(tables, job_ids, before)
     named = {"ids": json.dumps(gone)}
-    _roll_up(tables, named)
+    note_removed(tables, named["ids"])
     tables.execute("INSERT INTO leaving SELECT id, uid FROM jobs" + _GO.format(column="id"), named)
     scripts = json.dumps(
         [
@@ -185,38 +183,3 @@ def _remove(tables: Tables, job_ids: Sequence[int], before: float) -> list[int]:
         {"scripts": scripts},
     )
     return gone
-
-
-def _roll_up(tables: Tables, named: dict[str, str]) -> None:
-    """Add what the jobs were charged to the sums by day, and to the sum of all."""
-    sums = defaultdict[tuple[int, str, str, str, str], list[int]](lambda: [0, 0, 0])
-    for ended_at, *payer in tables.execute(
-        """SELECT j.ended_at, j.account, j.user, j.partition, coalesce(
-             (SELECT gpu_type FROM attempts a WHERE a.job_id = j.id AND a.number = j.attempt), '') FROM jobs j"""
-        + _GO.format(column="j.id"),
-        named,
-    ):
-        account, user, partition, gpu_type = payer
-        sums[day_of(ended_at), account, user, partition, gpu_type][1] += 1
-    for started_at, ended_at, gpu_us, *payer in tables.execute(
-        f"""SELECT a.started_at, a.ended_at, {_US}, j.account, j.user, j.partition, a.gpu_type
-            FROM attempts a JOIN jobs j ON j.id = a.job_id"""
-        + _GO.format(column="a.job_id"),
-        named,
-    ):
-        account, user, partition, gpu_type = payer
-        for day, part in by_day(started_at, ended_at, gpu_us).items():
-            sums[day, account, user, partition, gpu_type][0] += part
-        sums[day_of(ended_at), account, user, partition, gpu_type][2] += 1
-    tables.conn.executemany(
-        """INSERT INTO rollup (day, account, user, partition, gpu_type, gpu_us, jobs, attempts)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-           gpu_us = gpu_us + excluded.gpu_us, jobs = jobs + excluded.jobs, attempts = attempts + excluded.attempts""",
-        [(*key, *values) for key, values in sums.items()],
-    )
-    tables.execute(
-        f"""UPDATE rolled_up SET jobs = jobs + (SELECT count(*) FROM jobs j{_GO.format(column="j.id")}),
-            attempts = attempts + (SELECT count(*) FROM attempts a{_GO.format(column="a.job_id")}),
-            gpu_us = gpu_us + (SELECT coalesce(sum({_US}), 0) FROM attempts a{_GO.format(column="a.job_id")})""",
-        named,
-    )

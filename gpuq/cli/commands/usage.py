@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 _PER = ("total", "day", "week", "month")
-_BY = ("account", "user", "partition", "gpu_type")
+_BY = ("account", "user", "partition", "gpu_type", "qos", "gpus")
 
 
 @click.command("usage")
 @click.option("--since", "-S", default="30d", help="From that day on: 2d, now-2weeks, 2026-12-01. [30d]")
 @click.option("--until", "-E", help="Up to that day. [now]")
-@click.option("--by", "by", default="account", help="Added up by: account,user,partition,gpu_type. [account]")
+@click.option("--by", "by", default="account", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account]")
 @click.option(
     "--per", type=click.Choice(("total", "day", "week", "month")), default="total", help="Cut by time. [total]"
 )
@@ -53,7 +53,8 @@ def command(
     GPU-H: GPU-hours held. FAILED: by jobs that failed or ran into their limit.
     LOST: by attempts that were run again. JOBS: those that ended.
     WAIT: how long jobs waited for their first start: half of them, 95 of 100,
-        the longest. Days are UTC days, weeks begin on Monday.
+        the longest. GPUS is the size of a gang.
+    Days are UTC days, weeks begin on Monday.
     """
     now = time.time()
     wanted = added_up(by)

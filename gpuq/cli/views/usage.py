@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 COLUMNS = (
-    "period", "gpu_h", "failed_gpu_h", "lost_gpu_h", "jobs", "started", "wait_p50_s", "wait_p95_s", "wait_longest_s",
+    "period", "gpu_h", "failed_gpu_h", "lost_gpu_h", "jobs", "started", "wait_p50_s", "wait_p90_s", "wait_p95_s",
+    "wait_p99_s", "wait_longest_s",
 )  # fmt: skip
 _BAR = 20
 
@@ -63,6 +64,6 @@ def usage_rows(found: Json) -> Iterator[list[str]]:
     """Yield the values of each row, in the order of what it is added up by and of `COLUMNS`, as text."""
     for row in found["rows"]:
         hours = (f"{row[name] / 3600:.3f}" for name in ("gpu_s", "failed_gpu_s", "lost_gpu_s"))
-        waits = (row[name] for name in ("started", "wait_p50_s", "wait_p95_s", "wait_longest_s"))
+        waits = (row[name] for name in COLUMNS[5:])
         rest = ("" if value is None else f"{value:.0f}" for value in waits)
         yield [*row["key"], row["period"] or "", *hours, str(row["jobs"]), *rest]

@@ -27,7 +27,9 @@ _HEIGHT, _PIPE_WIDTH = 12, 80
 @click.command("report")
 @click.option("--since", "-S", default="30d", help="From that day on: 7d, 2026-12-01. [30d]")
 @click.option("--until", "-E", help="Up to that day. [now]")
-@click.option("--by", default="account,user", help="Added up by: account,user,partition,gpu_type. [account,user]")
+@click.option(
+    "--by", default="account,user", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account,user]"
+)
 @click.option("--per", type=click.Choice(("day", "week", "month")), default="week", help="Waits by these. [week]")
 @click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each of --by in each period.")
