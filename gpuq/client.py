@@ -12,7 +12,7 @@ import time
 
 from gpuq.errors import ForbiddenError, UnavailableError
 from gpuq.plain_socket import PlainSocket
-from gpuq.quick_json import loads
+from gpuq.quick_json import dumps, loads
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def default_socket() -> str:
 
 
 def _text_of(body: Json) -> bytes:
-    import json  # what asks for nothing starts without it
-
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return dumps(body, is_ascii=False).encode("utf-8", "surrogatepass")
 
 
 class Client:
@@ -130,9 +128,7 @@ class Client:
         # A string in JSON holds no bare quotation mark: what is looked for is not found inside of one.
         if answer.startswith(b'{"jobs":[') and answer[end : end + 1] == b"]" and answer.isascii():
             return memoryview(answer)[begin : end + 1]
-        import json
-
-        return json.dumps(self._parsed(answer)["jobs"]).encode()
+        return dumps(self._parsed(answer)["jobs"]).encode()
 
     def history(self, **wanted: object) -> Json:
         """Return `{"columns", "rows", "next_cursor"}` of jobs that have ended, the newest first.

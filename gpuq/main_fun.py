@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # the nodes alone: the module around them loads a dozen others
 import warnings
 
 from gpuq.errors import UsageError
@@ -56,12 +56,14 @@ def _parse(text: str, shown: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in a script is its author's matter
-            return ast.parse(text.removeprefix("\ufeff"))
+            tree = compile(text.removeprefix("\ufeff"), "<script>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         where = f" line {error.lineno}" if error.lineno else ""
         raise UsageError(f"{shown}{where}: syntax error: {clean(error.msg)}.") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UsageError(f"{shown} cannot be parsed: {clean(str(error)) or 'it is nested too deeply'}.") from error
+    assert isinstance(tree, ast.Module)
+    return tree
 
 
 def _binding(statements: list[ast.stmt], name: str) -> ast.stmt | None:
@@ -87,7 +89,15 @@ def _binds(statement: ast.stmt, name: str) -> bool:
 
 
 def _names(target: ast.expr, name: str) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
+    match target:
+        case ast.Name(id=bound):
+            return bound == name
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return any(_names(part, name) for part in parts)
+        case ast.Starred(value=part):
+            return _names(part, name)
+        case _:
+            return False
 
 
 def _blocks(statement: ast.stmt) -> list[ast.stmt]:

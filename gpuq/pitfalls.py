@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 _STRATEGY = "MultiWorkerMirroredStrategy"
 _LEGACY = ("tf_keras", "TF_USE_LEGACY_KERAS")
 
@@ -15,6 +13,8 @@ def keras_fit_line(text: str) -> int | None:
     """
     if _STRATEGY not in text or any(word in text for word in _LEGACY):
         return None
+    import ast
+
     calls = [node for node in ast.walk(ast.parse(text.removeprefix("\ufeff"))) if isinstance(node, ast.Call)]
     lines = [call.lineno for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "fit"]
     return min(lines, default=None)

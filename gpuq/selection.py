@@ -7,14 +7,13 @@ say what they look at (`gpus>4`, `name=re*`). Options narrow it further. Nothing
 from __future__ import annotations
 
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.filters import is_expression, matcher
 from gpuq.states import parse_states
 from gpuq.text import clean, fit
 from gpuq.units import parse_job_id, parse_past, parse_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gpuq.client import Json
 
@@ -53,12 +52,15 @@ class Selection:
         for option, field in (("account", "account"), ("partition", "partition"), ("name", "name"), ("qos", "qos")):
             if asked.get(option) is not None:
                 self.filters.append(f"{field}={asked[option]}")
-        self._passes = matcher(self.filters, _field)
+        self._passes = _passing(self.filters)
 
     def _read(self, word: str) -> None:
         if word[:1].isascii() and word[:1].isdigit():
             self._read_numbers(word)
-        elif is_expression(word):
+            return
+        from gpuq.filters import is_expression  # loads `re`, for those who look at what jobs are
+
+        if is_expression(word):
             self.filters.append(word)
         else:
             shown = fit(clean(word), 60)
@@ -159,6 +161,14 @@ def _index(text: str, word: str) -> int:
             f"'{fit(clean(word), 60)}' is not a task of an array: write JOB_INDEX, for example 12_3 or 12_3-7."
         )
     return index
+
+
+def _passing(filters: Sequence[str]) -> Callable[[Json], bool]:
+    if not filters:
+        return lambda _: True
+    from gpuq.filters import matcher
+
+    return matcher(filters, _field)
 
 
 def _field(job: Json, name: str) -> object:

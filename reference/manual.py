@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gpuq import __version__
-from gpuq.cli.group import COMMANDS
+from gpuq.cli.commands import COMMANDS
 from reference.commands import Verb, verbs
 from reference.settings import Table, tables
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuq.quick_json import loads
+from gpuq.quick_json import dumps, loads
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -24,6 +24,17 @@ def test_every_value_is_read_as_it_was_written(value: object, space: str, is_asc
     text = (space + json.dumps(value, ensure_ascii=is_ascii) + space).encode("utf-8", "surrogatepass")
 
     assert loads(text) == json.loads(text)
+
+
+@given(VALUES | st.floats(), st.booleans())
+def test_every_value_is_written_as_json_writes_it(value: object, is_ascii: bool) -> None:
+    assert dumps(value, is_ascii=is_ascii) == json.dumps(value, ensure_ascii=is_ascii)
+
+
+@pytest.mark.parametrize("value", [{1}, b"x", {"a": [object()]}])
+def test_what_json_has_no_words_for_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        dumps(value)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,7 @@ def test_what_is_said_without_a_number_is_read_too() -> None:
 
 def test_neither_json_nor_re_is_loaded_for_it() -> None:
     code = (
-        "import sys; from gpuq.quick_json import loads; loads(b'{}'); "
+        "import sys; from gpuq.quick_json import dumps, loads; loads(b'{}'); "
         "print(sorted({'json', 're', 'enum'} & {*sys.modules}))"
     )
 

@@ -1,4 +1,4 @@
-"""The command `gpuq`: the commonest questions are answered before click is loaded, the rest through it."""
+"""The command `gpuq`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return complete()
     try:
-        code = _run(words)
+        code = run(words)
         terminal.flush()
     except (GpuqError, KeyError) as error:
         return _report(error)
@@ -56,51 +56,36 @@ def _report(error: GpuqError | KeyError) -> int:
     return error.exit_code if isinstance(error, GpuqError) else 1
 
 
-def _run(words: list[str]) -> int:
-    """Answer the exact shapes that are typed most without click, which costs more to load than they take."""
+def run(words: list[str]) -> int:
+    """Run a command line and return its exit code: without click, which costs more to load than most verbs take.
+
+    Raises:
+        GpuqError: it is refused, or what the verb came upon.
+    """
     match words:
         case ["--host", host, *rest]:
             os.environ["GPUQ_HOST"] = host
-            return _run(rest)
+            return run(rest)
         case ["--version"] | ["-V"]:
             from gpuq import __version__
             from gpuq.cli import terminal
 
             terminal.say(f"gpuq {__version__}")
-        case []:
+            return 0
+        case [] | ["--json"]:
             from gpuq.cli.queue import print_queue
 
-            print_queue(is_mine=True)
-        case ["--json"]:
-            from gpuq.cli.queue import print_queue
-
-            print_queue(is_mine=True, as_json=True)
-        case ["queue"]:
-            from gpuq.cli.queue import print_queue
-
-            print_queue()
-        case ["queue", "--json"]:
-            from gpuq.cli.queue import print_queue
-
-            print_queue(as_json=True)
-        case ["why", word] if word.isdigit():
-            from gpuq.cli.why import print_why
-
-            print_why(word)
-        case ["show", word] if word.isdigit():
-            from gpuq.cli.show import print_job
-
-            print_job(word)
-        case ["show", word, "--json"] if word.isdigit():
-            from gpuq.cli.show import print_job
-
-            print_job(word, as_json=True)
-        case ["enqueue", script] | ["enqueue", script, "--", *_] if script[:1] not in ("", "-"):
-            from gpuq.cli.queueing import print_queued
-
-            print_queued(script, words[3:])
+            print_queue(is_mine=True, as_json=bool(words))
+            return 0
         case _:
-            from gpuq.cli.group import run
+            from gpuq.cli.commands import ROOT
+            from gpuq.cli.reading import read
 
-            return run(words)
-    return 0
+            found = read(ROOT, words)
+    if found is None:
+        from gpuq.cli import group
+
+        return group.run(words)
+    verb, asked = found
+    code = verb.run(**asked)
+    return code if isinstance(code, int) else 0

@@ -1,28 +1,27 @@
-"""Completion in bash, zsh and fish: click's scripts, our candidates, and names that gpuqd is asked for."""
+"""Answers the tab key of bash, zsh and fish: our candidates, and names that gpuqd is asked for.
+
+The scripts that ask are click's, and so is the form of the answers; click itself would take longer than a finger.
+"""
 
 from __future__ import annotations
 
 import os
 
-import click
-from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
-
 from gpuq.cli import terminal
 from gpuq.cli.completion import candidates
-from gpuq.cli.group import root
 from gpuq.client_admin import AdminClient
-from gpuq.errors import GpuqError, UsageError
+from gpuq.errors import GpuqError
 from gpuq.text import clean, is_clean
 
 VARIABLE = "_GPUQ_COMPLETE"  # set by click's scripts when the tab key is pressed
-SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+SHELLS = ("bash", "zsh", "fish")
 _PATIENCE_S = 2.0
 _MOST = 500
 _TO_FILES = ("--html", "--svg", "--png", "--out")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def complete() -> int:
@@ -30,33 +29,41 @@ def complete() -> int:
     shell, _, verb = os.environ.get(VARIABLE, "").partition("_")
     if shell not in SHELLS or verb != "complete":
         return 1
-    asked = SHELLS[shell](root, {}, "gpuq", VARIABLE)
-    words, part = asked.get_completion_args()
-    for item in _items(words, part):
-        terminal.say(asked.format_completion(item))
-    return 0
-
-
-def source(shell: str) -> str:
-    """Return the script that a shell reads to complete `gpuq`.
-
-    Raises:
-        UsageError: there is none for that shell.
-    """
-    if shell not in SHELLS:
-        raise UsageError(f"There is no completion for '{clean(shell)[:40]}'; there is for bash, zsh and fish.")
-    kind = SHELLS[shell]
-    return kind.source_template % kind(click.Command("gpuq"), {}, "gpuq", VARIABLE).source_vars()
-
-
-def _items(words: Sequence[str], part: str) -> Iterator[CompletionItem]:
-    """Yield what `part` may become."""
+    words, part = _typed(shell)
     names = Names(AdminClient(timeout_s=_PATIENCE_S), words)
     found = [value for value in candidates(words, part, names) if is_clean(value) and "," not in value]
     for value in found[:_MOST]:
-        yield CompletionItem(value, help=names.told.get(value))
+        terminal.say(_answer(shell, "plain", value, names.told.get(value)))
     if not found and _is_file(words, part):
-        yield CompletionItem(part, type="file")
+        terminal.say(_answer(shell, "file", part, None))
+    return 0
+
+
+def _typed(shell: str) -> tuple[list[str], str]:
+    """Return the words behind `gpuq` before the one that is typed, and that one so far."""
+    words, at = _split(os.environ.get("COMP_WORDS", ""))[1:], os.environ.get("COMP_CWORD", "")
+    if shell != "fish":
+        place = int(at) - 1 if at.isdecimal() else len(words)
+        return words[:place], words[place] if place < len(words) else ""
+    part = (_split(at) or [""])[0]
+    return (words[:-1] if part and words[-1:] == [part] else words), part
+
+
+def _split(line: str) -> list[str]:
+    """Return the words of a line as a shell has them; a quotation mark may still be open."""
+    if not any(mark in line for mark in "'\"\\"):
+        return line.split()
+    from click.shell_completion import split_arg_string
+
+    return split_arg_string(line)
+
+
+def _answer(shell: str, kind: str, value: str, told: str | None) -> str:
+    """Return one candidate in the form that click's script for a shell reads. Source: click, "Shell Completion"."""
+    if shell == "zsh":
+        shown = value if told is None else value.replace(":", "\\:")
+        return f"{kind}\n{shown}\n{told or '_'}"
+    return f"{kind},{value}\t{told}" if shell == "fish" and told is not None else f"{kind},{value}"
 
 
 def _is_file(words: Sequence[str], part: str) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli.group import root
+from gpuq.cli.commands import ROOT
+from gpuq.cli.declare import Argument, Choice, Group, Option
 from gpuq.states import SHORT_STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Protocol
+
+    from gpuq.cli.declare import Param, Verb
 
     class Known(Protocol):
         """Names by kind, as a mapping gives them."""
@@ -40,43 +41,40 @@ def candidates(words: Sequence[str], part: str, known: Known) -> list[str]:
     `known` holds names by kind: jobs, users, accounts, nodes, partitions, qos, tags; a kind that it lacks completes to
     nothing.
     """
-    command, context, rest = _command(words)
-    if isinstance(command, click.Group) and not rest and not part.startswith("-"):
-        return _beginning(part, command.list_commands(context))
-    options = [param for param in command.params if isinstance(param, click.Option)]
+    found, rest = _verb(words)
+    if isinstance(found, Group):
+        return [] if rest or part.startswith("-") else _beginning(part, found.names)
+    options = [param for param in found.params if isinstance(param, Option)]
     waiting = _waiting(options, rest)
     if waiting is not None:
         return _beginning(part, _values(waiting, known))
     if part.startswith("-"):
-        return _beginning(part, (name for option in options for name in option.opts if name.startswith("--")))
-    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+        return _beginning(part, (name for option in options for name in option.on if name.startswith("--")))
+    arguments = [param for param in found.params if isinstance(param, Argument)]
     return _beginning(part, (value for argument in arguments for value in _values(argument, known)))
 
 
-def _command(words: Sequence[str]) -> tuple[click.Command, click.Context, Sequence[str]]:
-    """Return the command that `words` begin with, and the words that are left."""
-    command: click.Command = root
-    context, rest = click.Context(root, info_name="gpuq"), list(words)
-    while isinstance(command, click.Group) and rest:
-        found = command.get_command(context, rest[0])
-        if found is None:
+def _verb(words: Sequence[str]) -> tuple[Verb | Group, Sequence[str]]:
+    """Return what `words` begin with, and the words that are left."""
+    found: Verb | Group = ROOT
+    place = 0
+    while isinstance(found, Group) and place < len(words):
+        below = found.get(words[place])
+        if below is None:
             break
-        command, rest = found, rest[1:]
-        context = click.Context(command, parent=context, info_name=command.name)
-    return command, context, rest
+        found, place = below, place + 1
+    return found, words[place:]
 
 
-def _waiting(options: Sequence[click.Option], rest: Sequence[str]) -> click.Option | None:
+def _waiting(options: Sequence[Option], rest: Sequence[str]) -> Option | None:
     """Return the option whose value is typed, if the last word is one that takes a value."""
-    if not rest:
-        return None
-    return next((o for o in options if rest[-1] in o.opts and not o.is_flag and not o.count), None)
+    return next((one for one in options if rest and one.takes_value and rest[-1] in one.on), None)
 
 
-def _values(param: click.Parameter, known: Known) -> Iterable[str]:
-    if isinstance(param.type, click.Choice):
-        return [str(choice) for choice in param.type.choices]
-    kind = _KINDS.get(param.name or "", "")
+def _values(param: Param, known: Known) -> Iterable[str]:
+    if isinstance(param.type, Choice):
+        return param.type.choices
+    kind = _KINDS.get(param.name, "")
     return _FIXED.get(kind) or known.get(kind, ())
 
 

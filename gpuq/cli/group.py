@@ -1,12 +1,13 @@
-"""The click side of `gpuq`: commands are imported when they are called, mistakes become one sentence."""
+"""The click side of `gpuq`: help, mistakes as one sentence, and all that is odd about a command line."""
 
 from __future__ import annotations
-
-from importlib import import_module
 
 import click
 
 from gpuq import __version__
+from gpuq.cli.clicked import Declared
+from gpuq.cli.commands import COMMANDS, ROOT
+from gpuq.cli.declare import Group, Verb
 from gpuq.errors import UsageError
 from gpuq.near import hint
 from gpuq.text import clean, fit
@@ -14,46 +15,7 @@ from gpuq.text import clean, fit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# The line of help stands here, so that `gpuq --help` need not load every command.
-COMMANDS = {
-    "enqueue": "Queue a training script.",
-    "queue": "Show the queue, as squeue does.",
-    "resubmit": "Queue a job again, exactly as it was or with changes.",
-    "history": "Show jobs that have ended.",
-    "show": "Show everything about one job.",
-    "why": "Say why a job is where it is.",
-    "when": "Say when a job will start, or a script would.",
-    "logs": "Print or follow a job's log.",
-    "trace": "Tell whose a pod, process, GPU, application or path is.",
-    "stacks": "Print where every rank of a job is in its code.",
-    "events": "Tell what changes, as it changes.",
-    "plot": "Draw a job's curves.",
-    "histogram": "Draw how a distribution moves over a job's steps.",
-    "compare": "Hold jobs against each other, by step and by time.",
-    "report": "Tell all about a job, as text or as one HTML page.",
-    "tensorboard": "Open TensorBoard on the event files of jobs.",
-    "export": "Write all points of a job to Parquet, Arrow, CSV or JSON.",
-    "checkpoint": "List a job's checkpoints, and what one of them holds.",
-    "weights": "Draw how a variable's numbers in a checkpoint are distributed.",
-    "notices": "Show what you were told of your jobs, and what waits to be told.",
-    "wait": "Wait for jobs to end; exit with their exit code.",
-    "cancel": "End jobs.",
-    "hold": "Keep pending jobs from starting.",
-    "release": "Let held jobs start.",
-    "requeue": "Let jobs run again.",
-    "update": "Change what a pending job asks for.",
-    "prio": "Show every term of a job's priority.",
-    "share": "Show who has used how much of what is due.",
-    "usage": "Show what was used, for nothing, and how long was waited.",
-    "free": "Show what is free now, by partition and GPU model.",
-    "nodes": "Show the nodes and what is free on them.",
-    "completions": "Print the script that completes gpuq in bash, zsh or fish.",
-    "gpus": "Show every GPU: who holds it, how much it is used, what is wrong.",
-    "dial": "Join stdin and stdout to gpuqd, for ssh://.",
-    "admin": "Decide about accounts, shares, QOS, limits, reservations and nodes.",
-    "top": "Watch everything in a full-screen terminal.",
-}
+    from typing import Any
 
 # How `gpuq --help` groups them; a verb that is named in none is one of those that look.
 _LOOKING = "Looking"
@@ -104,7 +66,26 @@ Exit codes: 0 done, 1 error, 2 bad use, 3 no such job or tag, 4 not allowed,
 
 
 class Verbs(click.Group):
-    """A group of commands; a mistyped one is refused with the nearest name."""
+    """What stands below a word; a mistyped verb is refused with the nearest name."""
+
+    def __init__(self, group: Group, **settings: Any) -> None:
+        super().__init__(group.name, help=group.help, short_help=group.short_help, **settings)
+        self._group = group
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which they are declared."""
+        return self._group.names
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one verb; None where there is no such name."""
+        found = self._group.get(cmd_name)
+        match found:
+            case None:
+                return None
+            case Verb():
+                return Declared(found)
+            case Group():
+                return Verbs(found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands; what does not fit goes on in the next line, it is not cut."""
@@ -134,18 +115,8 @@ class Verbs(click.Group):
         return name, found, rest
 
 
-class LazyGroup(Verbs):
-    """A group whose commands live in `gpuq.cli.commands.<name>` as `command`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of a job's life."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command; None where there is no such name."""
-        if cmd_name not in COMMANDS:
-            return None
-        return import_module(f"gpuq.cli.commands.{cmd_name}").command
+class Root(Verbs):
+    """All of `gpuq`; its help loads no verb."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the tables of commands without importing them."""
@@ -156,23 +127,27 @@ class LazyGroup(Verbs):
                 formatter.write_dl([(verb, COMMANDS[verb]) for verb in chosen])
 
 
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.version_option(__version__, "--version", "-V", message="gpuq %(version)s")
-@click.option("--json", "as_json", is_flag=True, help="Without a command: print a JSON array of your jobs.")
-@click.pass_context
-def root(ctx: click.Context, as_json: bool) -> None:
-    """Queue TensorFlow training on a shared Spark GPU cluster and watch it from the terminal."""
-    if ctx.invoked_subcommand is None:
+def _without_verb(as_json: bool) -> None:
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
         from gpuq.cli.queue import print_queue
 
         print_queue(is_mine=True, as_json=as_json)
     elif as_json:
-        raise UsageError(f"Options go after the command: `gpuq {ctx.invoked_subcommand} --json`.")
+        raise UsageError(f"Options go after the command: `gpuq {context.invoked_subcommand} --json`.")
+
+
+root = Root(
+    ROOT,
+    callback=_without_verb,
+    params=[
+        click.Option(["--json", "as_json"], is_flag=True, help="Without a command: print a JSON array of your jobs.")
+    ],
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+click.version_option(__version__, "--version", "-V", message="gpuq %(version)s")(root)
 
 
 def run(words: Sequence[str]) -> int:

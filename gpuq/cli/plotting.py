@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
-from gpuq.cli.views.silence import why_nothing
+from gpuq.cli.undrawn import why_silent
 from gpuq.errors import NotFoundError, UsageError
 from gpuq.models import SAMPLED, Curve
 from gpuq.near import hint
@@ -147,20 +147,6 @@ class Plot:
         if not tags:
             raise NotFoundError(why_silent(self.client, job_id))
         raise NotFoundError(f"Job {job_id} has no tag '{shown}'; {hint(word, tags, f'it has {_some(tags)}.')}")
-
-
-def why_silent(client: Client, job_id: int) -> str:
-    """Return why there is no curve of a job."""
-    job = client.job(job_id)
-    has_started = job["attempt"] > 0 and job["started_at"] is not None
-    return why_nothing(
-        job_id,
-        job["state"],
-        has_started=has_started,
-        error=job["error"],
-        files=len(client.event_files(job_id)["files"]) if has_started else None,
-        tags=len({one["tag"] for one in client.series(job_id) if one["kind"] != "scalar"}),
-    )
 
 
 def _is_pattern(word: str) -> bool:

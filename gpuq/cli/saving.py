@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def save(path: str, pieces: Iterable[bytes]) -> None:
+def save(path: str, pieces: Iterable[bytes], *, is_told: bool = True) -> None:
     """Write a file from its pieces; `-` is stdout. What was there under that name stays until the new one is whole.
+
+    With `is_told` it is said on stderr what was written.
 
     Raises:
         GpuqError: it cannot be written.
@@ -40,3 +42,5 @@ def save(path: str, pieces: Iterable[bytes]) -> None:
                 raise
     except OSError as error:
         raise GpuqError(f"Cannot write {fit(clean(path), 200)}: {error.strerror or error}.") from error
+    if is_told:
+        terminal.say_error(f"Wrote {fit(clean(path), 200)}.")

@@ -41,7 +41,7 @@ def save_pictures(client: Client, job_id: int, tags: Sequence[str], folder: str)
     for one in wanted:
         data = client.one_picture(job_id, one["id"])
         ending = next((ending for begins, ending in _ENDINGS if data.startswith(begins)), "bin")
-        save(os.path.join(folder, f"{_name(one)}.{ending}"), [data])
+        save(os.path.join(folder, f"{_name(one)}.{ending}"), [data], is_told=False)
     terminal.say(f"Wrote {plural(len(wanted), 'picture')} into {fit(clean(folder), 200)}.")
 
 

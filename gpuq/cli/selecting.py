@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.queue import me
 from gpuq.errors import UsageError
 from gpuq.selection import Selection, none_found, task_of
@@ -24,12 +22,12 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., object])
 
 _OPTIONS = (
-    click.option("--user", "-u", help="Only jobs of this user; `me`, or `all`."),
-    click.option("--state", "-s", multiple=True, help="Only these states: R, pd,cf or FAILED."),
-    click.option("--account", "-A", help="Only jobs that this account pays for."),
-    click.option("--partition", "-p", help="Only jobs of this partition."),
-    click.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters."),
-    click.option("--since", "-S", help="Only jobs submitted since: now-2days, 2d, 16:00, 2026-12-01."),
+    declare.option("--user", "-u", help="Only jobs of this user; `me`, or `all`."),
+    declare.option("--state", "-s", multiple=True, help="Only these states: R, pd,cf or FAILED."),
+    declare.option("--account", "-A", help="Only jobs that this account pays for."),
+    declare.option("--partition", "-p", help="Only jobs of this partition."),
+    declare.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters."),
+    declare.option("--since", "-S", help="Only jobs submitted since: now-2days, 2d, 16:00, 2026-12-01."),
 )
 
 
@@ -52,7 +50,7 @@ def selects_jobs(command: F) -> F:
 def chooses_jobs(command: F) -> F:
     """Give a command of jobs and tags the options user, state, account, partition and name, by their long names."""
     for name, text in reversed(_LONG):
-        command = click.option(f"--{name}", multiple=name == "state", help=text)(command)
+        command = declare.option(f"--{name}", multiple=name == "state", help=text)(command)
     return command
 
 
@@ -64,8 +62,8 @@ def chosen_of(asked: dict[str, Any]) -> dict[str, Any]:
 
 def changes_jobs(command: F) -> F:
     """Give a command that changes jobs those options, `--dry-run` and `--yes`."""
-    command = click.option("--yes", "-y", is_flag=True, help="Do not ask before several jobs are changed.")(command)
-    command = click.option("--dry-run", is_flag=True, help="Say which jobs it would be, and change nothing.")(command)
+    command = declare.option("--yes", "-y", is_flag=True, help="Do not ask before several jobs are changed.")(command)
+    command = declare.option("--dry-run", is_flag=True, help="Say which jobs it would be, and change nothing.")(command)
     return selects_jobs(command)
 
 
@@ -157,7 +155,7 @@ def is_wanted(
         return True
     names = ", ".join(str(n) if index is None else f"{n}_{index}" for (n, index), _ in jobs[:10])
     more = f" and {len(jobs) - 10} more" if len(jobs) > 10 else ""
-    return click.confirm(f"{verb.capitalize()} {len(jobs)} jobs ({names}{more})?", default=False)
+    return terminal.says_yes(f"{verb.capitalize()} {len(jobs)} jobs ({names}{more})?")
 
 
 def _would(client: Client, named: Named, job: Json | None, verb: str, changes: str) -> str:

@@ -80,9 +80,9 @@ def say_part(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Write a JSON document as one line; ASCII only, so nothing in it can act on a terminal."""
-    import json
+    from gpuq.quick_json import dumps
 
-    say(json.dumps(value))
+    say(dumps(value))
 
 
 def say_error(message: str) -> None:
@@ -91,6 +91,15 @@ def say_error(message: str) -> None:
 
     flush()
     print(f"gpuq: {fit(clean(message), _LONGEST_ERROR)}", file=sys.stderr)
+
+
+def says_yes(question: str) -> bool:
+    """Ask a person, and return whether the answer is yes; whatever else is typed is no."""
+    try:
+        return input(f"{question} [y/N]: ").strip().lower() in ("y", "yes")
+    except EOFError:
+        say("")
+        return False
 
 
 def flush() -> None:

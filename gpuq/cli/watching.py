@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.errors import UnavailableError, UsageError
 from gpuq.text import clean, fit
 
@@ -28,7 +25,7 @@ _BEGIN, _END = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J", "\x1b[?25h\x1b[?1049l"
 def watchable(command: F) -> F:
     """Give a command that prints for people the option `--watch [S]`."""
 
-    @click.option(
+    @declare.option(
         "--watch",
         "every",
         is_flag=False,
@@ -36,7 +33,6 @@ def watchable(command: F) -> F:
         metavar="[S]",
         help="Again every S seconds, until ctrl+c. [2]",
     )
-    @functools.wraps(command)
     def watched(*args: object, every: str | None, **asked: object) -> object:
         if every is None:
             return command(*args, **asked)
@@ -47,7 +43,7 @@ def watchable(command: F) -> F:
         repeat(lambda: command(*args, **asked), seconds(every))
         return None
 
-    return watched  # pyright: ignore[reportReturnType] - click's decorators keep no signature
+    return declare.in_place_of(command, watched)  # pyright: ignore[reportReturnType] - it takes one thing more
 
 
 def seconds(word: str) -> float:

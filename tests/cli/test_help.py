@@ -7,8 +7,9 @@ import shlex
 import click
 import pytest
 
+from gpuq.cli.commands import COMMANDS
 from gpuq.cli.examples import EXAMPLES, epilog
-from gpuq.cli.group import COMMANDS, checked, root
+from gpuq.cli.group import checked, root
 from gpuq_daemon.main import cli as gpuqd
 from reference.commands import verbs
 from tests.cli.conftest import Gpuq

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpuq.cli.group import COMMANDS, LazyGroup, root
+from gpuq.cli.commands import COMMANDS, ROOT
+from gpuq.cli.commands.admin import command as ADMIN
 from gpuq.models import FINAL_STATES, JobState
 from gpuq.states import FINAL, SHORT_STATES
 from tests.support.fake_daemon import FakeDaemon, a_cluster, a_job, a_log
@@ -17,6 +18,10 @@ from tests.support.fake_daemon import FakeDaemon, a_cluster, a_job, a_log
 HEAVY = {"textual", "msgspec", "sqlite3", "pyarrow", "numpy", "tensorflow", "pyspark"}
 NOT_FOR_LOOKING = {"json", "re", "enum", "socket", "contextlib"}
 SLOW = {"dataclasses", "typing", "click", "inspect", "http.client", "urllib.parse", "shutil", "plotext"}
+
+
+# What takes its time anyway: a chart, another program.
+SLOW_ANYWAY = {"admin report": SLOW - {"click"}, "tensorboard": {"shutil"}}
 
 
 def loaded_by(*words: str) -> set[str]:
@@ -51,6 +56,18 @@ def test_the_commonest_commands_load_nothing_slow(daemon: FakeDaemon, words: lis
 
 def test_looking_at_the_queue_loads_neither_json_nor_sockets(daemon: FakeDaemon) -> None:
     assert not loaded_by("queue") & NOT_FOR_LOOKING
+
+
+@pytest.mark.parametrize("verb", [*COMMANDS, *(f"admin {name}" for name in ADMIN.names)])
+def test_no_verb_needs_anything_slow_to_begin(verb: str) -> None:
+    code = (
+        "import sys; from gpuq.cli.commands import ROOT; found = ROOT\n"
+        "for word in sys.argv[1:]: found = found.get(word)\n"
+        "print('\\n'.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code, *verb.split()], capture_output=True, text=True, check=True)
+
+    assert not set(done.stderr.split()) & ((HEAVY | SLOW) - SLOW_ANYWAY.get(verb, set()))
 
 
 @pytest.mark.parametrize("rest", [[], ["--", "--lr", "0.1"]])
@@ -102,9 +119,8 @@ def test_names_of_states_are_those_of_the_models() -> None:
 
 
 def test_every_command_has_its_help() -> None:
-    assert isinstance(root, LazyGroup)
     for name in COMMANDS:
-        command = root.get_command(None, name)  # pyright: ignore[reportArgumentType] - the context is not used
+        command = ROOT.get(name)
         assert command is not None
         assert command.name == name
         assert command.help

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuq.cli.group import COMMANDS
+from gpuq.cli.commands import COMMANDS
 from gpuq.models import JobState, Reason
 from gpuq_daemon.policy.accounts import Account, Association, Tree
 from gpuq_daemon.policy.fairtree import fair_tree

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gpuq.cli.commands import COMMANDS
 from gpuq.cli.completion import candidates
-from gpuq.cli.group import COMMANDS
 from gpuq.errors import UsageError
 from gpuq_tui.lines.verbs import (
     CHANGING,

@@ -208,7 +208,7 @@ class Desk:
         return await self._beside(run.exit_code), [row for row in rows if row.strip()]
 
     def _complete(self, words: Sequence[str], part: str) -> Sequence[str]:
-        from gpuq.cli.completion import candidates  # click, which nobody needs who types no line
+        from gpuq.cli.completion import candidates  # all verbs, which nobody needs who types no line
 
         if part.startswith("@"):
             return [word for word in ("@marked", "@job") if word.startswith(part)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.changing import change_chosen
 from gpuq.cli.naming import is_array
 from gpuq.cli.selecting import changes_jobs
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("cancel")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.command("cancel")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
 @changes_jobs
-@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_json: bool, **asked: object) -> int:
     """End jobs, whatever they do: pending ones at once, running ones as soon as all their processes are gone.
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.views.checkpoint import checkpoint_lines, contents_lines
 from gpuq.client import Client
 
 
-@click.command("checkpoint")
-@click.argument("job_id", metavar="ID")
-@click.option("--at", help="The checkpoint of this step, or of this name. [the newest]")
-@click.option("--list", "-l", "is_list", is_flag=True, help="List the job's checkpoints instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@declare.command("checkpoint")
+@declare.argument("job_id", metavar="ID")
+@declare.option("--at", help="The checkpoint of this step, or of this name. [the newest]")
+@declare.option("--list", "-l", "is_list", is_flag=True, help="List the job's checkpoints instead.")
+@declare.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(job_id: str, at: str | None, is_list: bool, as_json: bool) -> None:
     """Show what job ID's newest checkpoint holds: names, shapes, types and sizes.
 

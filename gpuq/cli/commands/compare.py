@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.chart import ChartOptions
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.plot import split_words
 from gpuq.cli.naming import jobs_named
-from gpuq.cli.plotting import Plot
 from gpuq.cli.selecting import chooses_jobs, chosen_of
 from gpuq.cli.views.compare import compared_lines, verdict_line
 from gpuq.cli.views.notes import hparams_lines
@@ -24,16 +20,16 @@ _PIPE_SIZE = (80, 24)
 _MOST = 50
 
 
-@click.command("compare")
-@click.argument("words", metavar="ID... [TAG...]", nargs=-1)
+@declare.command("compare")
+@declare.argument("words", metavar="ID... [TAG...]", nargs=-1)
 @chooses_jobs
-@click.option("--rank", "-r", type=click.IntRange(min=0), help="Of this rank. [the first]")
-@click.option("--run", help="Of this run (folder below the rank's log folder).")
-@click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis of the chart. [step]")
-@click.option("--chart/--no-chart", "has_chart", default=True, help="Draw the first tag. [yes]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
-@click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
-@click.option("--json", "as_json", is_flag=True, help="Print each tag as a line of JSON, then hyperparameters.")
+@declare.option("--rank", "-r", type=declare.IntRange(min=0), help="Of this rank. [the first]")
+@declare.option("--run", help="Of this run (folder below the rank's log folder).")
+@declare.option("--x", "x", type=declare.Choice(X_AXES), default="step", help="The x axis of the chart. [step]")
+@declare.option("--chart/--no-chart", "has_chart", default=True, help="Draw the first tag. [yes]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.option("--width", type=declare.IntRange(24, 1000), help="Columns. [the terminal's]")
+@declare.option("--json", "as_json", is_flag=True, help="Print each tag as a line of JSON, then hyperparameters.")
 def command(
     words: tuple[str, ...],
     rank: int | None,
@@ -66,6 +62,9 @@ def command(
         return
     is_ascii = is_ascii or not terminal.is_utf8()
     if has_chart:
+        from gpuq.chart import ChartOptions
+        from gpuq.cli.plotting import Plot
+
         options = ChartOptions(
             width=width or (terminal.size()[0] if terminal.is_terminal() else _PIPE_SIZE[0]),
             height=14,

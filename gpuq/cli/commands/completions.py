@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
-from gpuq.cli.completing import source
+from gpuq.cli import declare, terminal
+from gpuq.cli.completing import SHELLS, VARIABLE
 
 
-@click.command("completions")
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@declare.command("completions")
+@declare.argument("shell", type=declare.Choice(SHELLS))
 def command(shell: str) -> None:
     """Print the script that completes verbs, options, job numbers, users, accounts, nodes and tags.
 
@@ -18,4 +16,8 @@ def command(shell: str) -> None:
     zsh:  gpuq completions zsh > "${fpath[1]}/_gpuq"
     fish: gpuq completions fish > ~/.config/fish/completions/gpuq.fish
     """
-    terminal.say(source(shell).strip())
+    import click
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+    kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    terminal.say((kind.source_template % kind(click.Command("gpuq"), {}, "gpuq", VARIABLE).source_vars()).strip())

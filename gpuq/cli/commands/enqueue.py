@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
-from gpuq.cli.commands.logs import default_rank, print_log
-from gpuq.cli.commands.wait import exit_code
-from gpuq.cli.following import wait_for_end
+from gpuq.cli import declare, terminal
 from gpuq.cli.queueing import checked_spec, explained, queue
-from gpuq.cli.scripts import ScriptCommand, asking
+from gpuq.cli.scripts import asking, one_script, with_sweep
 from gpuq.cli.views.job import end_line, error_lines
 from gpuq.cli.views.why import test_lines
 from gpuq.client import Client
@@ -22,16 +17,16 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("enqueue", cls=ScriptCommand)
+@declare.command("enqueue", before=with_sweep, after=one_script)
 @asking
-@click.option(
+@declare.option(
     "--test-only", "--dry-run", is_flag=True, help="Say when it would start and what it lacks; queue nothing."
 )
-@click.option("--explain", is_flag=True, help="Say what it would ask for, and where each is said; queue nothing.")
-@click.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")
-@click.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
-@click.argument("script", metavar="SCRIPT.PY|JOB.TOML")
-@click.argument("args", metavar="[-- ARGS]...", nargs=-1)
+@declare.option("--explain", is_flag=True, help="Say what it would ask for, and where each is said; queue nothing.")
+@declare.option("--wait", "wait", is_flag=True, help="Follow the log to the end; exit with the job's exit code.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the job as one JSON object.")
+@declare.argument("script", metavar="SCRIPT.PY|JOB.TOML")
+@declare.argument("args", metavar="[-- ARGS]...", nargs=-1)
 def command(
     script: str,
     args: tuple[str, ...],
@@ -78,6 +73,10 @@ def _test(client: Client, job_spec: Json, as_json: bool) -> int:
 
 def _follow(client: Client, job: Json, as_json: bool) -> int:
     """Print the log of a queued job to its end, and how it ended; return its exit code."""
+    from gpuq.cli.commands.logs import default_rank, print_log
+    from gpuq.cli.commands.wait import exit_code
+    from gpuq.cli.following import wait_for_end
+
     followed = None
     try:
         if not as_json:

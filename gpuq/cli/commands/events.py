@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.attempts import earlier_attempts
 from gpuq.cli.listening import MOST_JOBS, heard
 from gpuq.cli.naming import jobs_named
@@ -23,11 +21,11 @@ if TYPE_CHECKING:
 _BEGINNING = ("", "reset", "cluster", "jobs", "ready")
 
 
-@click.command("events")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
-@click.option("--follow", "-f", is_flag=True, help="With an ID: go on with what changes, until the jobs have ended.")
-@click.option("--user", "-u", help="Only this user's jobs.")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
+@declare.command("events")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.option("--follow", "-f", is_flag=True, help="With an ID: go on with what changes, until the jobs have ended.")
+@declare.option("--user", "-u", help="Only this user's jobs.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
 def command(job_ids: tuple[str, ...], follow: bool, user: str | None, as_json: bool) -> None:
     """Tell what changes in jobs and nodes, as it changes, until ctrl+c; of the jobs ID what they came through.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.saving import save
 from gpuq.cli.saving_pictures import save_pictures
@@ -13,13 +11,13 @@ from gpuq.client import Client
 _ENDINGS = {"parquet": "parquet", "arrow": "arrows", "csv": "csv", "json": "json"}
 
 
-@click.command("export")
-@click.argument("job_id", metavar="ID")
-@click.argument("tags", metavar="[TAG...]", nargs=-1)
-@click.option("--out", "-o", metavar="FILE", help="Where to; - is stdout. [job-ID.parquet]")
-@click.option("--format", "form", type=click.Choice(list(_ENDINGS)), default="parquet", help="[parquet]")
-@click.option("--histograms", "is_histograms", is_flag=True, help="The distributions, not the scalars.")
-@click.option("--pictures", "is_pictures", is_flag=True, help="The pictures, a file each, into a folder.")
+@declare.command("export")
+@declare.argument("job_id", metavar="ID")
+@declare.argument("tags", metavar="[TAG...]", nargs=-1)
+@declare.option("--out", "-o", metavar="FILE", help="Where to; - is stdout. [job-ID.parquet]")
+@declare.option("--format", "form", type=declare.Choice(list(_ENDINGS)), default="parquet", help="[parquet]")
+@declare.option("--histograms", "is_histograms", is_flag=True, help="The distributions, not the scalars.")
+@declare.option("--pictures", "is_pictures", is_flag=True, help="The pictures, a file each, into a folder.")
 def command(
     job_id: str, tags: tuple[str, ...], out: str | None, form: str, is_histograms: bool, is_pictures: bool
 ) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.free import free_lines, free_rows
 from gpuq.cli.watching import watchable
 from gpuq.client_admin import AdminClient
 
 
-@click.command("free")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, an object for each partition and model.")
+@declare.command("free")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array, an object for each partition and model.")
 @watchable
 def command(as_json: bool) -> None:
     """Show what is free now, by partition and GPU model, and the largest worker that finds room on one node.

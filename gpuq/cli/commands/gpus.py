@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.gpus import gpu_lines
 from gpuq.cli.watching import watchable
 from gpuq.client import Client
 
 
-@click.command("gpus")
-@click.option("-w", "--wrong", is_flag=True, help="Only those with which something is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of GPUs.")
+@declare.command("gpus")
+@declare.option("-w", "--wrong", is_flag=True, help="Only those with which something is wrong.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of GPUs.")
 @watchable
 def command(wrong: bool, as_json: bool) -> None:
     """Show every GPU: who holds it, how much it is used, and what is wrong with it.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.saving import save
 from gpuq.cli.views.heat import map_lines, ridge_lines, room_for
@@ -19,19 +17,19 @@ if TYPE_CHECKING:
 _PIPE_SIZE = (80, 24)
 
 
-@click.command("histogram")
-@click.argument("job_id", metavar="ID")
-@click.argument("tag", required=False)
-@click.option("--rank", "-r", type=click.IntRange(min=0), help="Of this rank. [the first]")
-@click.option("--run", help="Of this run (folder below the rank's log folder).")
-@click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
-@click.option("--ridges", "is_ridges", is_flag=True, help="A line a step, not a map of steps and values.")
-@click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
-@click.option("--height", type=click.IntRange(4, 400), help="Bins of the map, or ridges. [16]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
-@click.option("--svg", metavar="FILE", help="Write the map as SVG instead.")
-@click.option("--png", metavar="FILE", help="Write the map as PNG instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print the distributions as they were written, as JSON.")
+@declare.command("histogram")
+@declare.argument("job_id", metavar="ID")
+@declare.argument("tag", required=False)
+@declare.option("--rank", "-r", type=declare.IntRange(min=0), help="Of this rank. [the first]")
+@declare.option("--run", help="Of this run (folder below the rank's log folder).")
+@declare.option("--attempt", type=declare.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
+@declare.option("--ridges", "is_ridges", is_flag=True, help="A line a step, not a map of steps and values.")
+@declare.option("--width", type=declare.IntRange(24, 1000), help="Columns. [the terminal's]")
+@declare.option("--height", type=declare.IntRange(4, 400), help="Bins of the map, or ridges. [16]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.option("--svg", metavar="FILE", help="Write the map as SVG instead.")
+@declare.option("--png", metavar="FILE", help="Write the map as PNG instead.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the distributions as they were written, as JSON.")
 def command(
     job_id: str,
     tag: str | None,

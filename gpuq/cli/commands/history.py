@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.queue import formatted
 from gpuq.cli.queue import me
 from gpuq.cli.views.columns import ENDED, parse_columns
@@ -19,22 +17,22 @@ from gpuq.units import parse_past, parse_whole
 _MOST = 10_000
 
 
-@click.command("history")
-@click.option("--user", "-u", help="Only jobs of this user.")
-@click.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
-@click.option("--account", "-A", help="Only jobs that this account paid for.")
-@click.option("--partition", "-p", help="Only jobs of this partition.")
-@click.option("--state", "-s", "state", help="Only jobs that ended so: CD, F, CA, TO, DL.")
-@click.option("--since", "-S", help="Ended at or after: now-2days, 16:00, 2026-12-01T10:00.")
-@click.option("--until", "-E", help="Ended before.")
-@click.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters.")
-@click.option("--regex", "-e", help="Only jobs in whose name this regular expression is found.")
-@click.option("--limit", "-l", default="100", help="At most so many, the newest. [100]")
-@click.option("--cursor", help="Go on behind the last answer: its next_cursor.")
-@click.option("--format", "-o", "format", help="Columns, as id,name,ended,charged_gpu_h.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or all of them.")
-@click.option("--no-header", is_flag=True, help="Without the line of names above.")
-@click.option("--json", "as_json", is_flag=True, help="Print columns, rows and next_cursor as one JSON object.")
+@declare.command("history")
+@declare.option("--user", "-u", help="Only jobs of this user.")
+@declare.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
+@declare.option("--account", "-A", help="Only jobs that this account paid for.")
+@declare.option("--partition", "-p", help="Only jobs of this partition.")
+@declare.option("--state", "-s", "state", help="Only jobs that ended so: CD, F, CA, TO, DL.")
+@declare.option("--since", "-S", help="Ended at or after: now-2days, 16:00, 2026-12-01T10:00.")
+@declare.option("--until", "-E", help="Ended before.")
+@declare.option("--name", "-n", help="Only jobs of this name; * and ? stand for any letters.")
+@declare.option("--regex", "-e", help="Only jobs in whose name this regular expression is found.")
+@declare.option("--limit", "-l", default="100", help="At most so many, the newest. [100]")
+@declare.option("--cursor", help="Go on behind the last answer: its next_cursor.")
+@declare.option("--format", "-o", "format", help="Columns, as id,name,ended,charged_gpu_h.")
+@declare.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or all of them.")
+@declare.option("--no-header", is_flag=True, help="Without the line of names above.")
+@declare.option("--json", "as_json", is_flag=True, help="Print columns, rows and next_cursor as one JSON object.")
 def command(
     mine: bool,
     state: str | None,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.changing import change_chosen
 from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
 
 
-@click.command("hold")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.command("hold")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
 @changes_jobs
-@click.option("--admin", "as_admin", is_flag=True, help="So that only an administrator can release them.")
-@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+@declare.option("--admin", "as_admin", is_flag=True, help="So that only an administrator can release them.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_admin: bool, as_json: bool, **asked: object) -> int:
     """Keep pending jobs from starting, until `gpuq release`.
 

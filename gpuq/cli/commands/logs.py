@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.following import growing_log, wait_for_start, whole_log
 from gpuq.cli.naming import is_array, number_of
 from gpuq.cli.views.queue import shown_id
@@ -23,14 +21,14 @@ if TYPE_CHECKING:
 _TAIL_BYTES = 256 * 1024
 
 
-@click.command("logs")
-@click.argument("job_id", metavar="ID")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
-@click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's log.")
-@click.option("--driver", is_flag=True, help="The driver's log: spark-submit and what leads the job.")
-@click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt. [the newest]")
-@click.option("--lines", "-n", type=click.IntRange(min=0), help="Only the last lines (of the last 256 KiB).")
-@click.option("--json", "as_json", is_flag=True, help="Print each piece as a line of JSON.")
+@declare.command("logs")
+@declare.argument("job_id", metavar="ID")
+@declare.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@declare.option("--rank", "-r", type=declare.IntRange(min=0), help="This rank's log.")
+@declare.option("--driver", is_flag=True, help="The driver's log: spark-submit and what leads the job.")
+@declare.option("--attempt", type=declare.IntRange(min=1), help="Of this attempt. [the newest]")
+@declare.option("--lines", "-n", type=declare.IntRange(min=0), help="Only the last lines (of the last 256 KiB).")
+@declare.option("--json", "as_json", is_flag=True, help="Print each piece as a line of JSON.")
 def command(
     job_id: str,
     follow: bool,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.nodes import node_lines
 from gpuq.cli.watching import watchable
 from gpuq.client_admin import AdminClient
 
 
-@click.command("nodes")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of nodes.")
+@declare.command("nodes")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of nodes.")
 @watchable
 def command(as_json: bool) -> None:
     """Show the nodes: how many GPUs each has, how many are free, which jobs it runs, and why it is out."""

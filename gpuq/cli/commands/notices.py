@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.queue import me
 from gpuq.cli.views.notices import notice_lines
@@ -12,13 +10,13 @@ from gpuq.client import Client
 from gpuq.errors import UsageError
 
 
-@click.command("notices")
-@click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--user", "-u", help="Of this user, or all; for operators. [you]")
-@click.option("--state", "-s", type=click.Choice(["waiting", "sent", "dropped"]), help="Only these.")
-@click.option("--limit", default=50, type=click.IntRange(1, 1000), help="At most so many, the newest. [50]")
-@click.option("--key", "wants_key", is_flag=True, help="Print the key that your webhooks are signed with.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of messages.")
+@declare.command("notices")
+@declare.argument("job_id", metavar="[ID]", required=False)
+@declare.option("--user", "-u", help="Of this user, or all; for operators. [you]")
+@declare.option("--state", "-s", type=declare.Choice(["waiting", "sent", "dropped"]), help="Only these.")
+@declare.option("--limit", default=50, type=declare.IntRange(1, 1000), help="At most so many, the newest. [50]")
+@declare.option("--key", "wants_key", is_flag=True, help="Print the key that your webhooks are signed with.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of messages.")
 def command(
     job_id: str | None, user: str | None, state: str | None, limit: int, wants_key: bool, as_json: bool
 ) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.chart import ChartOptions
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
-from gpuq.cli.plotting import Plot, follow, why_silent
 from gpuq.cli.saving import save
 from gpuq.cli.selecting import chooses_jobs, chosen_of, numbers_chosen
+from gpuq.cli.undrawn import why_silent
 from gpuq.cli.views.table import table
 from gpuq.client import Client
 from gpuq.errors import UsageError
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
+    from gpuq.chart import ChartOptions
+    from gpuq.cli.plotting import Plot
     from gpuq.client import Json
 
 _PIPE_SIZE = (80, 24)
@@ -29,25 +28,27 @@ _TAGS = ("JOB", "RANK", "RUN", "TAG", "KIND", "POINTS", "STEPS", "LAST")
 _TAGS_RIGHT = frozenset({"JOB", "RANK", "POINTS", "LAST"})
 
 
-@click.command("plot")
-@click.argument("words", metavar="ID... [TAG...]", nargs=-1)
+@declare.command("plot")
+@declare.argument("words", metavar="ID... [TAG...]", nargs=-1)
 @chooses_jobs
-@click.option("--rank", "-r", type=click.IntRange(min=0), help="This rank's curve, not the first one's.")
-@click.option("--run", help="The run (folder below the rank's log folder), such as train; with * every one that fits.")
-@click.option("--attempt", type=click.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
-@click.option("--x", "x", type=click.Choice(X_AXES), default="step", help="The x axis. [step]")
-@click.option("--smooth", "-S", type=click.FloatRange(0, 0.999), default=0.0, help="TensorBoard's smoothing.")
-@click.option("--log-x", is_flag=True, help="A logarithmic x axis.")
-@click.option("--log-y", is_flag=True, help="A logarithmic y axis.")
-@click.option("--width", type=click.IntRange(24, 1000), help="Columns. [the terminal's]")
-@click.option("--height", type=click.IntRange(6, 500), help="Lines. [20 at most]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
-@click.option("--follow/--once", "-f", "is_follow", help="Redraw until the jobs have ended. [once]")
-@click.option("--svg", metavar="FILE", help="Write the chart as SVG instead.")
-@click.option("--png", metavar="FILE", help="Write the chart as PNG instead.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print all points as CSV, of every rank and run.")
-@click.option("--list", "is_list", is_flag=True, help="List the tags instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print each curve (or tag) as a line of JSON.")
+@declare.option("--rank", "-r", type=declare.IntRange(min=0), help="This rank's curve, not the first one's.")
+@declare.option(
+    "--run", help="The run (folder below the rank's log folder), such as train; with * every one that fits."
+)
+@declare.option("--attempt", type=declare.IntRange(min=1), help="Of this attempt alone. [all, one after the other]")
+@declare.option("--x", "x", type=declare.Choice(X_AXES), default="step", help="The x axis. [step]")
+@declare.option("--smooth", "-S", type=declare.FloatRange(0, 0.999), default=0.0, help="TensorBoard's smoothing.")
+@declare.option("--log-x", is_flag=True, help="A logarithmic x axis.")
+@declare.option("--log-y", is_flag=True, help="A logarithmic y axis.")
+@declare.option("--width", type=declare.IntRange(24, 1000), help="Columns. [the terminal's]")
+@declare.option("--height", type=declare.IntRange(6, 500), help="Lines. [20 at most]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.option("--follow/--once", "-f", "is_follow", help="Redraw until the jobs have ended. [once]")
+@declare.option("--svg", metavar="FILE", help="Write the chart as SVG instead.")
+@declare.option("--png", metavar="FILE", help="Write the chart as PNG instead.")
+@declare.option("--csv", "as_csv", is_flag=True, help="Print all points as CSV, of every rank and run.")
+@declare.option("--list", "is_list", is_flag=True, help="List the tags instead.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each curve (or tag) as a line of JSON.")
 def command(
     words: tuple[str, ...],
     rank: int | None,
@@ -73,6 +74,8 @@ def command(
     if is_list:
         _print_tags(client, ids, as_json)
         return
+    from gpuq.cli.plotting import Plot, follow  # all that draws
+
     options = _options(width, height, look)
     plot = Plot(client, ids, tags, options, rank=rank, run=run, attempt=attempt)
     if svg is not None or png is not None:
@@ -139,6 +142,8 @@ def split_words(
 
 
 def _options(width: int | None, height: int | None, look: dict[str, object]) -> ChartOptions:
+    from gpuq.chart import ChartOptions
+
     columns, rows = terminal.size() if terminal.is_terminal() else _PIPE_SIZE
     return ChartOptions(
         width=width or columns,

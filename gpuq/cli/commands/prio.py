@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.selecting import selection, selects_jobs
 from gpuq.cli.views.prio import pending_lines, prio_lines
@@ -15,10 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-@click.command("prio")
-@click.argument("words", metavar="[WHICH]...", nargs=-1)
+@declare.command("prio")
+@declare.argument("words", metavar="[WHICH]...", nargs=-1)
 @selects_jobs
-@click.option("--json", "as_json", is_flag=True, help="Print the terms (or the jobs) as a JSON array.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the terms (or the jobs) as a JSON array.")
 def command(words: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Show every term of a pending job's priority: age, fair share, size, partition, QOS, nice.
 

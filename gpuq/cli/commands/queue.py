@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.queue import me, print_open, print_then
 from gpuq.cli.selecting import selection, selects_jobs
 from gpuq.cli.views.columns import CSV, column_lines, csv_lines, parse_columns, squeue_lines
@@ -24,16 +22,16 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("queue")
-@click.argument("words", metavar="[WHICH]...", nargs=-1)
-@click.option("--all", "-a", "everything", is_flag=True, help="Ended jobs too.")
-@click.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
+@declare.command("queue")
+@declare.argument("words", metavar="[WHICH]...", nargs=-1)
+@declare.option("--all", "-a", "everything", is_flag=True, help="Ended jobs too.")
+@declare.option("--mine", "-m", is_flag=True, help="Only your own jobs.")
 @selects_jobs
-@click.option("--format", "-o", "format", help="Columns, as id,name,where; or squeue's, as '%.10i %j %R'.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or the commonest ones.")
-@click.option("--no-header", is_flag=True, help="Without the line of names above.")
-@click.option("--at", metavar="TIME", help="As it was then, from the record: 14:05, now-2hours.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of jobs.")
+@declare.option("--format", "-o", "format", help="Columns, as id,name,where; or squeue's, as '%.10i %j %R'.")
+@declare.option("--csv", "as_csv", is_flag=True, help="Print CSV, of the columns of -o or the commonest ones.")
+@declare.option("--no-header", is_flag=True, help="Without the line of names above.")
+@declare.option("--at", metavar="TIME", help="As it was then, from the record: 14:05, now-2hours.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of jobs.")
 @watchable
 def command(
     words: tuple[str, ...],

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.changing import change_chosen
 from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
 
 
-@click.command("release")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.command("release")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
 @changes_jobs
-@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_json: bool, **asked: object) -> int:
     """Let held jobs start.
 

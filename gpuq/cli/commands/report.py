@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.chart import ChartOptions
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
-from gpuq.cli.plotting import Plot
 from gpuq.cli.reporting import Report
 from gpuq.client import Client
 
@@ -17,11 +13,11 @@ _PIPE_WIDTH = 80
 _MOST_PICTURES = 16
 
 
-@click.command("report")
-@click.argument("job_id", metavar="ID")
-@click.option("--html", metavar="FILE", help="Write it as one HTML page that needs nothing from elsewhere.")
-@click.option("--width", type=click.IntRange(40, 1000), help="Columns. [the terminal's]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.command("report")
+@declare.argument("job_id", metavar="ID")
+@declare.option("--html", metavar="FILE", help="Write it as one HTML page that needs nothing from elsewhere.")
+@declare.option("--width", type=declare.IntRange(40, 1000), help="Columns. [the terminal's]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
 def command(job_id: str, html: str | None, width: int | None, is_ascii: bool) -> None:
     """Tell all about job ID: what it asked for, its times, curves, weights, GPU-hours and the end of its log."""
     client = Client()
@@ -35,6 +31,9 @@ def command(job_id: str, html: str | None, width: int | None, is_ascii: bool) ->
     columns = width or (terminal.size()[0] if terminal.is_terminal() else _PIPE_WIDTH)
     chart = ""
     if report.scalars:
+        from gpuq.chart import ChartOptions
+        from gpuq.cli.plotting import Plot
+
         options = ChartOptions(width=columns, height=16, is_ascii=is_ascii, color=terminal.has_color())
         plot = Plot(client, [report.job["id"]], [report.scalars[0]["tag"]], options)
         chart = plot.text(plot.ask())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.changing import change_chosen
 from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
@@ -12,11 +11,11 @@ from gpuq.states import FINAL
 _ANYTHING_STARTED = frozenset({"CONFIGURING", "RUNNING", "COMPLETING"}) | FINAL
 
 
-@click.command("requeue")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.command("requeue")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
 @changes_jobs
-@click.option("--hold", "-H", "is_held", is_flag=True, help="Hold them, until `gpuq release`.")
-@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+@declare.option("--hold", "-H", "is_held", is_flag=True, help="Hold them, until `gpuq release`.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
 def command(job_ids: tuple[str, ...], is_held: bool, as_json: bool, **asked: object) -> int:
     """Let jobs run again: those that have ended wait anew, those that run are ended first.
 

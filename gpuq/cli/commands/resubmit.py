@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-import click
-
 from gpuq.asking import read
+from gpuq.cli import declare
 from gpuq.cli.naming import is_array
 from gpuq.cli.queueing import queue
-from gpuq.cli.scripts import ScriptCommand, asking
+from gpuq.cli.scripts import asking, one_script, with_sweep
 from gpuq.cli.views.queue import ranges
 from gpuq.client import Client
 from gpuq.code import code_with, files_of
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
 _ONCE = ("begin_at", "deadline", "dependency")  # what was said of that time
 
 
-@click.command("resubmit", cls=ScriptCommand)
+@declare.command("resubmit", before=with_sweep, after=one_script)
 @asking
-@click.option("--json", "as_json", is_flag=True, help="Print the new job as one JSON object.")
-@click.argument("job_id", metavar="ID")
-@click.argument("args", metavar="[-- ARGS]...", nargs=-1)
+@declare.option("--json", "as_json", is_flag=True, help="Print the new job as one JSON object.")
+@declare.argument("job_id", metavar="ID")
+@declare.argument("args", metavar="[-- ARGS]...", nargs=-1)
 def command(job_id: str, args: tuple[str, ...], as_json: bool, **asked: str | None) -> None:
     """Queue job ID again as a new one: its script and the files beside it as they were then, its words, its needs.
 

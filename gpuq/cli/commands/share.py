@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.share import ledger_lines, share_lines
 from gpuq.cli.watching import watchable
 from gpuq.client import Client
@@ -14,11 +12,11 @@ from gpuq.errors import UsageError
 from gpuq.units import parse_past
 
 
-@click.command("share")
-@click.argument("account", required=False)
-@click.option("--ledger", is_flag=True, help="Show what each lent and borrowed, and GPU time held for nothing.")
-@click.option("--since", default="30d", show_default=True, help="With --ledger: waste since then.")
-@click.option("--json", "as_json", is_flag=True, help="Print the shares as one JSON object.")
+@declare.command("share")
+@declare.argument("account", required=False)
+@declare.option("--ledger", is_flag=True, help="Show what each lent and borrowed, and GPU time held for nothing.")
+@declare.option("--since", default="30d", show_default=True, help="With --ledger: waste since then.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the shares as one JSON object.")
 @watchable
 def command(account: str | None, ledger: bool, since: str, as_json: bool) -> None:
     """Show how all accounts stand, or ACCOUNT and all below it.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.selecting import numbers_chosen, selects_jobs
 from gpuq.cli.show import print_job, print_one
@@ -16,15 +14,17 @@ from gpuq.errors import UsageError
 _MOST = 50
 
 
-@click.command("show")
-@click.argument("words", metavar="[WHICH]...", nargs=-1)
+@declare.command("show")
+@declare.argument("words", metavar="[WHICH]...", nargs=-1)
 @selects_jobs
-@click.option("--code", "has_code", is_flag=True, help="What it runs: script, files beside it, git commit and changes.")
-@click.option("--file", "path", metavar="PATH", help="Print one of those files, as it was queued.")
-@click.option("--text", "has_text", is_flag=True, help="What its script wrote by `tf.summary.text`.")
-@click.option("--pictures", "has_pictures", is_flag=True, help="Which pictures it wrote; `gpuq export` gets them.")
-@click.option("--tag", "-t", help="Of these texts or pictures, only this tag's.")
-@click.option("--json", "as_json", is_flag=True, help="Print the job, its code, or each text or picture, as JSON.")
+@declare.option(
+    "--code", "has_code", is_flag=True, help="What it runs: script, files beside it, git commit and changes."
+)
+@declare.option("--file", "path", metavar="PATH", help="Print one of those files, as it was queued.")
+@declare.option("--text", "has_text", is_flag=True, help="What its script wrote by `tf.summary.text`.")
+@declare.option("--pictures", "has_pictures", is_flag=True, help="Which pictures it wrote; `gpuq export` gets them.")
+@declare.option("--tag", "-t", help="Of these texts or pictures, only this tag's.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the job, its code, or each text or picture, as JSON.")
 def command(
     words: tuple[str, ...],
     has_code: bool,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.client import Client
 from gpuq.errors import GpuqError, NotFoundError
@@ -17,9 +15,9 @@ _END = "gpuq: end of stacks"
 _POLL_S = 0.2
 
 
-@click.command("stacks")
-@click.argument("job_id", metavar="ID")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), default=10.0, help="Seconds to wait. [10]")
+@declare.command("stacks")
+@declare.argument("job_id", metavar="ID")
+@declare.option("--timeout", "timeout_s", type=declare.FloatRange(min=0), default=10.0, help="Seconds to wait. [10]")
 def command(job_id: str, timeout_s: float) -> int:
     """Print where every thread of every rank of job ID is now, for a job that seems to hang.
 

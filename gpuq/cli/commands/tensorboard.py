@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.client import Client
 from gpuq.errors import GpuqError, NotFoundError, UnavailableError
@@ -26,9 +24,9 @@ _LOOK_S = 2.0
 _END_S = 5.0
 
 
-@click.command("tensorboard", context_settings={"ignore_unknown_options": True})
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On this port of this host. [any free one]")
+@declare.command("tensorboard", takes_unknown=True)
+@declare.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@declare.option("--port", type=declare.IntRange(0, 65535), default=0, help="On this port of this host. [any free one]")
 def command(job_ids: tuple[str, ...], port: int) -> None:
     """Open TensorBoard on the event files of jobs, on this host alone; each job is a folder of runs.
 

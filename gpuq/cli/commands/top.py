@@ -6,8 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.naming import number_of
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, UsageError
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 VIEWS = ("queue", "why", "shares", "nodes", "trace", "charts", "admin")
 
 
-@click.command("top")
-@click.option("--view", type=click.Choice(VIEWS), help="The view to begin with. [queue]")
-@click.option("--job", "job_ids", metavar="ID", multiple=True, help="The job to begin with; of charts several, too.")
-@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed or typed.")
-@click.option("--mouse", is_flag=True, help="Take the mouse too; the terminal's own selection then needs shift.")
-@click.option("--web", "is_web", is_flag=True, help="Serve it to a browser on this machine instead.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where, with --web. [any free one]")
+@declare.command("top")
+@declare.option("--view", type=declare.Choice(VIEWS), help="The view to begin with. [queue]")
+@declare.option("--job", "job_ids", metavar="ID", multiple=True, help="The job to begin with; of charts several, too.")
+@declare.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed or typed.")
+@declare.option("--mouse", is_flag=True, help="Take the mouse too; the terminal's own selection then needs shift.")
+@declare.option("--web", "is_web", is_flag=True, help="Serve it to a browser on this machine instead.")
+@declare.option("--port", type=declare.IntRange(1, 65535), help="Where, with --web. [any free one]")
 def command(
     view: str | None, job_ids: tuple[str, ...], read_only: bool, mouse: bool, is_web: bool, port: int | None
 ) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.trace import traced_lines
 from gpuq.client import Client
 
 
-@click.command("trace")
-@click.argument("handle")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@declare.command("trace")
+@declare.argument("handle")
+@declare.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(handle: str, as_json: bool) -> None:
     """Tell whose HANDLE is, from the account down to every process, pod and GPU of it, also when it is long gone.
 

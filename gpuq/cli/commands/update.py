@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import time
 
-import click
-
 from gpuq.asking import read
+from gpuq.cli import declare
 from gpuq.cli.changing import change_chosen
 from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
@@ -75,10 +74,10 @@ _CLEARED = {
 }
 
 
-@click.command("update")
-@click.argument("words", metavar="[ID]... FIELD=VALUE...", nargs=-1, required=True)
+@declare.command("update")
+@declare.argument("words", metavar="[ID]... FIELD=VALUE...", nargs=-1, required=True)
 @changes_jobs
-@click.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each job as a line of JSON.")
 def command(words: tuple[str, ...], as_json: bool, **asked: object) -> int:
     """Change what pending jobs ask for, as in `gpuq update 12 time=2h nice=10 dependency=none`.
 

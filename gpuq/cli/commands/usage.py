@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.queue import me
 from gpuq.cli.saving import save
 from gpuq.cli.views.usage import COLUMNS, usage_lines, usage_rows
@@ -24,18 +22,20 @@ _PER = ("total", "day", "week", "month")
 _BY = ("account", "user", "partition", "gpu_type", "qos", "gpus")
 
 
-@click.command("usage")
-@click.option("--since", "-S", default="30d", help="From that day on: 2d, now-2weeks, 2026-12-01. [30d]")
-@click.option("--until", "-E", help="Up to that day. [now]")
-@click.option("--by", "by", default="account", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account]")
-@click.option(
-    "--per", type=click.Choice(("total", "day", "week", "month")), default="total", help="Cut by time. [total]"
+@declare.command("usage")
+@declare.option("--since", "-S", default="30d", help="From that day on: 2d, now-2weeks, 2026-12-01. [30d]")
+@declare.option("--until", "-E", help="Up to that day. [now]")
+@declare.option(
+    "--by", "by", default="account", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account]"
 )
-@click.option("--user", "-u", help="Only of this user; `me`.")
-@click.option("--account", "-A", help="Only what this account paid for.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--parquet", metavar="FILE", help="Write it as Parquet; - is stdout.")
-@click.option("--json", "as_json", is_flag=True, help="Print all as one JSON object.")
+@declare.option(
+    "--per", type=declare.Choice(("total", "day", "week", "month")), default="total", help="Cut by time. [total]"
+)
+@declare.option("--user", "-u", help="Only of this user; `me`.")
+@declare.option("--account", "-A", help="Only what this account paid for.")
+@declare.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@declare.option("--parquet", metavar="FILE", help="Write it as Parquet; - is stdout.")
+@declare.option("--json", "as_json", is_flag=True, help="Print all as one JSON object.")
 def command(
     since: str,
     until: str | None,
@@ -70,8 +70,6 @@ def command(
     }
     if parquet is not None:
         save(parquet, Client().usage_table(**asked, format="parquet"))
-        if parquet != "-":
-            terminal.say(f"Wrote {parquet}.")
         return
     with Progress("Adding up what was used"):
         found: Json = Client().usage(**asked)

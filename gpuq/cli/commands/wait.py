@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.listening import ends
 from gpuq.cli.naming import is_array, jobs_named
 from gpuq.cli.selecting import chosen, selects_jobs
@@ -22,10 +18,10 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("wait")
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@declare.command("wait")
+@declare.argument("job_ids", metavar="[ID]...", nargs=-1)
 @selects_jobs
-@click.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
+@declare.option("--json", "as_json", is_flag=True, help="Print each ended job as a line of JSON.")
 def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     """Wait until jobs have ended and exit with their exit code, the largest of several.
 
@@ -37,12 +33,12 @@ def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
     states = frozenset(SHORT_STATES) if has_numbers else frozenset(SHORT_STATES) - FINAL
     found = chosen(client, job_ids, asked, states=states, verb="wait")
     jobs: list[Json] = []
-    arrays: dict[int, Counter[str]] = {}
+    arrays: dict[int, dict[str, int]] = {}
     for named, job in found:
         these = [job] if job else jobs_named(client, *named)  # an unknown one is said at once
         jobs += these
         if not job and is_array(these[0], named[1]):
-            arrays[named[0]] = Counter()
+            arrays[named[0]] = {}
     for ended in ends(client, jobs):
         if as_json:
             terminal.say_json(ended)
@@ -51,7 +47,8 @@ def command(job_ids: tuple[str, ...], as_json: bool, **asked: Any) -> int:
         terminal.flush()
         code = max(code, exit_code(ended["exit_code"]))
         if ended.get("array_id") in arrays:
-            arrays[ended["array_id"]][ended["state"]] += 1
+            counts = arrays[ended["array_id"]]
+            counts[ended["state"]] = counts.get(ended["state"], 0) + 1
     for number, states in arrays.items() if not as_json else ():
         terminal.say(count_line(number, states))
     return code

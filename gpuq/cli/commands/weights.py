@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.views.checkpoint import distribution_lines
 from gpuq.client import Client
@@ -12,15 +10,15 @@ from gpuq.client import Client
 _PIPE_WIDTH = 80
 
 
-@click.command("weights")
-@click.argument("job_id", metavar="ID")
-@click.argument("name")
-@click.option("--at", help="In the checkpoint of this step, or of this name. [the newest]")
-@click.option("--minus", help="Subtract the numbers of this step's (or name's) checkpoint: what has changed since.")
-@click.option("--bins", type=click.IntRange(1, 200), default=20, help="Lines of the histogram. [20]")
-@click.option("--width", type=click.IntRange(40, 1000), help="Columns. [the terminal's]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@declare.command("weights")
+@declare.argument("job_id", metavar="ID")
+@declare.argument("name")
+@declare.option("--at", help="In the checkpoint of this step, or of this name. [the newest]")
+@declare.option("--minus", help="Subtract the numbers of this step's (or name's) checkpoint: what has changed since.")
+@declare.option("--bins", type=declare.IntRange(1, 200), default=20, help="Lines of the histogram. [20]")
+@declare.option("--width", type=declare.IntRange(40, 1000), help="Columns. [the terminal's]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def command(
     job_id: str,
     name: str,

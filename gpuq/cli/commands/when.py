@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.queueing import checked_spec
-from gpuq.cli.scripts import ScriptCommand, asking
+from gpuq.cli.scripts import asking, one_script, with_sweep
 from gpuq.cli.views.why import task_lines, test_lines, when_line
 from gpuq.client import Client
 from gpuq.errors import UsageError
 
 
-@click.command("when", cls=ScriptCommand)
+@declare.command("when", before=with_sweep, after=one_script)
 @asking
-@click.option("--json", "as_json", is_flag=True, help="Print the estimate as one JSON object.")
-@click.argument("what", metavar="ID|SCRIPT.PY")
-@click.argument("args", metavar="[-- ARGS]...", nargs=-1)
+@declare.option("--json", "as_json", is_flag=True, help="Print the estimate as one JSON object.")
+@declare.argument("what", metavar="ID|SCRIPT.PY")
+@declare.argument("args", metavar="[-- ARGS]...", nargs=-1)
 def command(what: str, args: tuple[str, ...], as_json: bool, **asked: str | None) -> None:
     """Say when job ID will start, or when SCRIPT.PY would with the same options as for `gpuq enqueue`; queue nothing.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from gpuq.cli.views.table import facts, table
 from gpuq.code import DIFF
 from gpuq.errors import NotFoundError
@@ -17,9 +15,11 @@ if TYPE_CHECKING:
 
 def code_lines(spec: Json) -> list[str]:
     """Return the files with their sizes and SHA-256, the commit, and what was not committed as `git diff` has it."""
+    from hashlib import sha256  # loads OpenSSL
+
     texts = _texts(spec)
     diff = texts.pop(DIFF, None)
-    rows = [(path, size(len(text.encode())), hashlib.sha256(text.encode()).hexdigest()) for path, text in texts.items()]
+    rows = [(path, size(len(text.encode())), sha256(text.encode()).hexdigest()) for path, text in texts.items()]
     lines = table(("FILE", "SIZE", "SHA-256"), rows, right=frozenset({"SIZE"}))
     code: Json | None = spec.get("code")
     commit: str | None = None if code is None else code["commit"]

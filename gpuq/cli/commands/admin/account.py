@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 
 
-@click.group("account", cls=Verbs)
+@declare.group("account")
 def command() -> None:
     """Make, change, delete and list accounts."""
 
 
 @command.command("add")
-@click.argument("name")
-@click.option("--parent", help="The account it lies below. [root]")
-@click.option("--shares", help="Its part among its siblings: a whole number, or `parent`. [1]")
+@declare.argument("name")
+@declare.option("--parent", help="The account it lies below. [root]")
+@declare.option("--shares", help="Its part among its siblings: a whole number, or `parent`. [1]")
 @decides
 def add(client: AdminClient, name: str, parent: str | None, shares: str | None) -> None:
     """Make the account NAME. With `--shares parent` its members compete one level up, as if it were not there."""
@@ -30,9 +27,9 @@ def add(client: AdminClient, name: str, parent: str | None, shares: str | None) 
 
 
 @command.command("modify")
-@click.argument("name")
-@click.option("--parent", help="The account it is to lie below.")
-@click.option("--shares", help="A whole number, or `parent`.")
+@declare.argument("name")
+@declare.option("--parent", help="The account it is to lie below.")
+@declare.option("--shares", help="A whole number, or `parent`.")
 @decides
 def modify(client: AdminClient, name: str, parent: str | None, shares: str | None) -> None:
     """Change what account NAME lies below, or its shares."""
@@ -43,7 +40,7 @@ def modify(client: AdminClient, name: str, parent: str | None, shares: str | Non
 
 
 @command.command("delete")
-@click.argument("name")
+@declare.argument("name")
 @decides
 def delete(client: AdminClient, name: str) -> None:
     """Delete the account NAME, which must be empty and have no jobs."""
@@ -52,7 +49,7 @@ def delete(client: AdminClient, name: str) -> None:
 
 
 @command.command("list", short_help="List the accounts; `gpuq share` shows them as a tree.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of accounts.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of accounts.")
 def list_accounts(as_json: bool) -> None:
     """List the accounts; `gpuq share` shows them as a tree, with what they have used."""
     accounts = AdminClient().accounts()["accounts"]

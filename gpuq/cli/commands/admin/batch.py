@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 
-import click
-
-from gpuq.cli import terminal
-from gpuq.cli.group import checked, run
+from gpuq.cli import declare, run, terminal
+from gpuq.cli.commands import ROOT
+from gpuq.cli.reading import read
 from gpuq.errors import GpuqError, UsageError
 from gpuq.text import clean, fit
 
@@ -16,10 +15,10 @@ _LONGEST = 1024 * 1024
 _MOST_LINES = 10_000
 
 
-@click.command("batch", short_help="Run lines of gpuq from a file.")
-@click.argument("file", metavar="FILE|-")
-@click.option("--dry-run", is_flag=True, help="Look at every line, run none.")
-@click.option("--keep-going", "-k", is_flag=True, help="Go on behind a line that fails.")
+@declare.command("batch", short_help="Run lines of gpuq from a file.")
+@declare.argument("file", metavar="FILE|-")
+@declare.option("--dry-run", is_flag=True, help="Look at every line, run none.")
+@declare.option("--keep-going", "-k", is_flag=True, help="Go on behind a line that fails.")
 def command(file: str, dry_run: bool, keep_going: bool) -> int:
     """Run lines of gpuq from FILE (`-`: from stdin), as in `admin account add vision --shares 3`.
 
@@ -64,6 +63,18 @@ def _text(file: str) -> str:
         raise UsageError(f"Cannot read {clean(file)}: {why}.") from error
 
 
+def _check(words: list[str]) -> None:
+    """Look at a line without running it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if read(ROOT, words) is None:
+        from gpuq.cli.group import checked
+
+        checked(words)
+
+
 def _lines(text: str, file: str) -> list[tuple[int, list[str]]]:
     """Return the number and the words of each line that says something.
 
@@ -78,7 +89,7 @@ def _lines(text: str, file: str) -> list[tuple[int, list[str]]]:
             if words[:2] == ["admin", "batch"] or {"--help", "-h", "--version", "-V"} & set(words):
                 raise UsageError(f"`{shlex.join(words[:3])}` does not belong into a batch.")
             if words:
-                checked(words)
+                _check(words)
                 found.append((number, words))
         except (ValueError, UsageError) as error:
             why = "a quotation mark is not closed." if isinstance(error, ValueError) else str(error)

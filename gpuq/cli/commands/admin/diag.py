@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.diag import diag_lines
 from gpuq.client_admin import AdminClient
 
 
-@click.command("diag", short_help="Show how gpuqd itself fares, as sdiag does.")
-@click.option("--reset", is_flag=True, help="Show the numbers, then let all of them begin anew.")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON object.")
+@declare.command("diag", short_help="Show how gpuqd itself fares, as sdiag does.")
+@declare.option("--reset", is_flag=True, help="Show the numbers, then let all of them begin anew.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the numbers as a JSON object.")
 def command(reset: bool, as_json: bool) -> None:
     """Show how gpuqd itself fares, as sdiag does: scheduling, database, API, event loop, memory."""
     client = AdminClient()

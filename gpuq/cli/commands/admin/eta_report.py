@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient
 from gpuq.units import duration, parse_past
 
 
-@click.command("eta-report")
-@click.option("--since", default="7d", show_default=True, help="Estimates made since then: 2d, 2026-12-01.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@declare.command("eta-report")
+@declare.option("--since", default="7d", show_default=True, help="Estimates made since then: 2d, 2026-12-01.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def command(since: str, as_json: bool) -> None:
     """Show how often estimated starts were kept, by quantile.
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 from gpuq.text import clean, fit
@@ -27,7 +24,7 @@ _NAMES = (*_COUNTS, "gpu-hours", "longest")
 _MOST = 2**31 - 1
 
 
-@click.group("limit", cls=Verbs)
+@declare.group("limit")
 def command() -> None:
     """Say what a user, an account or a QOS may have.
 
@@ -37,8 +34,8 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("whom")
-@click.argument("limits", metavar="LIMIT=VALUE...", nargs=-1, required=True)
+@declare.argument("whom")
+@declare.argument("limits", metavar="LIMIT=VALUE...", nargs=-1, required=True)
 @decides
 def set_limits(client: AdminClient, whom: str, limits: tuple[str, ...]) -> None:
     """Limit WHOM; other limits of it stay. The value `none` takes one away.
@@ -56,7 +53,7 @@ def set_limits(client: AdminClient, whom: str, limits: tuple[str, ...]) -> None:
 
 
 @command.command("clear")
-@click.argument("whom")
+@declare.argument("whom")
 @decides
 def clear(client: AdminClient, whom: str) -> None:
     """Take all limits of WHOM away."""
@@ -66,7 +63,7 @@ def clear(client: AdminClient, whom: str) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of limits.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of limits.")
 def list_limits(as_json: bool) -> None:
     """List all limits."""
     found = AdminClient().limits()

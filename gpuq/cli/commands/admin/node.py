@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient, TrialClient
 from gpuq.errors import UsageError
 from gpuq.units import moment
 
 
-@click.group("node", cls=Verbs)
+@declare.group("node")
 def command() -> None:
     """Take nodes out and put them back; `gpuq nodes` shows all."""
 
 
 @command.command("drain")
-@click.argument("node")
-@click.option("--reason", default="", help="Why, in one line: everybody who waits for it reads it.")
+@declare.argument("node")
+@declare.option("--reason", default="", help="Why, in one line: everybody who waits for it reads it.")
 @decides
 def drain(client: AdminClient, node: str, reason: str) -> None:
     """Let NODE take no new job. What runs there goes on."""
@@ -33,7 +30,7 @@ def drain(client: AdminClient, node: str, reason: str) -> None:
 
 
 @command.command("resume")
-@click.argument("node")
+@declare.argument("node")
 @decides
 def resume(client: AdminClient, node: str) -> None:
     """Let NODE, which was drained, take jobs again."""
@@ -42,7 +39,7 @@ def resume(client: AdminClient, node: str) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of drained nodes.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of drained nodes.")
 def list_drained(as_json: bool) -> None:
     """List the nodes that are drained."""
     found = AdminClient().drains()

@@ -4,55 +4,45 @@ from __future__ import annotations
 
 from math import isfinite
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 
-_PRIORITY = click.option("--priority", type=int, help="Its priority; the highest of all counts in full. [0]")
+_PRIORITY = declare.option("--priority", type=int, help="Its priority; the highest of all counts in full. [0]")
 
 
-def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not isfinite(value):
-        raise UsageError("A usage factor must be a number from 0 to 1000000.")
-    return value
+_FACTOR = declare.option("--usage-factor", type=float, help="How many times the usual price a second has. [1]")
 
 
-_FACTOR = click.option(
-    "--usage-factor", type=float, callback=_finite, help="How many times the usual price a second has. [1]"
-)
-
-
-_ACCOUNTS = click.option(
+_ACCOUNTS = declare.option(
     "--accounts",
     metavar="NAME,...",
     help="Only jobs in or below these accounts may have it. [all]",
 )
 
 
-@click.group("qos", short_help="Make, change, delete and list qualities of service.", cls=Verbs)
+@declare.group("qos", short_help="Make, change, delete and list qualities of service.")
 def command() -> None:
     """Make, change, delete and list qualities of service; `gpuq admin limit set qos:NAME` limits them."""
 
 
 @command.command("add")
-@click.argument("name")
+@declare.argument("name")
 @_PRIORITY
 @_FACTOR
 @_ACCOUNTS
 @decides
 def add(client: AdminClient, name: str, priority: int | None, usage_factor: float | None, accounts: str | None) -> None:
     """Make the QOS NAME."""
+    _check_factor(usage_factor)
     client.add_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
     say_done(f"QOS {name} is made.")
 
 
 @command.command("modify")
-@click.argument("name")
+@declare.argument("name")
 @_PRIORITY
 @_FACTOR
 @_ACCOUNTS
@@ -61,6 +51,7 @@ def modify(
     client: AdminClient, name: str, priority: int | None, usage_factor: float | None, accounts: str | None
 ) -> None:
     """Change the QOS NAME."""
+    _check_factor(usage_factor)
     if priority is None and usage_factor is None and accounts is None:
         raise UsageError(f"Nothing to change of QOS {name}: give --priority, --usage-factor or --accounts.")
     client.modify_qos(name, priority=priority, usage_factor=usage_factor, accounts=_named(accounts))
@@ -68,7 +59,7 @@ def modify(
 
 
 @command.command("delete")
-@click.argument("name")
+@declare.argument("name")
 @decides
 def delete(client: AdminClient, name: str) -> None:
     """Delete the QOS NAME, which must have no jobs, with its limits."""
@@ -77,7 +68,7 @@ def delete(client: AdminClient, name: str) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of QOS.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of QOS.")
 def list_qos(as_json: bool) -> None:
     """List the QOS."""
     found = AdminClient().qos()
@@ -90,6 +81,11 @@ def list_qos(as_json: bool) -> None:
     ]
     header = ("QOS", "PRIORITY", "USAGE FACTOR", "ACCOUNTS")
     say_list(header, rows, none="There is no QOS.", right=frozenset({"PRIORITY", "USAGE FACTOR"}))
+
+
+def _check_factor(factor: float | None) -> None:
+    if factor is not None and not isfinite(factor):
+        raise UsageError("A usage factor must be a number from 0 to 1000000.")
 
 
 def _named(accounts: str | None) -> list[str] | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient
 from gpuq.units import moment, parse_past, plural
@@ -16,10 +14,10 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.command("replay", short_help="Decide a pass on record again, from what it saw.")
-@click.option("--at", "at", required=True, metavar="TIME", help="14:05, 2026-11-26T14:05, now-2hours.")
-@click.option("--policy", help="multifactor, tiered, fair-first, easy, conservative or fifo-best-effort. [its own]")
-@click.option("--json", "as_json", is_flag=True, help="Print both decisions as one JSON object.")
+@declare.command("replay", short_help="Decide a pass on record again, from what it saw.")
+@declare.option("--at", "at", required=True, metavar="TIME", help="14:05, 2026-11-26T14:05, now-2hours.")
+@declare.option("--policy", help="multifactor, tiered, fair-first, easy, conservative or fifo-best-effort. [its own]")
+@declare.option("--json", "as_json", is_flag=True, help="Print both decisions as one JSON object.")
 def command(at: str, policy: str | None, as_json: bool) -> None:
     """Decide the last pass up to TIME again, from what it saw, or say what another policy would have done."""
     found = AdminClient().replay(parse_past(at, now=time.time()), policy)

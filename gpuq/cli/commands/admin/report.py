@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 
-import click
-
 from gpuq.chart import ChartOptions
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.usage import added_up
 from gpuq.cli.saving import save
 from gpuq.cli.views.admin_report import by_day, in_all, report_lines
@@ -24,17 +22,17 @@ if TYPE_CHECKING:
 _HEIGHT, _PIPE_WIDTH = 12, 80
 
 
-@click.command("report")
-@click.option("--since", "-S", default="30d", help="From that day on: 7d, 2026-12-01. [30d]")
-@click.option("--until", "-E", help="Up to that day. [now]")
-@click.option(
+@declare.command("report")
+@declare.option("--since", "-S", default="30d", help="From that day on: 7d, 2026-12-01. [30d]")
+@declare.option("--until", "-E", help="Up to that day. [now]")
+@declare.option(
     "--by", default="account,user", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account,user]"
 )
-@click.option("--per", type=click.Choice(("day", "week", "month")), default="week", help="Waits by these. [week]")
-@click.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each of --by in each period.")
-@click.option("--parquet", metavar="FILE", help="Write that as Parquet; - is stdout.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
+@declare.option("--per", type=declare.Choice(("day", "week", "month")), default="week", help="Waits by these. [week]")
+@declare.option("--ascii", "is_ascii", is_flag=True, help="Plain ASCII, as where the locale is not UTF-8.")
+@declare.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each of --by in each period.")
+@declare.option("--parquet", metavar="FILE", help="Write that as Parquet; - is stdout.")
+@declare.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
 def command(
     since: str,
     until: str | None,
@@ -60,8 +58,6 @@ def command(
     wanted, client = added_up(by), Client()
     if parquet is not None:
         save(parquet, client.usage_table(**asked, by=wanted, per=per, format="parquet"))
-        if parquet != "-":
-            terminal.say(f"Wrote {parquet}.")
         return
     if as_csv:
         from gpuq.cli.views.columns import quoted_lines

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.errors import UsageError
 from gpuq.units import moment, parse_moment, parse_time_limit
@@ -19,20 +16,20 @@ if TYPE_CHECKING:
     from gpuq.client import Json
 
 
-@click.group("reservation", short_help="Keep nodes for a while, for maintenance or for some.", cls=Verbs)
+@declare.group("reservation", short_help="Keep nodes for a while, for maintenance or for some.")
 def command() -> None:
     """Keep nodes for a while: for maintenance, or for some accounts and users."""
 
 
 @command.command("create")
-@click.argument("name")
-@click.option("--nodes", required=True, help="Which nodes, as n1,n2; `gpuq nodes` lists them.")
-@click.option("--start", help="From when: now+2hours, HH:MM, YYYY-MM-DDTHH:MM. [now]")
-@click.option("--end", help="Until when, in the same forms.")
-@click.option("--duration", help="Or for how long: 90 (minutes), 2h, 1d12h, D-HH:MM.")
-@click.option("--accounts", default="", help="Whose jobs may use it, as vis,nlp.")
-@click.option("--users", default="", help="Who may use it, as ann,bob.")
-@click.option("--json", "as_json", is_flag=True, help="Print the reservation as one JSON object.")
+@declare.argument("name")
+@declare.option("--nodes", required=True, help="Which nodes, as n1,n2; `gpuq nodes` lists them.")
+@declare.option("--start", help="From when: now+2hours, HH:MM, YYYY-MM-DDTHH:MM. [now]")
+@declare.option("--end", help="Until when, in the same forms.")
+@declare.option("--duration", help="Or for how long: 90 (minutes), 2h, 1d12h, D-HH:MM.")
+@declare.option("--accounts", default="", help="Whose jobs may use it, as vis,nlp.")
+@declare.option("--users", default="", help="Who may use it, as ann,bob.")
+@declare.option("--json", "as_json", is_flag=True, help="Print the reservation as one JSON object.")
 @decides
 def create(
     client: AdminClient,
@@ -69,7 +66,7 @@ def create(
 
 
 @command.command("delete")
-@click.argument("name")
+@declare.argument("name")
 @decides
 def delete(client: AdminClient, name: str) -> None:
     """Give the nodes of the reservation NAME back."""
@@ -78,7 +75,7 @@ def delete(client: AdminClient, name: str) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of reservations.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of reservations.")
 def list_reservations(as_json: bool) -> None:
     """List the reservations that have not ended."""
     found = AdminClient().reservations()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import click
-
+from gpuq.cli import declare
 from gpuq.cli.commands.admin.listing import say_done
 from gpuq.cli.commands.admin.what_if import decides
 from gpuq.client_admin import AdminClient
 
 
-@click.command(
+@declare.command(
     "share",
     short_help="Give an account, or a user in it, its shares.",
-    context_settings={"ignore_unknown_options": True},
+    takes_unknown=True,
 )  # so that -1 is refused as shares
-@click.argument("who", metavar="ACCOUNT[/USER]")
-@click.argument("shares")
+@declare.argument("who", metavar="ACCOUNT[/USER]")
+@declare.argument("shares")
 @decides
 def command(client: AdminClient, who: str, shares: str) -> None:
     """Give an account, or a user in it, its SHARES among its siblings: a whole number, or `parent`.

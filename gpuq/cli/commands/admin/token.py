@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import sys
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
-from gpuq.cli.group import Verbs
 from gpuq.client_admin import AdminClient
 from gpuq.units import moment, parse_time_limit
 
 
-@click.group("token", short_help="Make and revoke tokens, for asking over HTTPS.", cls=Verbs)
+@declare.group("token", short_help="Make and revoke tokens, for asking over HTTPS.")
 def command() -> None:
     """Make and revoke tokens, by which users of other hosts ask over HTTPS. Users make their own, admins anybody's."""
 
 
 @command.command("create", short_help="Make a token and print it, this once.")
-@click.argument("user", required=False)
-@click.option("--expires", help="How long it is good, such as 30d or 12h. [for ever]")
-@click.option("--name", default="default", help="What it is for, such as laptop. [default]")
+@declare.argument("user", required=False)
+@declare.option("--expires", help="How long it is good, such as 30d or 12h. [for ever]")
+@declare.option("--name", default="default", help="What it is for, such as laptop. [default]")
 def create(user: str | None, expires: str | None, name: str) -> None:
     """Make a token for USER, or for yourself, and print it: this once, it is not kept."""
     made = AdminClient().create_token(user, name, None if expires is None else parse_time_limit(expires))
@@ -31,7 +28,7 @@ def create(user: str | None, expires: str | None, name: str) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of tokens, without their secrets.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of tokens, without their secrets.")
 def list_tokens(as_json: bool) -> None:
     """List your tokens, as an admin everybody's."""
     found = AdminClient().tokens()
@@ -53,7 +50,7 @@ def list_tokens(as_json: bool) -> None:
 
 
 @command.command("revoke", short_help="Let nobody in by a token any more.")
-@click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
+@declare.argument("token_id", metavar="ID", type=declare.IntRange(min=1))
 def revoke(token_id: int) -> None:
     """Let nobody in by the token ID any more, as `gpuq admin token list` numbers it."""
     say_done(f"The token {AdminClient().revoke_token(token_id)['name']} is revoked.")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.cli.commands.admin.what_if import decides
-from gpuq.cli.group import Verbs
 from gpuq.cli.views.share import shares_text
 from gpuq.client_admin import AdminClient
 
 
-@click.group("user", cls=Verbs)
+@declare.group("user")
 def command() -> None:
     """Put users into accounts and take them out.
 
@@ -21,10 +18,10 @@ def command() -> None:
 
 
 @command.command("add", short_help="Put a user into an account.")
-@click.argument("name")
-@click.option("--account", required=True, help="The account to put the user into.")
-@click.option("--shares", help="The user's part in the account: a whole number, or `parent`, always first. [1]")
-@click.option("--default", "is_default", is_flag=True, help="Jobs that name no account go here.")
+@declare.argument("name")
+@declare.option("--account", required=True, help="The account to put the user into.")
+@declare.option("--shares", help="The user's part in the account: a whole number, or `parent`, always first. [1]")
+@declare.option("--default", "is_default", is_flag=True, help="Jobs that name no account go here.")
 @decides
 def add(client: AdminClient, name: str, account: str, shares: str | None, is_default: bool) -> None:
     """Put the user NAME into an account; a user's first account is the default one."""
@@ -34,8 +31,8 @@ def add(client: AdminClient, name: str, account: str, shares: str | None, is_def
 
 
 @command.command("default")
-@click.argument("name")
-@click.argument("account")
+@declare.argument("name")
+@declare.argument("account")
 @decides
 def default(client: AdminClient, name: str, account: str) -> None:
     """Let jobs of the user NAME that name no account go to ACCOUNT."""
@@ -44,8 +41,8 @@ def default(client: AdminClient, name: str, account: str) -> None:
 
 
 @command.command("delete", short_help="Take a user out of an account.")
-@click.argument("name")
-@click.option("--account", required=True, help="The account to take the user out of.")
+@declare.argument("name")
+@declare.option("--account", required=True, help="The account to take the user out of.")
 @decides
 def delete(client: AdminClient, name: str, account: str) -> None:
     """Take the user NAME, who must have no jobs there, out of an account."""
@@ -54,8 +51,8 @@ def delete(client: AdminClient, name: str, account: str) -> None:
 
 
 @command.command("list")
-@click.option("--account", help="Only those in this account.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of users and accounts.")
+@declare.option("--account", help="Only those in this account.")
+@declare.option("--json", "as_json", is_flag=True, help="Print a JSON array of users and accounts.")
 def list_users(account: str | None, as_json: bool) -> None:
     """List who is in which account."""
     members = [m for m in AdminClient().accounts()["members"] if account is None or m["account"] == account]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from functools import wraps
 
-import click
-
-from gpuq.cli import terminal
+from gpuq.cli import declare, terminal
 from gpuq.cli.views.table import table
 from gpuq.client_admin import AdminClient, TrialClient, TriedError
 from gpuq.units import plural, roughly, time_about
@@ -23,9 +20,9 @@ _MOST = 40
 _NEVER = "not seen"
 
 
-@click.command("what-if", short_help="Show whose start a change would move; make none.")
-@click.argument("change")
-@click.option("--json", "as_json", is_flag=True, help="Print who would move as one JSON object.")
+@declare.command("what-if", short_help="Show whose start a change would move; make none.")
+@declare.argument("change")
+@declare.option("--json", "as_json", is_flag=True, help="Print who would move as one JSON object.")
 def command(change: str, as_json: bool) -> None:
     """Show who would start when if CHANGE were made; nothing is changed.
 
@@ -45,8 +42,7 @@ def decides(callback: Callable[..., None]) -> Callable[..., None]:
     With that, who would start when is printed, as JSON if the command has `--json`; nothing is changed.
     """
 
-    @click.option("--dry-run", is_flag=True, help="Show who would start when; change nothing.")
-    @wraps(callback)
+    @declare.option("--dry-run", is_flag=True, help="Show who would start when; change nothing.")
     def command(dry_run: bool, **asked: Any) -> None:
         if not dry_run:
             return callback(AdminClient(), **asked)
@@ -56,7 +52,7 @@ def decides(callback: Callable[..., None]) -> Callable[..., None]:
             return say_what_if(end.found, as_json=bool(asked.get("as_json")))
         raise AssertionError("what was to be tried changed nothing")
 
-    return command
+    return declare.in_place_of(callback, command)
 
 
 def say_what_if(found: Json, *, as_json: bool = False) -> None:
