@@ -13,7 +13,7 @@ import pytest
 
 from gpuq_daemon.backends import gpus
 from tests.support.daemon import short_folder
-from tests.support.documents import ROOT
+from tests.support.documents import FIRST_DAY, ROOT, TUTORIAL
 from tests.support.tls import a_free_port
 from tests.support.walking import Reader, walk
 
@@ -42,11 +42,11 @@ def a_reader() -> Generator[tuple[Reader, Path]]:
 
 def test_a_newcomers_first_hour() -> None:
     with a_reader() as (reader, _):
-        walk(ROOT / "docs" / "tutorial.md", reader, {"ann": pwd.getpwuid(os.geteuid()).pw_name})
+        walk(TUTORIAL, reader, {"ann": pwd.getpwuid(os.geteuid()).pw_name})
 
 
 def test_an_operators_first_day() -> None:
     with a_reader() as (reader, home):
         places = {"/etc/gpuq": f"{home}/etc", "/var/lib/gpuq": f"{home}/state", "/run/gpuq": f"{home}/state"}
         here = {"gpu1.example.org": "localhost", "7443": str(a_free_port())}
-        walk(ROOT / "docs" / "install.md", reader, places | here)
+        walk(FIRST_DAY, reader, places | here)

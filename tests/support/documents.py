@@ -10,9 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("gpuq", "gpuqd")
+# Walked through on real Spark; every other page on a gpuqd without it.
+TUTORIAL, FIRST_DAY = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "install.md"
 
 _FENCE = re.compile(r"^ *```(?P<language>[^\s`]*)[^`]*$")
-_NOT_RUN = re.compile(r"<!-- not run: (?P<why>.+) -->")
 _INLINE = re.compile(r"`(gpuqd? [^`\n]+)`")
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+)\)")
 _ENDS_A_COMMAND = frozenset(";|&()\n")
@@ -20,16 +21,12 @@ _ENDS_A_COMMAND = frozenset(";|&()\n")
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between two fences: `line` is that of its first line in the file, from 1.
-
-    `not_run` is why no test executes it, as a comment before it says.
-    """
+    """What stands between two fences: `line` is that of its first line in the file, from 1."""
 
     file: str
     line: int
     language: str
     text: str
-    not_run: str | None
 
 
 def documents() -> tuple[Path, ...]:
@@ -43,20 +40,17 @@ def blocks(file: Path) -> Iterator[Block]:
     Raises:
         ValueError: the last one has no end.
     """
-    language, start, held, why = "", 0, list[str](), None
+    language, start, held = "", 0, list[str]()
     is_inside = False
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         fence = _FENCE.match(line)
         if fence and not is_inside:
             language, start, held, is_inside = fence["language"], number + 1, [], True
         elif fence:
-            yield Block(file.name, start, language, "\n".join(held), why)
-            is_inside, why = False, None
+            yield Block(file.name, start, language, "\n".join(held))
+            is_inside = False
         elif is_inside:
             held.append(line)
-        elif line.strip():
-            said = _NOT_RUN.search(line)
-            why = said["why"] if said else None
     if is_inside:
         raise ValueError(f"{file.name}:{start}: this block has no end")
 
@@ -76,10 +70,13 @@ def inline_lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_shell(block: Block) -> bool:
-    """Whether a block holds what people type; one without a language does where it begins so."""
-    if block.language:
-        return block.language in ("sh", "console")
-    return any(line.removeprefix("$ ").split()[:1] in (["gpuq"], ["gpuqd"]) for line in block.text.splitlines())
+    """Whether a block holds what people type."""
+    return block.language in ("sh", "console") and not is_program(block)
+
+
+def is_program(block: Block) -> bool:
+    """Whether a block is a whole program, as its first line says."""
+    return block.text.startswith("#!")
 
 
 def typed(block: Block) -> str:

@@ -10,15 +10,21 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tests.support.documents import Block, blocks
+from tests.support.documents import Block, blocks, is_shell
+from tests.support.unrun import reason_not_to_run
 
 _ELLIPSIS = "..."
+# Of several commands the shell tells the last one's end only; here none may fail.
+_EACH = "failed=0; trap 'failed=$?; echo \"(ended with $failed) $BASH_COMMAND\"' ERR"
 # What differs from one run to the next: times of the day, spans, fractions, process ids, and the user.
 _PASSING = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d+\.\d+|pid \d+")
+# What changes nothing is typed again, as a reader would, until what takes a moment has come.
+_LOOKS = re.compile(r"(?:gpuq (?:queue|why|when|plot|show|nodes|prio|share)|curl)\b")
+_COMES_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,15 @@ class Step:
 def steps(file: Path, instead: Mapping[str, str]) -> Iterator[Step]:
     """Yield what a document has its reader type: `sh` blocks whole, `console` blocks by their prompts.
 
-    `instead` are texts that the test has others for, as of folders that are the whole machine's.
+    `instead` are words that the test has others for, as of folders that are the whole machine's.
     """
     for block in blocks(file):
-        if block.language not in ("sh", "console") or block.not_run:
+        if not is_shell(block) or reason_not_to_run(block) is not None:
             continue
         for text, replacement in instead.items():
-            block = Block(block.file, block.line, block.language, block.text.replace(text, replacement), None)
+            block = replace(block, text=re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", replacement, block.text))
         if block.language == "sh":
-            yield Step(f"{block.file}:{block.line}", block.text, ())
+            yield Step(f"{block.file}:{block.line}", f"{_EACH}\n{block.text}\ntrap - ERR; (exit $failed)", ())
         else:
             yield from _prompts(block)
 
@@ -80,6 +86,7 @@ class Reader:
     """A shell that a document's reader types into, in a home of its own."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
         self._mark = f"--{secrets.token_hex(8)}--"
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
@@ -135,5 +142,8 @@ def walk(file: Path, reader: Reader, instead: Mapping[str, str]) -> None:
     for step in found:
         screen, code = reader.type(step.typed)
         assert code == 0, f"{step.where}: `{step.typed}` ended with {code}:\n{screen}"
-        missing = differs(step.said, screen)
+        deadline = time.monotonic() + _COMES_WITHIN_S
+        while (missing := differs(step.said, screen)) is not None and _LOOKS.match(step.typed):
+            assert time.monotonic() < deadline, f"{step.where}: `{step.typed}` does not say `{missing}`, but:\n{screen}"
+            screen, code = reader.type(step.typed)
         assert missing is None, f"{step.where}: `{step.typed}` does not say `{missing}`, but:\n{screen}"
