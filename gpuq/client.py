@@ -11,7 +11,7 @@ import os
 import time
 
 from gpuq.errors import ForbiddenError, UnavailableError
-from gpuq.plain_socket import PlainSocket
+from gpuq.plain_socket import MSG_PEEK, PlainSocket
 from gpuq.quick_json import dumps, loads
 
 TYPE_CHECKING = False  # `typing` costs as much to import as the whole client
@@ -31,6 +31,7 @@ _BACKLOG_PAUSE_S = 0.02
 _TASKS_AT_ONCE = 5_000
 _ASK_AGAIN_S = 45.0  # a gpuqd with an engine of its own takes up to half a minute to be back
 _ASK_AGAIN_PAUSE_S = 0.1
+_QUICK_S, _QUICK_BYTES = 1.0, 64 * 1024  # what takes longer, or has more to send, says that it goes on
 
 
 class UnansweredError(UnavailableError):
@@ -59,6 +60,9 @@ def _text_of(body: Json) -> bytes:
 
 class Client:
     """Asks one gpuqd. Each question is one connection; safe to use from several threads."""
+
+    while_slow: str | None = None
+    """What is said on stderr for as long as an answer takes, from a second on; None: nothing."""
 
     def __init__(self, path: str | None = None, *, timeout_s: float = 60.0) -> None:
         self.path = (path or default_socket()).removeprefix("unix://")
@@ -409,7 +413,9 @@ class Client:
             f"{method} {target} HTTP/1.1\r\nHost: gpuq\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\n{headers}Content-Length: {len(content)}\r\n\r\n"
         )
-        status, answer = self._exchange(head.encode() + content)
+        # the end of a job is waited for as long as it takes, and ssh may ask for a password meanwhile
+        is_told = "/wait?" not in target and not self.path.startswith("ssh://")
+        status, answer = self._exchange(head.encode() + content, self.while_slow if is_told else None)
         if status >= 400:
             from gpuq.problems import error_of  # only a refusal needs it
 
@@ -424,10 +430,13 @@ class Client:
                 f"What answers at {self.path} is not a gpuqd; set GPUQ_SOCKET to the right socket."
             ) from error
 
-    def _exchange(self, request: bytes) -> tuple[int, bytes]:
+    def _exchange(self, request: bytes, while_slow: str | None) -> tuple[int, bytes]:
         with self._connected(timeout_s=self.timeout_s, is_plain=True) as connection:
             try:
-                return _read_answer(connection, request)
+                if while_slow is None:
+                    _send(connection, request)
+                    return _read_answer(connection)
+                return _read_with_patience(connection, request, while_slow, self.timeout_s)
             except TimeoutError as error:
                 raise self._silent(self.timeout_s) from error
             except BrokenOffError as error:
@@ -494,11 +503,43 @@ def _connect(connection: Any, path: str, deadline: float) -> None:
             time.sleep(_BACKLOG_PAUSE_S)
 
 
-def _read_answer(connection: Any, request: bytes) -> tuple[int, bytes]:
+def _send(connection: Any, request: bytes) -> None:
     try:  # noqa: SIM105 - contextlib would cost start-up time
         connection.sendall(request)
     except (BrokenPipeError, ConnectionResetError):
         pass  # refused before it was read whole: the answer says why
+
+
+def _read_with_patience(connection: Any, request: bytes, while_slow: str, timeout_s: float) -> tuple[int, bytes]:
+    """Ask, and say that it goes on where that takes long; what is quick loads nothing for it."""
+    is_short = len(request) <= _QUICK_BYTES and isinstance(connection, PlainSocket)
+    if is_short:
+        _send(connection, request)
+        if _comes_soon(connection, timeout_s):
+            return _read_answer(connection)
+    from gpuq.progress import Progress  # threads, for those who wait
+
+    with Progress(while_slow):
+        if not is_short:
+            _send(connection, request)
+        return _read_answer(connection)
+
+
+def _comes_soon(connection: PlainSocket, timeout_s: float) -> bool:
+    """Wait a second for the first byte, which is left where it is."""
+    connection.settimeout(_QUICK_S)
+    try:
+        connection.recv(1, MSG_PEEK)
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True  # whoever reads is told
+    finally:
+        connection.settimeout(timeout_s)
+    return True
+
+
+def _read_answer(connection: Any) -> tuple[int, bytes]:
     with connection.makefile("rb") as stream:
         try:
             head = stream.readline(_MAX_HEAD).split(None, 2)

@@ -34,8 +34,13 @@ def code_of(script: str, paths: Sequence[str], *, base: str = "") -> Json | None
         UsageError: a path is no text file or folder, or it is too much.
     """
     root = os.path.dirname(os.path.abspath(script))
-    taken = files_of(paths, root, base=base, but=os.path.basename(script))
-    commit, diff = _commit(root, os.path.basename(script))
+    if not paths and not _is_in_repository(root):
+        return None
+    from gpuq.progress import Progress  # threads, for those who have something to be read
+
+    with Progress("Reading what goes with the script"):
+        taken = files_of(paths, root, base=base, but=os.path.basename(script))
+        commit, diff = _commit(root, os.path.basename(script))
     if diff:
         taken[DIFF] = diff
     return None if not taken and commit is None else code_with(commit, taken)

@@ -7,12 +7,14 @@ import os
 import shutil
 
 from gpuq.errors import GpuqError, NotFoundError
+from gpuq.units import size as shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from gpuq.client import Client
+    from gpuq.client import Client, Json
+    from gpuq.progress import Progress
 
 _PIECE = 4 * 1024 * 1024
 MOST_BYTES = 4 * 2**30
@@ -39,13 +41,23 @@ class Mirror:
         """
         told = self._client.event_files(self._job_id)
         before = self.size
+        if told["files"]:
+            from gpuq.progress import Progress
+
+            with Progress(f"Copying the event files of job {self._job_id}") as progress:
+                self._take(told, most, progress)
+        return self.size - before
+
+    def _take(self, told: Json, most: int, progress: Progress) -> None:
+        wanted = sum(file["size"] for file in told["files"])
         for file in told["files"]:
             path = os.path.join(self._folder, f"attempt-{told['attempt']}", *_plain(file["path"]))
             with contextlib.suppress(NotFoundError):  # it has gone meanwhile
-                self._append(path, told["attempt"], file["path"], file["size"], most)
-        return self.size - before
+                for _ in self._append(path, told["attempt"], file["path"], file["size"], most):
+                    progress.done, progress.part = shown(self.size), min(1.0, self.size / max(1, wanted))
 
-    def _append(self, path: str, attempt: int, name: str, size: int, most: int) -> None:
+    def _append(self, path: str, attempt: int, name: str, size: int, most: int) -> Iterator[int]:
+        """Get what is new of a file, and yield after each piece how many bytes of it are here."""
         at = os.path.getsize(path) if os.path.exists(path) else 0
         if at >= size:
             return
@@ -65,6 +77,7 @@ class Mirror:
                     file.write(data)
                     at += len(data)
                     self.size += len(data)
+                    yield at
         except OSError as error:
             raise GpuqError(f"The copy of job {self._job_id}'s event files: {error.strerror or error}.") from error
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from _socket import AF_UNIX, SOCK_STREAM  # CPython's, which gpuq needs anyway
+from _socket import AF_UNIX, MSG_PEEK, SOCK_STREAM  # CPython's, which gpuq needs anyway
 from _socket import socket as Socket
+
+__all__ = ["MSG_PEEK", "PlainSocket"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -68,7 +68,9 @@ def _told(findings: Iterable[Finding]) -> bool:
     from gpuq.text import clean
 
     is_whole = True
-    for finding in findings:
-        print(f"ok    {finding.what}" if finding.wrong is None else f"WRONG {finding.what}: {clean(finding.wrong)}")
-        is_whole = is_whole and finding.wrong is None
+    with Progress("Looking at the next thing") as progress:
+        for finding in findings:
+            progress.hide()
+            print(f"ok    {finding.what}" if finding.wrong is None else f"WRONG {finding.what}: {clean(finding.wrong)}")
+            is_whole = is_whole and finding.wrong is None
     return is_whole

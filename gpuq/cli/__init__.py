@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from gpuq.cli.completing import complete
 
         return complete()
+    from gpuq.client import Client
+
+    Client.while_slow = "Waiting for gpuqd"
     try:
         code = run(words)
         terminal.flush()

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gpuq.errors import GpuqError, UsageError
+from gpuq.progress import Progress
 from gpuq.text import clean, fit
 from gpuq_daemon.simulate.course import Pace
 from gpuq_daemon.simulate.lab import Lab, limited
@@ -22,8 +23,6 @@ from gpuq_daemon.simulate.report import charts, table
 from gpuq_daemon.simulate.summary import Summary
 from gpuq_daemon.simulate.synthetic import synthetic
 from gpuq_daemon.simulate.trace import TraceJob, read, write
-
-_TOLD_EVERY_S = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,10 +61,8 @@ def _simulate(asked: argparse.Namespace) -> int:
     )
     done: list[Summary] = []
     for name in names:
-        told = _Progress(name, time.monotonic) if sys.stderr.isatty() else None
-        done.append(lab.run(name, jobs, timer=time.perf_counter, told=told or (lambda _done, _all: None)))
-        if told is not None:
-            told.clear()
+        with Progress(name) as progress:
+            done.append(lab.run(name, jobs, timer=time.perf_counter, told=_telling(progress)))
     if asked.json:
         print(json.dumps([asdict(one) for one in done]))
         return 0
@@ -74,6 +71,15 @@ def _simulate(asked: argparse.Namespace) -> int:
         print()
         print(charts(done))
     return 0
+
+
+def _telling(progress: Progress) -> Callable[[int, int], None]:
+    """Return what takes how many jobs are over, of how many."""
+
+    def tell(done: int, of: int) -> None:
+        progress.done, progress.part = f"{done} of {of} jobs", done / max(1, of)
+
+    return tell
 
 
 def _wanted(jobs: list[TraceJob], asked: argparse.Namespace) -> list[TraceJob]:
@@ -114,25 +120,6 @@ def _generate(asked: argparse.Namespace) -> int:
     write(jobs, Path(asked.generate))
     print(f"Wrote {len(jobs)} jobs over {jobs[-1].submit_s / 86_400:.1f} days to {clean(asked.generate)}.")
     return 0
-
-
-class _Progress:
-    """A line on the terminal that says how far a simulation is."""
-
-    def __init__(self, name: str, clock: Callable[[], float]) -> None:
-        self._name = name
-        self._clock = clock
-        self._told_at = 0.0
-
-    def __call__(self, done: int, of: int) -> None:
-        now = self._clock()
-        if now - self._told_at >= _TOLD_EVERY_S:
-            self._told_at = now
-            filled = 30 * done // max(of, 1)
-            print(f"\r{self._name} [{'#' * filled}{'.' * (30 - filled)}] {done} of {of} jobs", end="", file=sys.stderr)
-
-    def clear(self) -> None:
-        print("\r" + " " * 79 + "\r", end="", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,10 +43,13 @@ def command(job_id: str, html: str | None, width: int | None, is_ascii: bool) ->
 def _write_page(report: Report, path: str) -> None:
     from gpuq.cli.saving import save
     from gpuq.cli.views.report_html import page
+    from gpuq.progress import Progress
+    from gpuq.units import plural
 
     client, number = report.client, report.job["id"]
     tags = [one["tag"] for one in report.scalars[:_MOST_PICTURES]]
-    # no smoothing: a report shows what was measured
-    pictures = [client.picture([number], [tag], format="svg", height=280).decode() for tag in tags]
-    heat = [client.heat_picture(number, tag, format="svg", height=240).decode() for tag in report.histograms]
+    with Progress(f"Drawing {plural(len(tags) + len(report.histograms), 'picture')}"):
+        # no smoothing: a report shows what was measured
+        pictures = [client.picture([number], [tag], format="svg", height=280).decode() for tag in tags]
+        heat = [client.heat_picture(number, tag, format="svg", height=240).decode() for tag in report.histograms]
     save(path, [page(report, pictures, heat, time.time()).encode("utf-8", "replace")])

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from gpuq.cli import declare
 from gpuq.cli.naming import number_of
+from gpuq.client import Client
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, UsageError
 
@@ -46,6 +47,7 @@ def command(
         raise UsageError("gpuq top needs a terminal; `gpuq queue` prints the same for a pipe.")
     client = AdminClient()
     jobs = [client.job(number_of(client, one)) for one in job_ids]
+    Client.while_slow = None  # the screen is the interface's
     code: object = app.run(client, mouse=mouse, is_read_only=read_only, view=view, jobs=jobs)
     return code if isinstance(code, int) else 0
 
