@@ -95,6 +95,25 @@ def test_nobody_is_stopped_who_has_hardly_run_or_may_not_be():
     assert stopped(decide([saving(2)], active=[firm])) == []
 
 
+def test_a_clock_that_is_set_back_decides_by_its_own_time():
+    large = stoppable(1, {"n1": 8}, past=old(100))
+    engine = TieredEngine(a_snapshot([saving(2)], on=nodes(1), active=[large], now=NOW, rules=TIERS))
+    assert stopped(engine.plan(NOW)) == [1]
+
+    assert stopped(engine.plan(NOW - 1.5 * H)) == []
+    assert stopped(engine.plan(NOW)) == [1]
+
+
+def test_who_comes_to_have_had_much_while_it_runs_is_no_small_job_any_more():
+    large = stoppable(1, {"n1": 8}, past=old(100))
+    small = stoppable(2, {"n2": 4}, started_at=NOW - H)
+    waiting = [saving(i, gpus_per_worker=8, past=old(7.99)) for i in (3, 4)]
+    engine = TieredEngine(a_snapshot(waiting, on=nodes(2), active=[large, small], now=NOW, rules=TIERS))
+
+    assert stopped(engine.plan(NOW)) == [1]
+    assert set(stopped(engine.plan(NOW + H))) == {1, 2}
+
+
 def test_nobody_is_stopped_more_often_than_the_cap():
     rules = Rules(tiers=Tiers(most_preemptions=3))
     worn = stoppable(1, {"n1": 8}, past=replace(old(100), preempted=3))

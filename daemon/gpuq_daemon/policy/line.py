@@ -48,6 +48,10 @@ class Line:
         self.heads = sorted((bucket[0], owner) for owner, bucket in buckets.items())
         self.parked.clear()
 
+    def first(self) -> Key | None:
+        """Return the first key of all owners that are not parked."""
+        return self.heads[0][0] if self.heads else None
+
     def add(self, owner: Owner, key: Key) -> None:
         """Put in a job."""
         bucket = self.buckets.setdefault(owner, [])

@@ -97,9 +97,11 @@ class Room:
             for n in views
         ]
         self._free: list[Vector] = list(self._whole)
+        self.changed: list[int] = []  # nodes, as what is free there changes
         self._holds: list[dict[int, tuple[float, int, int, int]]] = [{} for _ in views]
         self._held: dict[int, tuple[float, tuple[Take, ...]]] = {}
         self._slots: dict[int, list[Slot]] = {}
+        self._minded = self._slots
         self.slots: dict[int, Slot] = {}
         self._windows: dict[int, list[tuple[float, float, str]]] = {}
         for one in reservations:
@@ -183,6 +185,7 @@ class Room:
 
     def _change(self, take: Take, sign: int) -> None:
         i = take.node
+        self.changed.append(i)
         gpus, cpus, memory = self._free[i]
         now_free = gpus + sign * take.gpus
         self._free[i] = (now_free, cpus + sign * take.cpus, memory + sign * take.memory)
@@ -200,6 +203,10 @@ class Room:
         slot.spot.pool.promised.add(slot.job_id)
         for take in slot.spot.takes:
             self._slots.setdefault(take.node, []).append(slot)
+
+    def mind(self, *, slots: bool) -> None:
+        """Keep what is promised from whoever asks where there is room from now on, or let it be passed over."""
+        self._minded = self._slots if slots else {}
 
     def drop(self, job_id: int) -> Slot | None:
         """Give up the spot kept for a job, if there is one, and return it."""
@@ -289,15 +296,15 @@ class Room:
 
     def is_plain(self, node: int) -> bool:
         """Whether neither promise nor reservation is on a node: what is free now stays so until taken."""
-        return node not in self._slots and node not in self._windows
+        return node not in self._minded and node not in self._windows
 
     def specials(self, pool: Pool) -> list[int]:
         """Return the nodes of a pool that are not plain."""
-        return [i for i in {**self._slots, **self._windows} if self.in_pool(i, pool)]
+        return [i for i in {**self._minded, **self._windows} if self.in_pool(i, pool)]
 
     def edges(self, node: int, seconds: float) -> Iterator[float]:
         """Return when what is usable on a node changes for a job of this length, its jobs' ends aside."""
-        for slot in self._slots.get(node, ()):
+        for slot in self._minded.get(node, ()):
             yield slot.end
         for start, end, _ in self._windows.get(node, ()):
             yield from (start, end, start - seconds)
@@ -319,7 +326,7 @@ class Room:
     def usable(self, node: int, start: float, end: float) -> Vector:
         """Return what can be had on a node throughout [start, end), beside all that is promised."""
         least = self._level(node, start)
-        for slot in self._slots.get(node, ()):
+        for slot in self._minded.get(node, ()):
             if start < slot.start and (slot.start < end or end == inf):
                 g, c, m = self._level(node, slot.start)
                 least = (min(least[0], g), min(least[1], c), min(least[2], m))
@@ -331,7 +338,7 @@ class Room:
             for until, gpus, cpus, memory in self._holds[node].values():
                 if until <= t and (until > self.now or t >= self.now + OVERDUE_S):
                     g, c, m = g + gpus, c + cpus, m + memory
-        for slot in self._slots.get(node, ()):
+        for slot in self._minded.get(node, ()):
             if slot.is_on_at(t):
                 for take in slot.spot.takes:
                     if take.node == node:

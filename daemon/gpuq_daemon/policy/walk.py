@@ -50,6 +50,7 @@ class Walk:
 
     def __init__(self, room: Room, counts: Counts, rules: Rules, *, now: float, memory: Memory) -> None:
         room.now = now
+        room.changed.clear()
         self._versions = room.versions()
         self.now = now
         self.room = room
@@ -109,7 +110,7 @@ class Walk:
         if not self.is_possible(shape):
             self._forget(job)
             return Seen.IMPOSSIBLE
-        if self._is_limited(job, shape):
+        if self._is_limited(job, job.owner, shape):
             self._forget(job)
             return Seen.LIMITED
         own = self._forget(job)
@@ -169,14 +170,14 @@ class Walk:
             found = self._possible[shape] = is_possible(self.room, partition, gang, reservation)
         return found
 
-    def _is_limited(self, job: PendingJob, shape: Shape) -> bool:
-        if not self.counts.rows(job.owner):
+    def _is_limited(self, job: PendingJob, owner: Owner, shape: Shape) -> bool:
+        if not self.counts.rows(owner):
             return False
-        key = (job.owner, shape, job.time_limit_s)
+        key = (owner, shape, job.time_limit_s)
         if key in self._limited:
             return True
         end = self.now + job.limit_s
-        if self.counts.block(job.owner, job.gpus, job.time_limit_s, end=end, own=job.job_id) is None:
+        if self.counts.block(owner, job.gpus, job.time_limit_s, end=end, own=job.job_id) is None:
             return False
         self._limited.add(key)
         return True

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from heapq import heappop, heappush
-from math import inf
 
 from gpuq.models import Reason
 from gpuq_daemon.policy.dependency import Fate
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.priority import Key
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Plan, Promise, Snapshot
+from gpuq_daemon.policy.tiers.holders import Holders
 from gpuq_daemon.policy.tiers.ledger import Branch, Ledger
 from gpuq_daemon.policy.tiers.queue import Alike, Lines, Mix, Running, alike_of, key_of
+from gpuq_daemon.policy.tiers.ranks import Ranks
 from gpuq_daemon.policy.tiers.settings import Tiers, TierState
 from gpuq_daemon.policy.tiers.turn import Turn
 from gpuq_daemon.policy.tiers.units import Units
@@ -41,7 +42,8 @@ class TieredEngine(Engine):
         self._late_ones: dict[int, tuple[Alike, Key]] = {}
         self._fixed = 0
         self._reserved: dict[int, ActiveJob] = {}
-        self._running: dict[int, Running] = {}
+        self._ranks = Ranks(self._tiers, snapshot.rules.qos)
+        self._holders = Holders(self._tiers, self._ranks, snapshot.now)
         self._state: TierState = snapshot.tiers
         self._ledger = Ledger(snapshot.rules.tree, self._tiers, self._weigh.capacity, snapshot.tiers)
         super().reset(snapshot)
@@ -113,7 +115,7 @@ class TieredEngine(Engine):
         leaf, units = self._leaf(job), self._weigh.units(job)
         submitted = job.started_at if job.submitted_at is None else job.submitted_at
         waited_s = job.started_at - job.arrived_at
-        self._running[job.job_id] = Running(job, leaf, job.gpus, units, submitted, waited_s)
+        self._holders.add(Running(job.job_id, job, leaf, job.gpus, units, submitted, waited_s))
         self._ledger.hold(leaf, units)
 
     def end(self, job_id: int, fate: Fate) -> None:
@@ -128,7 +130,7 @@ class TieredEngine(Engine):
 
     def _forget_active(self, job_id: int) -> None:
         self._settle()
-        one = self._running.pop(job_id, None)
+        one = self._holders.remove(job_id)
         if one is not None:
             self._enter(one.job, -1)
             self._ledger.hold(one.leaf, -one.units)
@@ -174,25 +176,14 @@ class TieredEngine(Engine):
             self._fixed += sign
 
     def _where(self, job: PendingJob) -> tuple[Lines, Alike, Key]:
-        qos, level = self._rank(job.qos, job.past.attained_gpu_s)
+        qos, level = self._ranks.rank(job.qos, job.past.attained_gpu_s)
         rank = (_TOP, level) if job.is_top else (qos, level)
         lines = self._small if self._is_small(job) else self._rest.setdefault(self._leaf(job), Lines())
         return lines, alike_of(job, rank), key_of(rank, job.submitted_at, job.job_id)
 
     def _is_small(self, job: PendingJob) -> bool:
         """Return whether a waiting job is of the first tier of all; who was moved to the top is."""
-        return job.is_top or self._had_little(job, job.past.attained_gpu_s, job.limit_s)
-
-    def _had_little(self, job: PendingJob | ActiveJob, attained_gpu_s: float, limit_s: float) -> bool:
-        """Return whether a job is small: it has had little, and can be stopped before it has much, or has to end."""
-        small, tiers = self._tiers.small_gpu_s, self._tiers
-        return attained_gpu_s < small and ((job.is_preemptible and tiers.may_preempt) or job.gpus * limit_s <= small)
-
-    def _rank(self, qos: str, attained_gpu_s: float) -> tuple[int, int]:
-        known = self._world.rules.qos.get(qos)
-        small = self._tiers.small_gpu_s
-        level = int(attained_gpu_s >= small / 4) if attained_gpu_s < small else self._tiers.level(attained_gpu_s)
-        return (0 if known is None else -known.priority, level)
+        return job.is_top or self._ranks.is_small(job, job.past.attained_gpu_s, job.limit_s)
 
     def _leaf(self, job: PendingJob | ActiveJob) -> Branch:
         return self._ledger.leaf(job.account, job.user)
@@ -216,6 +207,7 @@ class TieredEngine(Engine):
         self._settle()
         self._now(now)
         self._fall_due(now)
+        self._holders.advance(now)
         deviation = self._ledger.open(now)
         walk = self._walk = TierWalk(
             self._room,
@@ -223,23 +215,25 @@ class TieredEngine(Engine):
             self._world.rules,
             self._tiers,
             self._active,
+            self._holders,
             now=now,
             memory=self._memory,
             has_fixed=self._fixed > 0,
         )
         self._keep_promises(walk)
-        walk.lay_aside()
+        self._room.mind(slots=False)  # but by those who are looked at and have to
         turn = Turn(
             walk,
             self._ledger,
             self._tiers,
             self._weigh,
             self._pending,
+            self._holders,
             deviation=deviation,
             stopped=self._world.stopped,
         )
         guarded = self._go_through(turn, walk)
-        walk.settle_promises()
+        self._room.mind(slots=True)
         self._state = self._ledger.close(self._changes(walk), guarded)
         return replace(self._told(walk), preemptions=tuple(walk.preemptions), tiers=self._state)
 
@@ -248,21 +242,12 @@ class TieredEngine(Engine):
         guarded = {i for i in self._state.guarded if self._is_still_guarded(i, walk.now)}
         if not (self._small or self._rest):
             return frozenset(guarded)  # nobody waits
-        turn.claim_fixed(self._running.values())
-        turn.overdue(self._overdue, self._running.values(), guarded)
-        small: list[tuple[Key, Running]] = []
-        rest: dict[Branch, list[tuple[Key, Running]]] = {}
-        for one in self._running.values():
-            job = one.job
-            attained = job.past.attained_gpu_s + (walk.now - job.started_at) * one.gpus
-            key = key_of(self._rank(job.qos, attained), one.submitted_at, job.job_id)
-            if self._had_little(job, attained, inf if job.until is None else job.until - job.started_at):
-                small.append((key, one))
-            else:
-                rest.setdefault(one.leaf, []).append((key, one))
-        turn.small(Mix(self._small, small))
-        mixes = {leaf: Mix(lines, rest.pop(leaf, [])) for leaf, lines in self._rest.items()}
-        turn.rest({**mixes, **{leaf: Mix((), running) for leaf, running in rest.items()}})
+        turn.claim_fixed()
+        turn.overdue(self._overdue, guarded)
+        turn.small(Mix(self._small.heads, self._holders.small))
+        mixes = {leaf: Mix(lines.heads, self._holders.rest.get(leaf, ())) for leaf, lines in self._rest.items()}
+        alone = {leaf: Mix((), line) for leaf, line in self._holders.rest.items() if leaf not in mixes}
+        turn.rest({**mixes, **alone})
         return frozenset(turn.guarded)
 
     def _is_still_guarded(self, job_id: int, now: float) -> bool:
@@ -276,5 +261,5 @@ class TieredEngine(Engine):
             yield self._leaf(job), self._weigh.units(job)
         for one in walk.preemptions:
             if one.moved is None:
-                gone = self._running[one.job_id]
+                gone = self._holders.all[one.job_id]
                 yield gone.leaf, -gone.units

@@ -27,7 +27,7 @@ class Branch:
     """An account, or a user in one (a leaf), with what it wants, holds, should have and is owed.
 
     `demand` is what its waiting and running jobs ask for, `held` what its running ones have. `used` and `weight` are
-    those of the pass: what it has been given so far, and what it may have.
+    those of the pass: what it has been given so far, and what it may have. `line` leads from here up to the top.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Branch:
         "heap",
         "held",
         "ideal",
+        "line",
         "mix",
         "owed",
         "parent",
@@ -49,6 +50,7 @@ class Branch:
     def __init__(self, path: str, parent: Branch | None, shares: float) -> None:
         self.path = path
         self.parent = parent
+        self.line: tuple[Branch, ...] = (self,) if parent is None else (self, *parent.line)
         self.shares = max(shares, _LEAST_SHARES)
         self.active: dict[str, Branch] = {}
         self.demand = 0
@@ -58,16 +60,9 @@ class Branch:
         self.mix: Headed | None = None
         self.heap: list[tuple[float, str, Branch]] = []
 
-    def line(self) -> Iterator[Branch]:
-        """Go from here up to the top."""
-        branch: Branch | None = self
-        while branch is not None:
-            yield branch
-            branch = branch.parent
-
     def is_below(self) -> bool:
         """Return whether it, and every account above, has not been given more than it may have."""
-        return all(one.used <= one.weight or one.parent is None for one in self.line())
+        return all(one.used <= one.weight or one.parent is None for one in self.line)
 
 
 class Ledger:
@@ -123,7 +118,7 @@ class Ledger:
 
     def want(self, leaf: Branch, units: int) -> None:
         """Add to what a leaf, and so all above it, asks for; below zero takes it back."""
-        for branch in leaf.line():
+        for branch in leaf.line:
             branch.demand += units
             if branch.parent is not None:
                 if branch.demand:
@@ -134,7 +129,7 @@ class Ledger:
 
     def hold(self, leaf: Branch, units: int) -> None:
         """Add to what a leaf holds; below zero takes it back."""
-        for branch in leaf.line():
+        for branch in leaf.line:
             branch.held += units
 
     # --- a pass
@@ -178,16 +173,14 @@ class Ledger:
 
     def give(self, leaf: Branch, units: float) -> None:
         """Count what the pass gives to a leaf."""
-        branch: Branch | None = leaf
-        while branch is not None:
+        for branch in leaf.line:
             branch.used += units
-            branch = branch.parent
 
     def close(self, changed: Iterable[tuple[Branch, int]], guarded: frozenset[int]) -> TierState:
         """Return what to remember; `changed` is what the pass's starts and stops change of what is held."""
         planned: dict[str, int] = {}
         for leaf, units in changed:
-            for branch in leaf.line():
+            for branch in leaf.line:
                 planned[branch.path] = planned.get(branch.path, 0) + units
         for path, branch in self._live.items():
             branch.rate = branch.ideal - branch.held - planned.get(path, 0)
@@ -217,7 +210,7 @@ class Turns:
         members: dict[str, dict[str, Branch]] = {}
         inner: dict[str, Branch] = {root.path: root}
         for leaf in leaves:
-            for branch in leaf.line():
+            for branch in leaf.line:
                 if branch.parent is None or branch.path in members.get(branch.parent.path, ()):
                     break
                 inner[branch.parent.path] = branch.parent

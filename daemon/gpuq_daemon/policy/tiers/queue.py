@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop, heapreplace
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from gpuq_daemon.policy.limits import Owner
@@ -24,31 +25,44 @@ class Alike(NamedTuple):
     is_preemptible: bool
 
 
+Head = tuple[Key, Alike, Line]
+
+
 class Lines:
-    """Waiting jobs of one tier, by what they have in common."""
+    """Waiting jobs of one tier, by what they have in common. `heads` are the lines by their first keys, in order."""
 
     def __init__(self) -> None:
         self._lines: dict[Alike, Line] = {}
+        self.heads: list[Head] = []
 
     def __bool__(self) -> bool:
         return bool(self._lines)
-
-    def __iter__(self) -> Iterator[tuple[Alike, Line]]:
-        return iter(self._lines.items())
 
     def add(self, alike: Alike, owner: Owner, key: Key) -> None:
         """Put in a job."""
         line = self._lines.get(alike)
         if line is None:
             line = self._lines[alike] = Line(alike.shape, alike.time_limit_s)
+        before = line.first()
         line.add(owner, key)
+        self._find_place(alike, line, before)
 
     def remove(self, alike: Alike, owner: Owner, key: Key) -> None:
         """Take out a job."""
         line = self._lines[alike]
+        before = line.first()
         line.remove(owner, key)
+        self._find_place(alike, line, before)
         if not line.buckets:
             del self._lines[alike]
+
+    def _find_place(self, alike: Alike, line: Line, before: Key | None) -> None:
+        after = line.first()
+        if after != before:
+            if before is not None:
+                del self.heads[bisect_left(self.heads, (before,))]
+            if after is not None:
+                insort(self.heads, (after, alike, line))
 
 
 class Waiting(NamedTuple):
@@ -58,11 +72,13 @@ class Waiting(NamedTuple):
     alike: Alike
     owner: Owner
     place: int
+    cursor: Cursor
 
 
 class Running(NamedTuple):
     """A running job with what each pass wants to know of it. `waited_s` is how long it waited until it started."""
 
+    job_id: int
     job: ActiveJob
     leaf: Branch
     gpus: int
@@ -71,64 +87,84 @@ class Running(NamedTuple):
     waited_s: float
 
 
+Placed = tuple[Key, Running]
+
+
 class Mix:
     """Waiting and running jobs of a tier in one order, to go through once; lines must not change meanwhile."""
 
-    def __init__(self, lines: Iterable[tuple[Alike, Line]], running: list[tuple[Key, Running]]) -> None:
-        running.sort(key=lambda one: one[0], reverse=True)
-        self._running = running
-        made = ((line.heads[0][0], number, alike, Cursor(line)) for number, (alike, line) in enumerate(lines))
-        self._heap: list[tuple[Key, int, Alike, Cursor]] = list(made)
-        heapify(self._heap)
+    def __init__(self, heads: Sequence[Head], running: Sequence[Placed]) -> None:
+        self._running, self._runs_at = running, 0
+        self._heads, self._at = heads, 0
+        self._begun: list[tuple[Key, Alike, Cursor]] = []  # lines somebody of which was looked at
+        self._find()
+
+    def _find(self) -> None:
+        head = self._heads[self._at] if self._at < len(self._heads) else None
+        begun = self._begun
+        self._head = begun[0] if begun and (head is None or begun[0][0] < head[0]) else head
 
     def head_runs(self) -> bool | None:
         """Return whether the head runs; None if nobody is left."""
-        if not self._running:
-            return False if self._heap else None
-        return not self._heap or self._running[-1][0] < self._heap[0][0]
+        head, at = self._head, self._runs_at
+        if at >= len(self._running):
+            return None if head is None else False
+        return head is None or self._running[at][0] < head[0]
+
+    def ahead(self) -> Sequence[Placed]:
+        """Go past those who run and go before all who wait, and return them."""
+        at = self._runs_at
+        head = self._head
+        self._runs_at = len(self._running) if head is None else bisect_left(self._running, (head[0],), at)
+        return self._running[at : self._runs_at]
 
     def has_waiting(self) -> bool:
         """Return whether anybody is left who waits."""
-        return bool(self._heap)
-
-    def head_gpus(self) -> int:
-        """Return how many GPUs the head, which waits, asks for."""
-        return self._heap[0][2].shape[2].gpus
-
-    def waiting_id(self) -> int:
-        """Return the head, which waits."""
-        return self._heap[0][0][3]
+        return self._head is not None
 
     def running(self) -> Running:
         """Go past the head, which runs."""
-        return self._running.pop()[1]
+        self._runs_at += 1
+        return self._running[self._runs_at - 1][1]
+
+    def head(self) -> tuple[int, Alike]:
+        """Return the head, which waits, and what its line is."""
+        assert self._head is not None
+        return self._head[0][3], self._head[1]
+
+    def drop(self) -> None:
+        """Leave out the line of the head, which waits."""
+        self._take()
 
     def waiting(self) -> Waiting:
-        """Look at the head, which waits; one of `follow`, `skip_owner` and `drop` is to come next."""
-        key, _, alike, cursor = self._heap[0]
+        """Go past the head, which waits, and all of its line, unless `follow` or `skip_owner` comes next."""
+        job_id, alike = self.head()
+        where = self._take()
+        cursor = where if isinstance(where, Cursor) else Cursor(where)
         owner, place = cursor.take()
-        return Waiting(key[3], alike, owner, place)
+        return Waiting(job_id, alike, owner, place, cursor)
+
+    def _take(self) -> Line | Cursor:
+        assert self._head is not None
+        where = self._head[2]
+        if isinstance(where, Cursor):
+            heappop(self._begun)
+        else:
+            self._at += 1
+        self._find()
+        return where
 
     def follow(self, seen: Waiting) -> None:
         """Go on in the same line, with the same owner too."""
-        self._heap[0][3].follow(seen.owner, seen.place)
-        self._next()
+        seen.cursor.follow(seen.owner, seen.place)
+        self.skip_owner(seen)
 
-    def skip_owner(self) -> None:
+    def skip_owner(self, seen: Waiting) -> None:
         """Go on in the same line without this owner."""
-        self._next()
-
-    def drop(self) -> None:
-        """Leave out the rest of the line."""
-        heappop(self._heap)
-
-    def _next(self) -> None:
-        _, number, alike, cursor = self._heap[0]
-        following = cursor.peek()
-        if following is None:
-            heappop(self._heap)
-        else:
-            heapreplace(self._heap, (following, number, alike, cursor))
+        following = seen.cursor.peek()
+        if following is not None:
+            heappush(self._begun, (following, seen.alike, seen.cursor))
+            self._find()
 
 
 def alike_of(job: PendingJob, rank: tuple[int, int]) -> Alike:

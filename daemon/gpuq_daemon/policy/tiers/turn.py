@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from math import inf
 
 from gpuq.models import Reason
-from gpuq_daemon.policy.priority import Key
 from gpuq_daemon.policy.snapshot import PendingJob
+from gpuq_daemon.policy.tiers.holders import Holders
 from gpuq_daemon.policy.tiers.ledger import Branch, Ledger
 from gpuq_daemon.policy.tiers.queue import Lines, Mix, Running, key_of
 from gpuq_daemon.policy.tiers.settings import Tiers
@@ -28,6 +29,7 @@ class Turn:
         tiers: Tiers,
         units: Units,
         pending: Mapping[int, PendingJob],
+        holders: Holders,
         *,
         deviation: float,
         stopped: Callable[[str], Reason | None],
@@ -37,39 +39,33 @@ class Turn:
         self._tiers = tiers
         self._units = units
         self._pending = pending
+        self._holders = holders
         self._alone_gpus = tiers.guard_part * units.gpus
         self._guard_gpus = tiers.guard_part_at(deviation) * units.gpus
-        self._stopped = stopped
+        self._stopped = cache(stopped)
         self._given: set[int] = set()
         self._kept_free: set[str] = set()  # partitions
         self.guarded: set[int] = set()
 
-    def claim_fixed(self, active: Collection[Running]) -> None:
+    def claim_fixed(self) -> None:
         """Let those stay who may not be stopped, or not yet. What never can be is counted before anybody's turn."""
-        walk = self._walk
-        for one in active:
-            if not walk.may_be_stopped(one.job):
-                self._keep(one)
-            elif not walk.is_loose(one.job):
-                walk.claim(one.job, one.gpus)
+        self._walk.claim_fixed()
+        for one in self._holders.fixed.values():
+            self._keep(one)
 
-    def overdue(self, lines: Lines, active: Collection[Running], guarded: set[int]) -> None:
+    def overdue(self, lines: Lines, guarded: set[int]) -> None:
         """T0: those who waited too long, the guarded first, then the longest wait, while they hold little enough.
 
         A gang larger than all that they may hold comes alone: nobody else is guarded anew until it has had its turn,
         and nobody else starts in its partition while all that it needs is that some have run for long enough.
         """
-        guard_s = self._tiers.guard_after_s
-        if guard_s is None:
+        if self._tiers.guard_after_s is None:
             return
-        running: list[tuple[Key, Running]] = []
-        for one in active:
-            job = one.job
-            if one.waited_s > guard_s or job.job_id in guarded:
-                rank = 0 if job.job_id in guarded else 1
-                running.append((key_of((rank, 0), job.arrived_at, job.job_id), one))
+        due = self._holders.overdue.keys() | guarded
+        ones = (self._holders.all[job_id] for job_id in due)
+        running = sorted((key_of((one.job_id not in guarded, 0), one.job.arrived_at, one.job_id), one) for one in ones)
         self.guarded = self._through(
-            Mix(lines, running), lambda _: May.PREEMPT, self._guard_gpus, alone_gpus=self._alone_gpus
+            Mix(lines.heads, running), lambda _: May.PREEMPT, self._guard_gpus, alone_gpus=self._alone_gpus
         )
 
     def small(self, mix: Mix) -> None:
@@ -98,7 +94,7 @@ class Turn:
                 self._look(mix, lambda job, is_below=is_below: self._judged(job, is_below=is_below))
                 waiting -= not mix.has_waiting()
             turns.done(leaf)
-        heads = (self._pending[mix.waiting_id()] for mix in mixes.values() if mix.has_waiting())
+        heads = (self._pending[mix.head()[0]] for mix in mixes.values() if mix.has_waiting())
         for job in sorted(heads, key=lambda job: (job.submitted_at, job.job_id)):
             self._walk.note_blocked(job)  # nothing is left for anybody: the first waits for room
 
@@ -114,19 +110,20 @@ class Turn:
         """
         given: set[int] = set()
         used = 0
-        while (runs := mix.head_runs()) is not None:
-            if runs:
-                job = mix.running()
-                fits = used + job.gpus <= most_gpus or (job.gpus > alone_gpus and not used)
-                if fits and self._keep(job):
-                    used += job.gpus
-                    given.add(job.job.job_id)
-                continue
-            is_alone = mix.head_gpus() > alone_gpus
+        while True:
+            for _, one in mix.ahead():
+                if (used + one.gpus <= most_gpus or (one.gpus > alone_gpus and not used)) and self._keep(one):
+                    used += one.gpus
+                    given.add(one.job_id)
+            if not mix.has_waiting():
+                return given
+            head_id, alike = mix.head()
+            head_gpus = alike.shape[2].gpus
+            is_alone = head_gpus > alone_gpus
             if is_alone and used:
                 return given
-            if not is_alone and used + mix.head_gpus() > most_gpus:
-                self._walk.note_blocked(self._pending[mix.waiting_id()])
+            if not is_alone and used + head_gpus > most_gpus:
+                self._walk.note_blocked(self._pending[head_id])
                 mix.drop()
                 continue
             begun = self._alone(mix, judge) if is_alone else self._look(mix, judge)
@@ -139,54 +136,51 @@ class Turn:
 
     def _alone(self, mix: Mix, judge: _Judge) -> PendingJob | None:
         """Look at the head; keep its partition free for it if it is near a start, and return it if it starts."""
-        head = self._pending[mix.waiting_id()]
+        head = self._pending[mix.head()[0]]
         begun = self._look(mix, judge)
         if begun is None and self._walk.is_near(head):
             self._kept_free.add(head.partition)
         return begun
 
     def _keep(self, one: Running) -> bool:
-        job_id = one.job.job_id
-        if job_id in self._given:
+        if one.job_id in self._given:
             return True
-        if not self._walk.claim(one.job, one.gpus):
+        if not self._walk.claim(one):
             return False
-        self._given.add(job_id)
+        self._given.add(one.job_id)
         self._ledger.give(one.leaf, one.units)
         return True
 
     def _look(self, mix: Mix, judge: _Judge) -> PendingJob | None:
         """Look at the head, which waits; return it if it starts."""
-        seen = mix.waiting()
-        job, alike, walk = self._pending[seen.job_id], seen.alike, self._walk
-        if walk.has_begun(job.job_id):
-            mix.follow(seen)
-            return None
-        kind = (alike.shape, alike.is_preemptible)
+        job_id, alike = mix.head()
+        job, walk = self._pending[job_id], self._walk
         if (
             job.partition in self._kept_free
             or self._stopped(job.partition) is not None
-            or walk.is_hopeless(kind, job.limit_s)
+            or walk.is_hopeless((alike.shape, alike.is_preemptible), job.limit_s)
         ):
             mix.drop()
             return None
+        seen = mix.waiting()
+        if walk.has_begun(job_id):
+            mix.follow(seen)
+            return None
         may = judge(job)
-        match walk.visit_with(job, may):
+        match walk.visit_with(job, seen.owner, alike.shape, may):
             case Seen.STARTED:
                 mix.follow(seen)
                 self._give(job)
                 return job
             case Seen.LIMITED:
-                mix.skip_owner()
+                mix.skip_owner(seen)
             case Seen.IMPOSSIBLE:
-                mix.drop()
+                pass
             case Seen.BLOCKED:
                 # Who was never stopped has waited longer than all like it behind; among the others somebody may
                 # have waited long enough.
                 if may is May.NOT_YET and not alike.is_fresh:
                     mix.follow(seen)
-                else:
-                    mix.drop()
         return None
 
     def _give(self, job: PendingJob) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from gpuq_daemon.policy.gang import Gang, Layout
@@ -38,8 +38,8 @@ class Loose:
         self._by_node: dict[int, list[Victim]] = {}
         self._there: set[int] = set()
         self._sums: dict[int, Vector] = {}
-        self._version = 0
-        self._known: dict[tuple[str, tuple[int, int, int, bool]], tuple[int, int, list[tuple[int, int]]]] = {}
+        self._changed: list[int] = []  # nodes
+        self._known: dict[tuple[str, int, int, int, bool], tuple[dict[int, int], int, int]] = {}
         for victim in sorted(victims, key=lambda one: (one.cost, one.job.job_id)):
             self._there.add(victim.job.job_id)
             for take in room.takes_of(victim.job.job_id):
@@ -59,8 +59,8 @@ class Loose:
         """Leave out a job that no longer holds what it held."""
         if job_id in self._there:
             self._there.discard(job_id)
-            self._version += 1
             for take in takes:
+                self._changed.append(take.node)
                 g, c, m = self._sums[take.node]
                 self._sums[take.node] = (g - take.gpus, c - take.cpus, m - take.memory)
 
@@ -68,34 +68,42 @@ class Loose:
         """Go through those on a node, the cheapest first."""
         return (victim for victim in self._by_node.get(node, ()) if victim.job.job_id in self._there)
 
-    def offers(self, pool: Pool, gang: Gang, allows: Callable[[int], bool]) -> list[tuple[int, int]]:
+    def offers(self, pool: Pool, gang: Gang) -> Mapping[int, int]:
         """Return the nodes of a pool that would take workers of a gang without them, and how many.
 
-        Most gangs of a pass find what those before them found: it is looked for again after a change only.
+        Most gangs of a pass find what those before them found: only nodes that changed are looked at again.
         """
-        worker = (gang.gpus_per_worker, gang.cpus_per_worker, gang.memory_mib_per_worker, gang.is_exclusive)
-        known = self._known.get((pool.name, worker))
-        if known is None or known[:2] != (pool.version, self._version):
-            known = self._known[pool.name, worker] = (pool.version, self._version, self._looked_for(pool, gang))
-        return [one for one in known[2] if allows(one[0])]
+        key = (pool.name, gang.gpus_per_worker, gang.cpus_per_worker, gang.memory_mib_per_worker, gang.is_exclusive)
+        known = self._known.get(key)
+        changes = self._room.changed
+        if known is None:
+            found, nodes = dict[int, int](), pool.nodes
+        else:
+            found, seen, mine = known
+            nodes = {node for node in (*changes[seen:], *self._changed[mine:]) if self._room.in_pool(node, pool)}
+        self._look_again(nodes, gang, found)
+        self._known[key] = (found, len(changes), len(self._changed))
+        return found
 
-    def _looked_for(self, pool: Pool, gang: Gang) -> list[tuple[int, int]]:
+    def _look_again(self, nodes: Iterable[int], gang: Gang, found: dict[int, int]) -> None:
         room, sums, least = self._room, self._sums, gang.gpus_per_worker
-        found: list[tuple[int, int]] = []
-        for node in pool.nodes:
+        for node in nodes:
             vector, more = room.free(node), sums.get(node)
             if more is not None:
                 vector = (vector[0] + more[0], vector[1] + more[1], vector[2] + more[2])
-            if vector[0] >= least:  # most have not even that
-                fits = room.fits(node, vector, gang)
-                if fits:
-                    found.append((node, fits))
-        return found
+            fits = room.fits(node, vector, gang) if vector[0] >= least else 0  # most have not even that
+            if fits:
+                found[node] = fits
+            else:
+                found.pop(node, None)
 
 
 def choices(room: Room, pool: Pool, gang: Gang, loose: Loose, allows: Callable[[int], bool]) -> Iterator[list[Victim]]:
     """Go through sets of victims in a pool that may make room for a gang, the cheapest first; there may be more."""
-    offers = loose.offers(pool, gang, allows)
+    offered = loose.offers(pool, gang)
+    if sum(offered.values()) < gang.workers:
+        return
+    offers = [(node, fits) for node, fits in offered.items() if allows(node)]
     if sum(fits for _, fits in offers) < gang.workers:
         return
     is_packed = gang.nodes is None and gang.layout is Layout.PACK

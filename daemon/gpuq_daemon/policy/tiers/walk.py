@@ -7,11 +7,13 @@ from enum import Enum
 from functools import partial
 from math import inf
 
-from gpuq_daemon.policy.limits import Counts
+from gpuq_daemon.policy.limits import Counts, Owner
 from gpuq_daemon.policy.room import Room, Slot, Spot, Take
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import ActiveJob, PendingJob, Preemption, Start
 from gpuq_daemon.policy.spots import spot_now
+from gpuq_daemon.policy.tiers.holders import Holders
+from gpuq_daemon.policy.tiers.queue import Running
 from gpuq_daemon.policy.tiers.settings import Tiers
 from gpuq_daemon.policy.tiers.victims import MOVABLE_GPUS, Loose, Victim, choices, victim_of
 from gpuq_daemon.policy.walk import Memory, Seen, Shape, Walk
@@ -41,6 +43,7 @@ class TierWalk(Walk):
         rules: Rules,
         tiers: Tiers,
         active: Mapping[int, ActiveJob],
+        holders: Holders,
         *,
         now: float,
         memory: Memory,
@@ -49,13 +52,13 @@ class TierWalk(Walk):
         super().__init__(room, counts, rules, now=now, memory=memory)
         self._tiers = tiers
         self._active = active
+        self._holders = holders
         self._has_fixed = has_fixed
         self._claimed: set[int] = set()
         self._loose: Loose | None = None
         self._movable: Loose | None = None  # with those that nobody has claimed
         self._plainly: dict[_Kind, float] = {}
         self._utterly: dict[_Kind, float] = {}
-        self._kept: dict[int, Slot] = {}
         self._undone: list[tuple[ActiveJob, float, tuple[Take, ...]]] = []
         self._moved: set[int] = set()
         self._begun: set[int] = set()
@@ -64,49 +67,43 @@ class TierWalk(Walk):
 
     # --- what runs
 
-    def claim(self, job: ActiveJob, gpus: int) -> bool:
-        """Let a running job, which has so many GPUs, stay; return whether it is there still."""
-        if job.job_id in self._claimed:
+    def claim_fixed(self) -> None:
+        """Let those stay who may not be stopped, or not yet."""
+        for some in (self._holders.fixed, self._holders.young):
+            self._claimed.update(some)
+            self.claimed_gpus += sum(one.gpus for one in some.values())
+
+    def claim(self, one: Running) -> bool:
+        """Let a running job stay; return whether it is there still."""
+        job_id = one.job_id
+        if job_id in self._claimed:
             return True
         if self._loose is not None:
-            if job.job_id not in self._loose and self.is_loose(job):
+            if job_id not in self._loose:
                 return False  # stopped
-            self._loose.remove(job.job_id)
-        self._claimed.add(job.job_id)
-        self.claimed_gpus += gpus
-        if self._movable is not None and gpus > MOVABLE_GPUS:
-            self._movable.remove(job.job_id)
+            self._loose.remove(job_id)
+            if self._movable is not None and one.gpus > MOVABLE_GPUS:
+                self._movable.remove(job_id)
+        self._claimed.add(job_id)
+        self.claimed_gpus += one.gpus
         return True
-
-    def is_loose(self, job: ActiveJob) -> bool:
-        """Return whether a running job may be stopped at all now."""
-        return self.now - job.started_at >= self._tiers.least_run_s and self.may_be_stopped(job)
 
     def is_near(self, job: PendingJob) -> bool:
         """Return whether a job that finds no room would, once those have run long enough who may be stopped then."""
-        loose = Loose(
-            self.room, (victim_of(one, self.now) for one in self._active.values() if self.may_be_stopped(one))
-        )
+        loose = self._victims(self._holders.all.keys() - self._holders.fixed.keys())
         pools = self.room.pools(job.partition, job.gang)
         allows = partial(self._allows, job)
         return any(True for pool in pools for _ in choices(self.room, pool, job.gang, loose, allows))
 
-    def may_be_stopped(self, job: ActiveJob) -> bool:
-        """Return whether a running job may be stopped once it has run long enough."""
-        tiers = self._tiers
-        return (
-            tiers.may_preempt
-            and job.is_preemptible
-            and (tiers.most_preemptions is None or job.past.preempted < tiers.most_preemptions)
-        )
+    def _victims(self, job_ids: Iterable[int]) -> Loose:
+        return Loose(self.room, (victim_of(self._active[job_id], self.now) for job_id in job_ids))
 
     # --- who waits
 
-    def visit_with(self, job: PendingJob, may: May) -> Seen:
+    def visit_with(self, job: PendingJob, owner: Owner, shape: Shape, may: May) -> Seen:
         """Start the job, if need be by stopping others, promise it a start, or leave it."""
-        shape = (job.partition, job.reservation, job.gang)
-        own = self._kept.pop(job.job_id, None)
-        if not self.is_possible(shape) or self._is_limited(job, shape):
+        own = self.room.drop(job.job_id)
+        if not self.is_possible(shape) or self._is_limited(job, owner, shape):
             self._let_go(job, own)
             return Seen.LIMITED if self.is_possible(shape) else Seen.IMPOSSIBLE
         kind = (shape, job.is_preemptible)
@@ -125,11 +122,11 @@ class TierWalk(Walk):
             return Seen.STARTED
         self.note_blocked(job)
         if own is not None:
-            self._kept[job.job_id] = own
+            self.room.put(own)
         elif self._has_fixed and self._may_be_promised(shape, job.limit_s):
-            self._put_promises()
+            self.room.mind(slots=True)
             self._promise(job, (_USUAL, 0, job.submitted_at, job.job_id))
-            self._take_promises()
+            self.room.mind(slots=False)
         return Seen.BLOCKED
 
     def note_blocked(self, job: PendingJob) -> None:
@@ -155,36 +152,15 @@ class TierWalk(Walk):
 
     def _spot(self, job: PendingJob) -> Spot | None:
         """Return where a job fits now: what is promised is kept from those that will not make way for it."""
-        if job.is_preemptible or not self._kept:
-            return spot_now(self.room, job.partition, job.gang, self.now + job.limit_s, job.reservation)
-        self._put_promises()
+        self.room.mind(slots=not job.is_preemptible)
         spot = spot_now(self.room, job.partition, job.gang, self.now + job.limit_s, job.reservation)
-        self._take_promises()
+        self.room.mind(slots=False)
         return spot
 
     def _let_go(self, job: PendingJob, own: Slot | None) -> None:
         if own is not None:
             self.counts.forget(job.job_id, job.owner)
             del self._promised[job.job_id]
-
-    # --- promises: on the nodes only while somebody is looked at who has to mind them
-
-    def lay_aside(self) -> None:
-        """Take the promises that were kept from the nodes."""
-        self._take_promises()
-
-    def _put_promises(self) -> None:
-        for slot in self._kept.values():
-            self.room.put(slot)
-
-    def _take_promises(self) -> None:
-        self._kept = dict(self.room.slots)
-        for job_id in self._kept:
-            self.room.drop(job_id)
-
-    def settle_promises(self) -> None:
-        """Put what is promised on the nodes at the end of the pass, where everybody looks for it."""
-        self._put_promises()
 
     # --- stopping and moving
 
@@ -193,12 +169,8 @@ class TierWalk(Walk):
             return None
         loose = self._loose
         if loose is None:
-            loose = self._loose = self._all_loose()
+            loose = self._loose = self._victims(self._holders.all.keys() - self._claimed)
         return self._evict(job, loose) or (self._move(job, loose) if self._tiers.may_move else None)
-
-    def _all_loose(self) -> Loose:
-        free = (job for job in self._active.values() if job.job_id not in self._claimed)
-        return Loose(self.room, (victim_of(job, self.now) for job in free if self.is_loose(job)))
 
     def _evict(self, job: PendingJob, loose: Loose) -> Spot | None:
         for pool in self.room.pools(job.partition, job.gang):
@@ -223,15 +195,14 @@ class TierWalk(Walk):
 
     def _all_movable(self, loose: Loose) -> Loose:
         """Return all that may be stopped, the claimed ones only where they are small enough to be moved."""
+        holders, active = self._holders, self._active
         gone = self._moved.union(one.job_id for one in self.preemptions)
-        there = (
-            job
-            for job in self._active.values()
-            if (job.gang is not None if job.gpus <= MOVABLE_GPUS else job.job_id in loose)
-            and job.job_id not in gone
-            and self.is_loose(job)
+        there = holders.all.keys() - holders.fixed.keys() - holders.young.keys() - gone
+        return self._victims(
+            job_id
+            for job_id in there
+            if (active[job_id].gang is not None if holders.all[job_id].gpus <= MOVABLE_GPUS else job_id in loose)
         )
-        return Loose(self.room, (victim_of(job, self.now) for job in there))
 
     def _allows(self, job: PendingJob, node: int) -> bool:
         return self.room.allows(node, self.now, self.now + job.limit_s, job.reservation)
@@ -320,6 +291,7 @@ class TierWalk(Walk):
 
     def undo(self) -> None:
         """Take back all stops, moves, starts and promises."""
+        self.room.mind(slots=True)
         for job in self._started:
             self.room.release(job.job_id)
             self._count(job, -1)
