@@ -161,6 +161,24 @@ class Client:
         query = _query(_pairs(asked))
         yield from pieces(self._connected(timeout_s=self.timeout_s), f"/v1/usage/table?{query}")
 
+    def utilisation(self, **asked: object) -> Json:
+        """Return what became of all GPU time, as `/v1/utilisation` tells it.
+
+        `asked`: since, until (Unix seconds), by (a list of partition, gpu_type), per.
+        """
+        return self._ask("GET", "/v1/utilisation", asked)
+
+    def utilisation_table(self, **asked: object) -> Iterator[bytes]:
+        """Yield the bytes of the same as a table, as `usage_table` does."""
+        from gpuq.download import pieces
+
+        query = _query(_pairs(asked))
+        yield from pieces(self._connected(timeout_s=self.timeout_s), f"/v1/utilisation/table?{query}")
+
+    def node_history(self, **asked: object) -> Json:
+        """Return `{"recorded_since", "spans": [sharing.NodeSpan]}`; `asked`: node, since, until (Unix seconds)."""
+        return self._ask("GET", "/v1/nodes/history", asked)
+
     def messages(self, **asked: object) -> list[Json]:
         """Return what owners are told of their jobs (`models.Message`), the newest first.
 

@@ -7,6 +7,7 @@ means "not known" or "does not apply", never zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +177,49 @@ class WasteRow:
     failed_gpu_s: float
     idle_gpu_s: float
     restarts_gpu_s: float
+
+
+class NodeState(StrEnum):
+    """Whether jobs can have a node. While some run on one that is drained or kept, it is DRAINING, or up."""
+
+    UP = "up"
+    RESERVED = "reserved"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    MAINTENANCE = "maintenance"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpan:
+    """How a node was for a while, with which GPUs; `ended_at` None is so now. `by_user` is who took it out, and why."""
+
+    node: str
+    partition: str
+    gpu_type: str
+    gpus: int
+    state: NodeState
+    reason: str
+    by_user: str
+    began_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtilisationRow:
+    """What became of the GPU time of a period, in GPU-seconds; `period` is the first day of it, None for all.
+
+    `gpu_s` is all there was. `reserved_gpu_s` was kept idle for a reservation, `planned_gpu_s` drained by an operator
+    or in maintenance, `down_gpu_s` down or taken out by the health check, `idle_gpu_s` free. `is_assumed`: of some of
+    it the nodes were not recorded yet, and are taken to have been as at the beginning of the record.
+    """
+
+    key: tuple[str, ...]
+    period: str | None
+    gpu_s: float
+    allocated_gpu_s: float
+    idle_gpu_s: float
+    reserved_gpu_s: float
+    planned_gpu_s: float
+    down_gpu_s: float
+    is_assumed: bool

@@ -41,6 +41,7 @@ from gpuq_daemon.api.logs import LogPiece
 from gpuq_daemon.api.record import QueueThen, Replayed
 from gpuq_daemon.api.shares import LedgerList, ShareList
 from gpuq_daemon.api.usage import Usage
+from gpuq_daemon.api.utilisation import NodeHistory, Utilisation
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -81,12 +82,12 @@ class Happened(TypedDict):
 
 
 class AdminReport(TypedDict):
-    """A report of use: in all, by day, and waits by period."""
+    """A report of use: in all, how full it was, waits by period and by gang, and what was for nothing."""
 
-    gpus: int
     total: Usage
-    days: Usage
+    utilisation: Utilisation
     periods: Usage
+    gangs: Usage
     wasted: list[WasteRow]
 
 
@@ -138,6 +139,8 @@ OUTPUTS: dict[str, Any] = {
     "admin replay": Replayed,
     "admin what-if": WouldMove,
     "admin report": AdminReport,
+    "admin report --utilisation": Utilisation,
+    "admin node history": NodeHistory,
 }
 # Measured numbers that may be NaN or infinite, which JSON has not: null.
 _WORDS = frozenset({"title", "description", "default"})

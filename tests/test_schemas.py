@@ -65,6 +65,8 @@ LINES = {
     "admin replay": "admin replay --at {now} --json",
     "admin what-if": "admin what-if 'drain plain-1' --json",
     "admin report": "admin report --json",
+    "admin report --utilisation": "admin report --utilisation --json",
+    "admin node history": "admin node history --json",
     "enqueue": "enqueue {script} --hold --json",
     "enqueue --test-only": "enqueue {script} --test-only --json",
     "resubmit": "resubmit 3 --json",

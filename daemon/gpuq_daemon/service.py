@@ -50,6 +50,7 @@ from gpuq_daemon.host_gpus import HostGpus
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.lasting import Lasting
 from gpuq_daemon.messages.messenger import Messenger
+from gpuq_daemon.node_record import NodeRecord
 from gpuq_daemon.notify import Notifier
 from gpuq_daemon.partitions import KubernetesPartition
 from gpuq_daemon.places import place_of
@@ -74,6 +75,7 @@ from gpuq_daemon.store.history import History
 from gpuq_daemon.store.jobs import JobStore
 from gpuq_daemon.store.messages import MessageStore
 from gpuq_daemon.store.metrics import MetricsStore
+from gpuq_daemon.store.nodes import NodeStore
 from gpuq_daemon.store.passes import PassStore
 from gpuq_daemon.store.pods import PodRow, PodStore
 from gpuq_daemon.store.promises import PromiseStore
@@ -252,6 +254,7 @@ class Service:
         self._node_checks = NodeChecks(
             config, accounts, clock, nodes=lambda: self._now.cluster().nodes, changed=self._rules_changed
         )
+        self._node_record = NodeRecord(NodeStore(database), accounts, clock, nodes=lambda: self._now.cluster().nodes)
         messages = MessageStore(database)
         self._messenger = Messenger(
             config,
@@ -363,6 +366,7 @@ class Service:
                     self._watch_space(),
                     self._tell_of_gpus(),
                     self._node_checks.run(),
+                    self._node_record.run(),
                     self._retention.run(),
                     *([self._host_gpus.run()] if self._now.nodes_here() and self._config.sample_every_s else []),
                     *self._pod_links(),

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from gpuq.chart import ChartOptions
 from gpuq.cli import main
-from gpuq.cli.views.admin_report import busy_by_day, busy_part, by_day, in_all, report_lines
+from gpuq.cli.views.admin_report import bar, report_lines, utilisation_lines
 from tests.support.daemon import plain_gpuqd
 
 DAY = 86_400.0
@@ -26,55 +25,65 @@ def a_row(key: list[str], period: str | None = None, gpu_s: float = 0.0, **named
     }  # fmt: skip
 
 
-def used(*rows: dict[str, Any], days: float = 2) -> dict[str, Any]:
-    return {"since": 0.0, "until": days * DAY - 1, "by": ["user"], "rows": list(rows)}
+def used(*rows: dict[str, Any], by: str = "user") -> dict[str, Any]:
+    return {"since": 0.0, "until": 2 * DAY - 1, "by": [by], "rows": list(rows)}
 
 
-DAILY = used(
-    a_row(["ann"], "1970-01-01", DAY), a_row(["ann"], "1970-01-02", DAY), a_row(["bob"], "1970-01-02", 3 * DAY)
-)
-WAITED = used(a_row(["ann"], started=2, wait_p50_s=10.0), a_row(["eve"], started=1, wait_p50_s=20.0, jobs=0))
+def full(period: str, is_assumed: bool = False, **parts: float) -> dict[str, Any]:
+    """Return a row of utilisation of eight GPUs, by what part of the day they were what."""
+    names = ("allocated", "idle", "reserved", "planned", "down")
+    times = {f"{name}_gpu_s": parts.get(name, 0.0) * 8 * DAY for name in names}
+    return {"key": [], "period": period, "gpu_s": 8 * DAY, **times, "is_assumed": is_assumed}
 
 
-def test_what_was_used_a_day_adds_up_with_who_only_waited() -> None:
-    total = in_all(DAILY, WAITED)
-
-    assert [(row["key"], row["gpu_s"] / DAY, row["started"]) for row in total["rows"]] == [
-        (["bob"], 3.0, None), (["ann"], 2.0, 2), (["eve"], 0.0, 1),
-    ]  # fmt: skip
-    assert [(row["period"], row["gpu_s"] / DAY) for row in by_day(DAILY)["rows"]] == [
-        ("1970-01-01", 1.0), ("1970-01-02", 4.0),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("now", "busy"), [(3 * DAY, [1.0, 4.0]), (1.5 * DAY, [1.0, 8.0])])
-def test_a_day_that_is_not_over_counts_as_far_as_it_has_come(now: float, busy: list[float]) -> None:
-    days = by_day(DAILY)
-
-    assert [gpus for _, gpus in busy_by_day(days, now)] == busy
-    assert busy_part(days, 10, now) == pytest.approx(sum(busy) / 2 / 10)
-    assert busy_part(days, 0, now) is None
-
-
-def test_it_is_told_with_a_chart_waits_and_waste() -> None:
-    total, days = in_all(DAILY, WAITED), by_day(DAILY)
-    waste = {
-        "user": "bob", "account": "a", "held_gpu_s": 7200.0, "failed_gpu_s": 3600.0, "idle_gpu_s": 0.0,
-        "restarts_gpu_s": 0.0,
+def a_report() -> dict[str, Any]:
+    waits: dict[str, Any] = {
+        "started": 3,
+        "wait_p50_s": 10.0,
+        "wait_p90_s": 50.0,
+        "wait_p99_s": 60.0,
+        "wait_longest_s": 61.0,
+    }
+    return {
+        "total": used(a_row(["ann"], None, 2 * DAY, started=2, wait_p50_s=10.0, wait_p95_s=60.0, wait_longest_s=61.0)),
+        "utilisation": {
+            "by": [], "recorded_since": 1.5 * DAY,
+            "rows": [full("1970-01-01", True, allocated=0.5, idle=0.5), full("1970-01-02", planned=0.25, down=0.75)],
+        },
+        "periods": used(a_row([], "1970-01-01", **waits)),
+        "gangs": used(a_row(["16"], **waits), a_row(["1"], **waits), a_row(["0"], **waits), by="gpus"),
+        "wasted": [{
+            "user": "bob", "account": "a", "held_gpu_s": 7200.0, "failed_gpu_s": 3600.0, "idle_gpu_s": 0.0,
+            "restarts_gpu_s": 0.0,
+        }],
     }  # fmt: skip
-    periods = used(a_row([], "1970-01-01", started=3, wait_p50_s=10.0, wait_p95_s=60.0, wait_longest_s=61.0))
 
-    lines = report_lines(
-        total, days, periods, {"wasted": [waste]}, gpus=8, options=ChartOptions(is_ascii=True), width=80, now=3 * DAY
-    )
+
+def test_it_tells_how_full_it_was_who_waited_and_what_was_for_nothing() -> None:
+    lines = report_lines(a_report(), width=100, mark="~")
 
     text = "\n".join(lines)
-    assert "Busy: 31.2% of the 8 GPUs that are there now." in text
-    assert "GPUs busy on average, each day" in text
-    assert "1970-01-01     3  00:00:10  00:01:00  00:01:01" in text
+    assert "1970-01-01 ~  192.0      50.0%  50.0%      0.0%     0.0%   0.0%  ############............." in text
+    assert "1970-01-02    192.0       0.0%   0.0%      0.0%    25.0%  75.0%  ppppppddddddddddddddddddd" in text
+    assert "all ~         384.0      25.0%  25.0%" in text
+    assert "~ Nodes are recorded since 1970-01-02" in text
+    assert "1970-01-01     3  00:00:10  00:00:50  00:01:00  00:01:01" in text
+    sizes = [line.split()[0] for line in lines[lines.index("") :] if line.endswith("00:01:01")]
+    assert sizes == ["1970-01-01", "not", "1", "16"]
     assert "bob          a           1.0       0.0       0.0       2.0" in text
     assert text.isascii()
-    assert all(len(line) <= 80 for line in lines)
+    assert all(len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize("parts", [(0.0,) * 5, (1.0, 0.0, 0.0, 0.0, 0.0), (0.2,) * 5, (1.3, 0.0, 0.0, 0.1, 0.0)])
+def test_a_bar_is_never_longer_than_a_whole(parts: tuple[float, ...]) -> None:
+    assert len(bar(parts)) == (25 if sum(parts) else 0)
+
+
+def test_nodes_that_were_never_seen_are_said_to_be() -> None:
+    lines = utilisation_lines({"by": [], "recorded_since": None, "rows": []}, width=80)
+
+    assert "not known" in lines[-1]
 
 
 def test_it_is_asked_of_a_gpuqd_and_written_as_every_format(
@@ -85,11 +94,22 @@ def test_it_is_asked_of_a_gpuqd_and_written_as_every_format(
         gpuqd.ended(gpuqd.enqueue("def main_fun(args, ctx):\n    pass\n"))
 
         assert main(["admin", "report", "--by", "user"]) == 0
-        assert "Busy:" in capfd.readouterr().out
+        said = capfd.readouterr().out
+        assert "UTILISATION" in said
+        assert "GANG" in said
         assert main(["admin", "report", "--json"]) == 0
         told = json.loads(capfd.readouterr().out)
         assert told["total"]["rows"][0]["jobs"] == 1
         assert told["periods"]["rows"][0]["started"] == 1
+        assert told["utilisation"]["rows"][0]["gpu_s"] > told["utilisation"]["rows"][0]["allocated_gpu_s"] > 0
+        assert main(["admin", "report", "--utilisation", "--by", "partition", "--csv"]) == 0
+        header, row = capfd.readouterr().out.splitlines()
+        assert header.startswith("partition,period,gpu_h,allocated_gpu_h")
+        assert row.startswith("plain,")
+        assert main(["admin", "report", "--utilisation", "--parquet", str(tmp_path / "u.parquet")]) == 0
+        assert main(["admin", "report", "--utilisation", "--by", "user"]) == 2
+        assert main(["admin", "node", "history"]) == 0
+        assert "plain-1" in capfd.readouterr().out
         assert main(["admin", "report", "--csv"]) == 0
         header, row = capfd.readouterr().out.splitlines()
         assert header.startswith("account,user,period,gpu_h")
@@ -101,3 +121,4 @@ def test_it_is_asked_of_a_gpuqd_and_written_as_every_format(
     assert table.column_names[:3] == ["period", "account", "user"]
     assert table.num_rows == 1
     assert table["jobs"].to_pylist() == [1]
+    assert parquet.read_table(tmp_path / "u.parquet")["is_assumed"].to_pylist() == [False]

@@ -43,6 +43,7 @@ from gpuq_daemon.api import (
     tokens,
     trace,
     usage,
+    utilisation,
 )
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
@@ -69,6 +70,9 @@ _ROUTES = (
     history.history,
     usage.usage,
     usage.usage_table,
+    utilisation.utilisation,
+    utilisation.utilisation_table,
+    utilisation.node_history,
     enqueue.enqueue,
     enqueue.test,
     jobs.show,

@@ -143,7 +143,7 @@ async def usage_table(
 ) -> Stream:
     """Return the same as a file that other programs read."""
     found = await _usage(request, desk, asks, What.ALL)
-    data = await asyncio.to_thread(table_bytes, found.by, found.rows, form)
+    data = await asyncio.to_thread(table_bytes, found.by, found.rows, UsageRow, form)
     return Stream(iter((data,)), media_type=_TYPE)
 
 

@@ -8,20 +8,17 @@ from io import BytesIO
 from typing import Any, Literal
 
 Format = Literal["parquet", "arrow", "csv"]
-_HOURS = ("gpu_s", "failed_gpu_s", "lost_gpu_s")
-_COUNTS = ("jobs", "started")
-_WAITS = ("wait_p50_s", "wait_p90_s", "wait_p95_s", "wait_p99_s", "wait_longest_s")
 
 
-def table_bytes(by: Sequence[str], rows: Sequence[Any], form: Format) -> bytes:
-    """Return rows of use, each with its `key` in the order of `by`, as the bytes of a file."""
+def table_bytes(by: Sequence[str], rows: Sequence[Any], kind: type, form: Format) -> bytes:
+    """Return rows of one kind, each with a `period` and its `key` in the order of `by`, as the bytes of a file."""
     pa = import_module("pyarrow")
-    columns = {
-        "period": pa.array([row.period for row in rows], pa.string()),
-        **{name: pa.array([row.key[place] for row in rows], pa.string()) for place, name in enumerate(by)},
-        **{name: pa.array([getattr(row, name) for row in rows], pa.float64()) for name in (*_HOURS, *_WAITS)},
-        **{name: pa.array([getattr(row, name) for row in rows], pa.int64()) for name in _COUNTS},
-    }
+    types = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
+    columns = {"period": pa.array([row.period for row in rows], pa.string())}
+    columns |= {name: pa.array([row.key[place] for row in rows], pa.string()) for place, name in enumerate(by)}
+    for name, hint in kind.__annotations__.items():
+        if name not in ("key", "period"):
+            columns[name] = pa.array([getattr(row, name) for row in rows], types[hint.split(" ")[0]])
     made, held = pa.table(columns), BytesIO()
     match form:
         case "parquet":

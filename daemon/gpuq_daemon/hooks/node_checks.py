@@ -13,12 +13,11 @@ from gpuq.text import fit
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.hooks.program import HookBrokenError, HookError, run
+from gpuq_daemon.policy.utilisation import HEALTH_CHECK
 from gpuq_daemon.store.accounts import AccountStore
 
 logger = logging.getLogger(__name__)
 
-BY = "(health check)"
-"""By whom nodes are drained here; no user can be called so."""
 _LONGEST_REASON = 200
 _IDLE_S = 5.0
 
@@ -72,7 +71,7 @@ class NodeChecks:
             await self._take_out(node.name, str(error))
             return
         drain = self._drain_of(node.name)
-        if hook.resume and drain is not None and drain.by_user == BY:
+        if hook.resume and drain is not None and drain.by_user == HEALTH_CHECK:
             logger.info("a node is well again", extra={"node": node.name, "was": drain.reason})
             await self._accounts.resume(node.name)
             self._changed()
@@ -80,11 +79,11 @@ class NodeChecks:
     async def _take_out(self, node: str, reason: str) -> None:
         before = self._drain_of(node)
         reason = fit(reason.removeprefix("The "), _LONGEST_REASON)
-        if before is not None and (before.by_user != BY or before.reason == reason):
+        if before is not None and (before.by_user != HEALTH_CHECK or before.reason == reason):
             return
         logger.warning("a node is not well", extra={"node": node, "why": reason})
         try:
-            await self._accounts.drain(Drain(node=node, reason=reason, since=self._clock.now(), by_user=BY))
+            await self._accounts.drain(Drain(node=node, reason=reason, since=self._clock.now(), by_user=HEALTH_CHECK))
         except GpuqError as error:
             logger.warning("a node could not be taken out", extra={"node": node, "error": str(error)})
             return

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gpuq.errors import UnavailableError, UsageError
-from gpuq.sharing import WasteRow
-from gpuq_daemon.store import reports
+from gpuq.sharing import NodeSpan, WasteRow
+from gpuq_daemon.store import nodes, reports
 
 COLUMNS = (
     "id", "name", "user", "account", "qos", "partition", "state", "exit_code", "gpus", "submitted_at", "started_at",
@@ -111,6 +111,24 @@ class History:
         """
         with self._reading() as connection:
             return reports.wasted(connection, since=since)
+
+    def nodes(self, *, since: float, until: float, node: str | None = None) -> list[NodeSpan]:
+        """Return what of nodes was so within a time, the oldest first.
+
+        Raises:
+            UnavailableError: the state cannot be read.
+        """
+        with self._reading() as connection:
+            return nodes.spans(connection, since=since, until=until, node=node)
+
+    def nodes_recorded(self) -> tuple[float, float] | None:
+        """Return since when nodes are recorded, and from when on jobs of before are known; None if never.
+
+        Raises:
+            UnavailableError: the state cannot be read.
+        """
+        with self._reading() as connection:
+            return nodes.recorded(connection)
 
     def _matching(self, regex: str) -> list[str]:
         """Return the names of ended jobs in which the regular expression is found. Other questions go on meanwhile."""

@@ -1,13 +1,9 @@
-"""What a cluster was used for, for whoever runs it: how much of it, by whom, for nothing, and how long was waited."""
+"""What a cluster was used for, for whoever runs it: how full it was, by whom, for nothing, and how long was waited."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from gpuq.chart import ChartOptions, draw
 from gpuq.cli.views.table import table
 from gpuq.cli.views.usage import usage_lines
-from gpuq.models import Curve, Series, SeriesKind
 from gpuq.units import duration, moment, plural
 
 TYPE_CHECKING = False
@@ -16,140 +12,117 @@ if TYPE_CHECKING:
 
     from gpuq.client import Json
 
-_DAY_S = 86_400.0
+UTILISATION_COLUMNS = (
+    "period", "gpu_h", "allocated_gpu_h", "idle_gpu_h", "reserved_gpu_h", "planned_gpu_h", "down_gpu_h", "is_assumed",
+)  # fmt: skip
+_PARTS = ("allocated", "idle", "reserved", "planned", "down")
+_SIGNS = "#.rpd"
+_BAR = 25
 _MOST_ROWS = 15
-_SUMMED = ("gpu_s", "failed_gpu_s", "lost_gpu_s", "jobs")
-_WAITS = ("wait_p50_s", "wait_p95_s", "wait_longest_s")
-_WAITED = ("started", *_WAITS)
+_WAITS = ("wait_p50_s", "wait_p90_s", "wait_p99_s", "wait_longest_s")
+_WAIT_HEADER = ("JOBS", "HALF", "90%", "99%", "LONGEST")
 
 
-def in_all(daily: Json, waits: Json) -> Json:
-    """Return what each used in all, of what each used a day, with how long each waited."""
-    sums: dict[tuple[str, ...], Json] = {}
-    waited = {tuple(row["key"]): row for row in waits["rows"]}
-    for row in [*daily["rows"], *waits["rows"]]:
-        key = tuple(row["key"])
-        row = {**row, "period": None}
-        held = sums.setdefault(
-            key, {**row, **dict.fromkeys(_SUMMED, 0), **{n: waited.get(key, row)[n] for n in _WAITED}}
-        )
-        for name in _SUMMED:
-            held[name] += row[name]
-    return {**daily, "rows": sorted(sums.values(), key=lambda row: (-row["gpu_s"], row["key"]))}
-
-
-def by_day(daily: Json) -> Json:
-    """Return what was used a day by all together."""
-    sums: dict[str, Json] = {}
-    for row in daily["rows"]:
-        held = sums.setdefault(row["period"], {**row, "key": [], **dict.fromkeys(_SUMMED, 0)})
-        for name in _SUMMED:
-            held[name] += row[name]
-    return {**daily, "by": [], "rows": [sums[day] for day in sorted(sums)]}
-
-
-def busy_by_day(days: Json, now: float) -> list[tuple[float, float]]:
-    """Return (its beginning in Unix seconds, GPUs that jobs held on average) of every day of a report."""
-    held = {row["period"]: row["gpu_s"] for row in days["rows"]}
-    return [
-        (begin, held.get(name, 0.0) / max(1.0, min(_DAY_S, now - begin)))
-        for begin, name in _days(days["since"], days["until"])
-    ]
-
-
-def busy_part(days: Json, gpus: int, now: float) -> float | None:
-    """Return which part of all GPU time jobs held, counted by the GPUs that there are now; None without any."""
-    parts = [busy for _, busy in busy_by_day(days, now)]
-    return sum(parts) / len(parts) / gpus if gpus and parts else None
-
-
-def report_lines(
-    total: Json,
-    days: Json,
-    periods: Json,
-    ledger: Json,
-    *,
-    gpus: int,
-    options: ChartOptions,
-    width: int | None,
-    now: float,
-) -> list[str]:
-    """Return the report: `total` by what was asked for, `days` and `periods` of all together, `ledger` for waste."""
-    part = busy_part(days, gpus, now)
-    busy = [f"Busy: {part:.1%} of the {plural(gpus, 'GPU')} that are there now."] if part is not None else []
-    lines = usage_lines(total, width=width, mark="~" if options.is_ascii else "…")
+def report_lines(found: Json, *, width: int | None, mark: str = "…") -> list[str]:
+    """Return the report: `total` by what was asked for, then how full it was, who waited, and what was for nothing."""
+    lines = usage_lines(found["total"], width=width, mark=mark)
     left = len(lines) - _MOST_ROWS - 2
     lines = lines[: _MOST_ROWS + 2]
     if left > 0:
         lines.append(f"{plural(left, 'more row')}: --csv and --parquet have all.")
-    lines += busy
-    points = busy_by_day(days, now)
-    if len(points) > 1:
-        first, last = (moment(at)[:10] for at in (points[0][0], points[-1][0]))
-        lines += ["", *_chart(points, f"GPUs busy on average, each day from {first} to {last}", options)]
-    return [*lines, *_wait_lines(periods, width), *_waste_lines(ledger, width)]
-
-
-def _chart(points: Sequence[tuple[float, float]], title: str, options: ChartOptions) -> list[str]:
-    values = tuple(value for _, value in points)
-    times = tuple(at for at, _ in points)
-    series = Series(
-        job_id=0,
-        attempt=0,
-        rank=0,
-        run=".",
-        tag="busy",
-        kind=SeriesKind.SCALAR,
-        count=len(points),
-        first_step=0,
-        last_step=len(points) - 1,
-        last_wall_time=times[-1],
-        last_value=values[-1],
-    )
-    curve = Curve(
-        series=series,
-        steps=tuple(float(i) for i in range(len(points))),
-        wall_times=times,
-        low=values,
-        high=values,
-        last=values,
-        count=len(points),
-    )
-    look = ChartOptions(
-        width=options.width,
-        height=options.height,
-        is_ascii=options.is_ascii,
-        color=options.color,
-        title=title,
-        x="wall",
-    )
-    return draw([curve], look).split("\n")
-
-
-def _wait_lines(periods: Json, width: int | None) -> list[str]:
-    rows = [
-        (row["period"] or "", str(row["started"]), *(duration(row[n]) for n in _WAITS))
-        for row in periods["rows"]
-        if row["started"]
+    return [
+        *lines,
+        *utilisation_lines(found["utilisation"], width=width),
+        *_wait_lines("STARTED IN", [(row["period"] or "", row) for row in found["periods"]["rows"]], width),
+        *_wait_lines("GANG", [(_gang(row["key"][0]), row) for row in _by_size(found["gangs"]["rows"])], width),
+        *_waste_lines(found["wasted"], width),
     ]
-    header = ("STARTED IN", "JOBS", "WAIT", "95%", "LONGEST")
-    return ["", *table(header, rows, right=frozenset(header[1:]), width=width)] if rows else []
 
 
-def _waste_lines(ledger: Json, width: int | None) -> list[str]:
+def utilisation_lines(found: Json, *, width: int | None) -> list[str]:
+    """Return a line a period with the parts of all GPU time, and a bar of them; then all periods together."""
+    rows = found["rows"]
+    if not rows:
+        return ["", "How full it was is not known: no node has been seen in that time."]
+    whole = [*rows, _together(rows)] if len(rows) > 1 else rows
+    header = ("UTILISATION", *(name.upper() for name in found["by"]), "GPU-H", *(part.upper() for part in _PARTS), "")
+    lines = table(
+        header,
+        [_utilisation_row(row, len(found["by"])) for row in whole],
+        right=frozenset(header[1 + len(found["by"]) : -1]),
+        width=width,
+    )
+    legend = ", ".join(f"{sign} {part}" for sign, part in zip(_SIGNS, _PARTS, strict=True))
+    return ["", *lines, f"{legend}; planned: drained by an operator, or maintenance.", *_assumed(found)]
+
+
+def utilisation_rows(found: Json) -> Iterator[list[str]]:
+    """Yield the values of each row, in the order of what it is added up by and of `UTILISATION_COLUMNS`, as text."""
+    for row in found["rows"]:
+        hours = (f"{row[name] / 3600:.3f}" for name in ("gpu_s", *(f"{part}_gpu_s" for part in _PARTS)))
+        yield [*row["key"], row["period"] or "", *hours, "yes" if row["is_assumed"] else "no"]
+
+
+def _assumed(found: Json) -> list[str]:
+    if not any(row["is_assumed"] for row in found["rows"]):
+        return []
+    since = moment(found["recorded_since"])
+    return [f"~ Nodes are recorded since {since}: what was before is counted by the nodes of then."]
+
+
+def _utilisation_row(row: Json, keys: int) -> tuple[str, ...]:
+    name = row["period"] or "all"
+    if not row["gpu_s"]:
+        return (name, *([""] * (keys - len(row["key"]))), *row["key"], "0.0", *(["-"] * len(_PARTS)), "")
+    parts = [row[f"{part}_gpu_s"] / row["gpu_s"] for part in _PARTS]
+    return (
+        name + (" ~" if row["is_assumed"] else ""),
+        *(value or "-" for value in row["key"]),
+        *(["all"] * (keys - len(row["key"]))),
+        f"{row['gpu_s'] / 3600:.1f}",
+        *(f"{100 * part:.1f}%" for part in parts),
+        bar(parts),
+    )
+
+
+def bar(parts: Sequence[float]) -> str:
+    """Return a bar whose signs stand for parts of a whole; it is as long for every row."""
+    drawn, until = "", 0.0
+    for sign, part in zip(_SIGNS, parts, strict=True):
+        until += part
+        drawn += sign * (round(_BAR * min(1.0, until)) - len(drawn))
+    return drawn
+
+
+def _together(rows: Sequence[Json]) -> Json:
+    names = ("gpu_s", *(f"{part}_gpu_s" for part in _PARTS))
+    sums = {name: sum(row[name] for row in rows) for name in names}
+    return {"key": [], "period": None, "is_assumed": any(row["is_assumed"] for row in rows), **sums}
+
+
+def _gang(gpus: str) -> str:
+    return plural(int(gpus), "GPU") if int(gpus) else "not known"
+
+
+def _by_size(rows: Sequence[Json]) -> list[Json]:
+    return sorted(rows, key=lambda row: int(row["key"][0]))
+
+
+def _wait_lines(name: str, named: Sequence[tuple[str, Json]], width: int | None) -> list[str]:
+    """Return how long those waited who started: half of them at most, and 90 and 99 of 100."""
+    rows = [
+        (title, str(row["started"]), *(duration(row[one]) for one in _WAITS)) for title, row in named if row["started"]
+    ]
+    header = (name, *_WAIT_HEADER)
+    return ["", *table(header, rows, right=frozenset(_WAIT_HEADER), width=width)] if rows else []
+
+
+def _waste_lines(found: Sequence[Json], width: int | None) -> list[str]:
     """Return who held most for nothing: jobs that failed, GPUs that waited for their job to begin, restarts."""
     parts = ("failed_gpu_s", "idle_gpu_s", "restarts_gpu_s")
-    wasted = [row for row in ledger["wasted"] if any(row[part] for part in parts)][:_MOST_ROWS]
+    wasted = [row for row in found if any(row[part] for part in parts)][:_MOST_ROWS]
     rows = [
         (row["user"], row["account"], *(f"{row[part] / 3600:.1f}" for part in (*parts, "held_gpu_s"))) for row in wasted
     ]
     header = ("FOR NOTHING", "ACCOUNT", "FAILED", "STARTING", "RESTARTS", "OF GPU-H")
     return ["", *table(header, rows, right=frozenset(header[2:]), width=width)] if rows else []
-
-
-def _days(since: float, until: float) -> Iterator[tuple[float, str]]:
-    """Yield beginning and name of each UTC day."""
-    day = datetime.fromtimestamp(since, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    while day.timestamp() <= until:
-        yield day.timestamp(), day.date().isoformat()
-        day += timedelta(days=1)
