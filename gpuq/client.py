@@ -300,13 +300,17 @@ class Client:
         offset: int = 0,
         limit: int = 256 * 1024,
         attempt: int | None = None,
+        stream: str | None = None,
+        until: int | None = None,
     ) -> Json:
         """Return `{"data", "offset", "next_offset", "size", "is_final", "rank"}` of a rank's log.
 
         `rank` None is the driver's log, `attempt` None the newest. A negative `offset` counts from the end. `data` is
-        as the job wrote it: clean it before a terminal sees it. `is_final` says that nothing will be added.
+        as the job wrote it: clean it before a terminal sees it. `is_final` says that nothing will be added. `stream`
+        "stdout" or "stderr" leaves out what came from the other (`is_told_apart`: whether that is known); with `until`
+        nothing from that byte on is read.
         """
-        which = {"rank": rank, "offset": offset, "limit": limit, "attempt": attempt}
+        which = {"rank": rank, "offset": offset, "limit": limit, "attempt": attempt, "stream": stream, "until": until}
         return self._ask("GET", f"/v1/jobs/{job_id}/logs", which)
 
     def series(self, job_id: int) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,28 @@ def test_a_job_runs_and_leaves_its_log_and_account(gpuqd: Gpuqd) -> None:
     piece = gpuqd.client.logs(job["id"], rank=0)
     assert piece["data"] == "hello ['a b', '--x']\n"
     assert piece["is_final"]
+
+
+def test_what_a_job_prints_to_either_stream_can_be_had_alone(gpuqd: Gpuqd) -> None:
+    script = (
+        "import os, sys\ndef main_fun(args, ctx):\n for i in range(3):\n  print('out', i)\n"
+        "  print('err', i, file=sys.stderr)\n os.write(2, b'native\\n')\n print('end')\n sys.exit(3)\n"
+    )
+    job = gpuqd.ended(gpuqd.enqueue(script))
+
+    def said(**which: Any) -> str:
+        return gpuqd.client.logs(job["id"], rank=0, **which)["data"]
+
+    assert said() == "out 0\nerr 0\nout 1\nerr 1\nout 2\nerr 2\nnative\nend\n"
+    assert said(stream="stdout") == "out 0\nout 1\nout 2\nend\n"
+    assert said(stream="stderr") == "err 0\nerr 1\nerr 2\nnative\n"
+    assert said(stream="stderr", offset=-7) == "native\n"
+    assert said(stream="stderr", offset=-6, until=12) == "err 0\n"
+    with pytest.raises(UsageError, match="The driver's log is one"):
+        gpuqd.client.logs(job["id"], stream="stderr")
+    (gpuqd.folder / "jobs" / str(job["id"]) / "1" / "logs" / "rank-0.streams").unlink()
+    piece = gpuqd.client.logs(job["id"], rank=0, stream="stderr")
+    assert (piece["is_told_apart"], piece["data"]) == (False, said())
 
 
 def test_a_failing_script_ends_with_its_own_exit_code(gpuqd: Gpuqd) -> None:

@@ -60,6 +60,10 @@ class Place:
         """Return where in the folder the log of a rank is, or of the driver for None."""
         return ("driver.log",) if rank is None else ("logs", f"rank-{rank}.log")
 
+    def streams(self, rank: int) -> tuple[str, ...]:
+        """Return where in the folder it stands which stretches of a rank's log came from which stream."""
+        return ("logs", f"rank-{rank}.streams")
+
 
 def place_of(config: Config, job_id: int, number: int, token: str = "") -> Place:
     """Return where the attempt's files are, whether they exist or not."""

@@ -119,8 +119,10 @@ class Carrier:
         for path in _below(Path(self._cargo.events)):
             to = f"{self._cargo.events_to}/{path.relative_to(self._cargo.events).as_posix()}"
             self._files.setdefault(path, Appended(path, to))
-        log = Path(self._cargo.log)
-        self._files.setdefault(log, Appended(log, self._cargo.log_to))
+        log, to = Path(self._cargo.log), self._cargo.log_to
+        streams = log.with_suffix(".streams")
+        self._files.setdefault(log, Appended(log, to))
+        self._files.setdefault(streams, Appended(streams, to.removesuffix(log.suffix) + streams.suffix))
         moved = [await file.carry(self._remote) for file in list(self._files.values())]
         return any(moved)
 

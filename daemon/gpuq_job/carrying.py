@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from gpuq_job.carrier import Cargo
 from gpuq_job.spec import Run
+from gpuq_job.streams import Streams
 
 _LONGEST_END_S = 600.0
 _LONGEST_RETURN_S = 600.0
@@ -20,9 +21,10 @@ _START = "import sys; sys.path[:] = {path!r}; from gpuq_job.carrier import run; 
 class Carrying:
     """The carrier of a rank; none where files stay where they are, or where it cannot be started."""
 
-    def __init__(self, run: Run, rank: int) -> None:
+    def __init__(self, run: Run, rank: int, streams: Streams) -> None:
         """Bring back the checkpoints that an earlier attempt has left elsewhere, then start to carry."""
         self._carrier: subprocess.Popen[bytes] | None = None
+        self._streams = streams
         if run.carried_to is None:
             return
         cargo = _cargo(run, rank, run.carried_to)
@@ -42,6 +44,7 @@ class Carrying:
             return
         sys.stdout.flush()
         sys.stderr.flush()
+        self._streams.tell()
         assert self._carrier.stdin is not None
         self._carrier.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -71,9 +71,9 @@ class MainFun:
         try:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             self._check_reach(end)
-            with printed_to(self.run.log(rank)):
+            with printed_to(self.run.log(rank)) as streams:
                 faulthandler.enable(file=2)
-                carrying = Carrying(self.run, rank)
+                carrying = Carrying(self.run, rank, streams)
                 may_be_fed = (self.run.epochs or self.run.driver) and rank < self.run.workers and not self.is_alone
                 fed = Fed(end, ctx.mgr) if may_be_fed else None
                 error = self._follow(end, rank, _unwrapped(args), ctx, fed, carrying)

@@ -11,51 +11,63 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from gpuq_job.streams import Streams
+
 _TAIL_BYTES = 64 * 1024
 _MAX_LINE = 1000
 
 
 @contextlib.contextmanager
-def printed_to(path: Path) -> Generator[None]:
-    """Send what this process prints to the end of a file, Python's streams line by line."""
+def printed_to(path: Path) -> Generator[Streams]:
+    """Send what this process prints to the end of a file, Python's streams line by line.
+
+    Beside it, `.streams` in the place of its suffix, stands which stretches came from which stream.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    logs = [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600) for _ in range(2)]
     _flush()
+    seen = Streams(path.with_suffix(".streams"), *logs)
     before, streams = (os.dup(1), os.dup(2)), (sys.stdout, sys.stderr)
     try:
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        for log, number in zip(logs, (1, 2), strict=True):
+            os.dup2(log, number)
         for stream in streams:  # who has kept one of them goes on with it
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True, errors="backslashreplace")
-        sys.stdout, sys.stderr = _printing_to(1), _printing_to(2)
-        yield
+        sys.stdout, sys.stderr = _printing_to(1, seen), _printing_to(2, seen)
+        yield seen
     finally:
         _flush()
         sys.stdout, sys.stderr = streams
         for saved, number in zip(before, (1, 2), strict=True):
             os.dup2(saved, number)
             os.close(saved)
-        os.close(log)
+        seen.close()
+        for log in logs:
+            os.close(log)
 
 
 class _Lenient(io.FileIO):
     """A file whose disk may be full: what has no room is dropped, for no training shall end over its own log."""
 
+    def __init__(self, number: int, seen: Streams) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._seen = seen
+
     def write(self, data: Any) -> int:
         """Write what there is room for and say that it was all."""
         size = len(data)
         try:
-            return super().write(data)
+            with self._seen.alone():
+                return super().write(data)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             return size
 
 
-def _printing_to(number: int) -> io.TextIOWrapper:
-    raw = _Lenient(number, "w", closefd=False)
-    buffered = io.BufferedWriter(raw)
+def _printing_to(number: int, seen: Streams) -> io.TextIOWrapper:
+    buffered = io.BufferedWriter(_Lenient(number, seen))
     return io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 

@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "logs": (
         ("gpuq logs -f 12", "follow the chief, or the rank that failed"),
         ("gpuq logs 12 --rank 1 -n 50", "the last lines of another"),
+        ("gpuq logs 12 --stderr", "warnings and tracebacks alone"),
     ),
     "trace": (("gpuq trace localhost:4711", "whose process is it?"),),
     "stacks": (("gpuq stacks 12", "where it hangs; it goes on"),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from gpuq.cli import terminal
 from gpuq.cli.views.why import start_line
@@ -61,11 +62,20 @@ def wait_for_start(client: Client, job: Json, *, sleep: Callable[[float], None] 
 
 
 def whole_log(
-    client: Client, job_id: int, rank: int | None, offset: int = 0, *, attempt: int | None = None
+    client: Client,
+    job_id: int,
+    rank: int | None,
+    offset: int = 0,
+    *,
+    attempt: int | None = None,
+    stream: str | None = None,
 ) -> Iterator[Json]:
-    """Yield the pieces of a log from byte `offset` on (negative: from the end) to its present end."""
+    """Yield the pieces of a log, or of one stream of it, from byte `offset` on to its present end.
+
+    A negative `offset` counts from the end.
+    """
     while True:
-        piece = client.logs(job_id, rank=rank, offset=offset, attempt=attempt)
+        piece = client.logs(job_id, rank=rank, offset=offset, attempt=attempt, stream=stream)
         yield piece
         if piece["next_offset"] >= piece["size"] or piece["next_offset"] <= piece["offset"]:
             return
@@ -73,15 +83,22 @@ def whole_log(
 
 
 def growing_log(
-    client: Client, job_id: int, rank: int | None, offset: int = 0, *, sleep: Callable[[float], None] = time.sleep
+    client: Client,
+    job_id: int,
+    rank: int | None,
+    offset: int = 0,
+    *,
+    stream: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Json]:
-    """Yield the pieces of a log that is still written, until nothing more can come.
+    """Yield the pieces of a log that is still written, or of one stream, until nothing more can come.
 
     A log that is not there yet is empty; a daemon that is restarted is waited for.
     """
     while True:
         try:
-            piece = patiently(lambda at=offset: client.logs(job_id, rank=rank, offset=at), sleep=sleep)
+            ask = partial(client.logs, job_id, rank=rank, offset=offset, stream=stream)
+            piece = patiently(ask, sleep=sleep)
         except NotFoundError:
             if client.job(job_id)["state"] in FINAL:
                 raise

@@ -243,6 +243,22 @@ def test_the_last_lines_of_a_log(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     assert "rank" not in daemon.asked[-1][2]
 
 
+def test_one_stream_of_a_log_is_asked_for_and_a_log_that_tells_none_is_said_to_be_whole(
+    daemon: FakeDaemon, gpuq: Gpuq
+) -> None:
+    daemon.answers |= {
+        "GET /v1/jobs/12": a_job(state=JobState.COMPLETED, attempt=1),
+        "GET /v1/jobs/12/logs": a_log("warned\n") | {"is_told_apart": True},
+    }
+
+    for words in ((), ("-n", "1"), ("-f",)):
+        done = gpuq("logs", "12", "--stderr", *words)
+        assert (done.out, done.err) == ("warned\n", "")
+        assert daemon.asked[-1][2]["stream"] == "stderr"
+    daemon.answers["GET /v1/jobs/12/logs"] = a_log("warned\n") | {"is_told_apart": False}
+    assert "does not tell stdout and stderr apart" in gpuq("logs", "12", "--stdout").err
+
+
 def test_wait_ends_with_the_largest_exit_code_and_hears_of_all_on_one_stream(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     running = [a_job(id=number, state=JobState.RUNNING) for number in (12, 14)]
     daemon.answers |= {
@@ -379,6 +395,8 @@ def test_a_bad_value_in_the_script_names_its_line(daemon: FakeDaemon, gpuq: Gpuq
         (["queue", "-s", "XX"], 2, "'XX' is not a job state"),
         (["logs"], 2, "Missing argument 'ID'"),
         (["logs", "12", "--driver", "--rank", "1"], 2, "not for both"),
+        (["logs", "12", "--driver", "--stderr"], 2, "The driver's log is one"),
+        (["logs", "12", "--stdout", "--stderr"], 2, "without either both are printed"),
         (["show", "77"], 3, "There is no /v1/jobs/77."),
         (["top"], 2, "needs a terminal"),
     ],

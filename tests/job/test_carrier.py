@@ -47,6 +47,8 @@ def test_what_a_rank_writes_arrives_while_it_runs(tmp_path: Path) -> None:
 
         until(lambda: has(there / "1/events/rank-0/train" / EVENTS, b"one two"), timeout_s=60, what="the next bytes")
         Path(cargo.log).write_text("the last words")
+        Path(cargo.log).with_suffix(".streams").write_bytes(b"12345678")
+    assert (there / "1/logs/rank-0.streams").read_bytes() == b"12345678"
     assert (there / "1/logs/rank-0.log").read_text() == "the last words"
 
 

@@ -70,6 +70,10 @@ def test_a_training_is_followed_on_hdfs_and_goes_on_from_there_on_a_host_without
             assert step(daemon, job_id) == 2
             (daemon.folder / "jobs" / str(job_id) / "2" / "logs" / "rank-0.log").unlink()
             assert "resumes from ckpt-1" in client.logs(job_id, rank=0)["data"]
+            printed, warned = (client.logs(job_id, rank=0, stream=one) for one in ("stdout", "stderr"))
+            assert (printed["is_told_apart"], warned["is_told_apart"]) == (True, True)
+            assert "resumes from ckpt-1" in printed["data"]
+            assert "resumes from ckpt-1" not in warned["data"]
 
 
 def step(daemon: Gpuqd, job_id: int) -> int | None:

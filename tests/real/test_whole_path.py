@@ -56,6 +56,8 @@ def test_a_failing_rank_ends_the_job_with_its_exit_code_and_last_words(gpuqd: Gp
     assert (job["state"], job["exit_code"], job["failed_rank"]) == ("FAILED", 3, 1)
     assert "giving up with exit code 3" in job["error_tail"][-1]
     assert "giving up with exit code 3" in run_gpuq("logs", str(job["id"])).stdout
+    assert "giving up with exit code 3" in run_gpuq("logs", str(job["id"]), "--stdout").stdout
+    assert "giving up with exit code 3" not in run_gpuq("logs", str(job["id"]), "--stderr").stdout
     assert_nothing_is_left(gpuqd, job["id"])
 
 

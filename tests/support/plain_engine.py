@@ -22,7 +22,7 @@ from gpuq_job.orders import Order
 from tests.support import users
 
 _DRIVER = """
-import importlib.util, os, pathlib, signal, sys
+import atexit, importlib.util, os, pathlib, signal, sys
 folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
 
 sys.path.append(os.environ["GPUQ_JOB_PATH"])
@@ -51,6 +51,7 @@ for rank, role in enumerate(roles):
            node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
 printed = printed_to(pathlib.Path(folder, "logs", "rank-0.log"))
 printed.__enter__()
+atexit.register(printed.__exit__, None, None, None)
 os.environ["GPUQ_LOG_DIR"] = os.path.join(folder, "events", "rank-0")
 os.makedirs(os.environ["GPUQ_LOG_DIR"], exist_ok=True)
 spec = importlib.util.spec_from_file_location("job", script)

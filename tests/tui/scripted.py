@@ -194,6 +194,7 @@ class ScriptedClient:
     heat: Callable[[str, int], HeatMap] | None = None
     bend: Callable[[int, Curve], Curve] | None = None
     nodes: tuple[Node, ...] = ()
+    are_streams_told: bool = True
     rank_logs: dict[int | None, str] = field(default_factory=dict[int | None, str])
     asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
@@ -288,18 +289,30 @@ class ScriptedClient:
         raise ForbiddenError("Only operators may see how gpuqd fares.")
 
     def logs(
-        self, job_id: int, *, rank: int | None = None, offset: int = 0, limit: int = 10**9, attempt: int | None = None
+        self,
+        job_id: int,
+        *,
+        rank: int | None = None,
+        offset: int = 0,
+        limit: int = 10**9,
+        attempt: int | None = None,
+        stream: str | None = None,
+        until: int | None = None,
     ) -> Json:
         self._find(job_id)
         self.asked_logs.append((rank, offset))
         log = self.log if attempt is None else f"attempt {attempt}\n"
         log = self.rank_logs.get(rank, log)
+        if stream is not None and self.are_streams_told:
+            log = "".join(text for text in log.splitlines(keepends=True) if text.startswith(stream))
         if not log:
             raise NotFoundError(f"Job {job_id} has no log yet.")
         data = log.encode("utf-8", "surrogatepass")
-        start = max(0, len(data) + offset) if offset < 0 else offset
-        end = min(len(data), start + limit)
+        last = len(data) if until is None else min(until, len(data))
+        start = max(0, last + offset) if offset < 0 else offset
+        end = min(last, start + limit)
         return {
+            "is_told_apart": None if stream is None else self.are_streams_told,
             "data": data[start:end].decode("utf-8", "surrogatepass"),
             "offset": start,
             "next_offset": end,

@@ -144,6 +144,34 @@ def test_all_ranks_are_read_as_one_log_with_tags() -> None:
     piloted(app, use)
 
 
+def test_a_rank_s_streams_are_shown_together_or_one_alone() -> None:
+    client = ScriptedClient(queue=[a_running_job(1)], rank_logs={0: "stdout a\nstderr b\n", None: "driver\n"})
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "L")
+        for title, there, gone in (
+            ("rank 0 of 2  ", "stdout a\nstderr b", "nothing"),
+            ("rank 0 of 2, stdout alone", "stdout a", "stderr b"),
+            ("rank 0 of 2, stderr alone", "stderr b", "stdout a"),
+            ("rank 0 of 2  ", "stdout a\nstderr b", "nothing"),
+        ):
+            await pilot.pause()
+            await pilot.pause()
+            assert title in screen_text(app)
+            assert there in screen_text(app)
+            assert gone not in screen_text(app)
+            await pilot.press("u")
+        client.are_streams_told = False
+        await pilot.press("A")
+        await pilot.pause()
+        assert "Log all ranks of 2, both (not told apart)" in screen_text(app)
+        await pilot.press("A", "left_square_bracket", "u")
+        assert "The driver's log is one" in screen_text(app)
+
+    piloted(app, use)
+
+
 def test_the_log_of_an_earlier_attempt_is_one_key_away() -> None:
     client = ScriptedClient(queue=[a_second_attempt()], log="now\n")
     app = an_app(client)

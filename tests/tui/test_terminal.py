@@ -68,6 +68,14 @@ def test_no_colour_and_no_letter_beyond_ascii_where_they_are_not_wanted(tmp_path
     assert COLOUR.findall(output) == []
 
 
+def test_the_terminal_s_own_size_counts_not_an_exported_one(tmp_path: Path) -> None:
+    _, output, _ = ended(tmp_path / "none.sock", pressed(b"q"), LANG="C.UTF-8", COLUMNS="100", LINES="50")
+
+    places = [(int(row), int(column)) for row, column in re.findall(rb"\x1b\[(\d+);(\d+)H", output)]
+    assert max(row for row, _ in places) <= 24
+    assert max(column for _, column in places) <= 80
+
+
 def test_without_a_terminal_it_says_what_to_do_instead(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "none.sock")]
 

@@ -76,6 +76,9 @@ def run(
     is_served = "TEXTUAL_DRIVER" in os.environ  # to a browser, by `gpuq_tui.web`
     if not is_served and not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
         raise UsageError("gpuq top needs a terminal; for text that can be piped there is `gpuq queue`.")
+    if not is_served:  # a shell may export what its terminal was once: the terminal knows its size itself
+        os.environ.pop("COLUMNS", None)
+        os.environ.pop("LINES", None)
     look = look_of(os.environ, is_utf8_mode=bool(sys.flags.utf8_mode))
     app = GpuqApp(
         client,

@@ -189,23 +189,24 @@ class Feed:
         pieces = tuple(
             part.take(
                 "log",
-                partial(self._log, job_id, rank, first if offset is None else offset, wanted.attempt),
+                partial(self._log, job_id, rank, first if offset is None else offset, wanted),
             )
             for rank, offset in zip(wanted.ranks, wanted.offsets, strict=True)
         )
         earlier = None
         if wanted.before is not None:
-            begin = max(0, wanted.before - EARLIER_BYTES)
-            ask = partial(self._log, job_id, wanted.ranks[0], begin, wanted.attempt, limit=wanted.before - begin)
+            ask = partial(self._log, job_id, wanted.ranks[0], -EARLIER_BYTES, wanted, until=wanted.before)
             earlier = part.take("log", ask)
         return replace(answer, logs=pieces, earlier=earlier)
 
     def _log(
-        self, job_id: int, rank: int | None, offset: int, attempt: int | None, *, limit: int = 256 * 1024
+        self, job_id: int, rank: int | None, offset: int, wanted: LogsWanted, *, until: int | None = None
     ) -> LogPiece:
         from gpuq_tui.lines.log import LogPiece
 
-        row = self._client.logs(job_id, rank=rank, offset=offset, attempt=attempt, limit=limit)
+        row = self._client.logs(
+            job_id, rank=rank, offset=offset, attempt=wanted.attempt, stream=wanted.stream, until=until
+        )
         return decode(LogPiece, {**row, "data": cleaned_log(row["data"], self._look)})
 
     def _model(self, model: type[T], row: Json) -> T:

@@ -16,13 +16,17 @@ TAB = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPiece:
-    """Bytes `offset` to `next_offset` of a log of `size` bytes, as text; more comes unless `is_final`."""
+    """Bytes `offset` to `next_offset` of a log of `size` bytes, as text; more comes unless `is_final`.
+
+    `is_told_apart`: whether the log tells its streams apart, None where nobody asked.
+    """
 
     data: str
     offset: int
     next_offset: int
     size: int
     is_final: bool
+    is_told_apart: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class LogTail:
     is_final: bool = False
     begin: int | None = None
     head: str = ""
+    is_told_apart: bool | None = None
 
     def with_earlier(self, piece: LogPiece) -> LogTail:
         """Return the tail with what stands right before it; with no more than `MOST_LINES`."""
@@ -109,6 +114,7 @@ def _extended(tail: LogTail, piece: LogPiece) -> LogTail:
         partial=partial[:_MOST_LETTERS],
         next_offset=piece.next_offset,
         is_final=piece.is_final,
+        is_told_apart=piece.is_told_apart,
         begin=tail.begin if len(lines) <= MOST_LINES else None,
         head=tail.head,
     )

@@ -19,13 +19,14 @@ _STAMP = re.compile(r"\D{0,4}(\d{2,4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d
 class LogsWanted:
     """Logs of an attempt (None: the newest): of ranks (None: the driver), each from an offset on (None: its tail).
 
-    `before`: of the only rank, what stands before that byte, too.
+    `before`: of the only rank, what stands before that byte, too. `stream`: only what came from that one.
     """
 
     ranks: tuple[int | None, ...]
     offsets: tuple[int | None, ...]
     attempt: int | None = None
     before: int | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +38,21 @@ class Logs:
     tails: tuple[LogTail, ...] = (LogTail(),)
     merged: tuple[tuple[int, str], ...] = ()
     is_earlier_wanted: bool = False
+    stream: str | None = None
 
     @classmethod
-    def of(cls, ranks: Sequence[int | None], attempt: int | None) -> Logs:
+    def of(cls, ranks: Sequence[int | None], attempt: int | None, stream: str | None = None) -> Logs:
         """Return logs of which nothing is read yet."""
-        return cls(ranks=tuple(ranks), attempt=attempt, tails=tuple(LogTail() for _ in ranks))
+        return cls(ranks=tuple(ranks), attempt=attempt, tails=tuple(LogTail() for _ in ranks), stream=stream)
 
     @property
     def wanted(self) -> LogsWanted:
         """Return what to read next."""
         before = self.tails[0].begin if self.is_earlier_wanted and len(self.ranks) == 1 else None
         offsets = tuple(tail.next_offset for tail in self.tails)
-        return LogsWanted(ranks=self.ranks, offsets=offsets, attempt=self.attempt, before=before or None)
+        return LogsWanted(
+            ranks=self.ranks, offsets=offsets, attempt=self.attempt, before=before or None, stream=self.stream
+        )
 
     @property
     def has_more_above(self) -> bool:
@@ -59,6 +63,11 @@ class Logs:
     def is_begun(self) -> bool:
         """Whether anything was answered."""
         return any(tail.next_offset is not None for tail in self.tails)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether one stream is asked for of logs that do not tell them apart."""
+        return any(tail.is_told_apart is False for tail in self.tails)
 
     @property
     def is_final(self) -> bool:

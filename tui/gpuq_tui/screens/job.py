@@ -40,6 +40,7 @@ class JobScreen(View):
         Binding("right_square_bracket", "rank(1)", "log of the next rank", key_display="]"),
         Binding("left_parenthesis", "attempt(-1)", "logs of the attempt before", key_display="("),
         Binding("right_parenthesis", "attempt(1)", "logs of the next attempt", key_display=")"),
+        Binding("u", "stream", "what went to stdout, to stderr, or both"),
         Binding("A", "all_ranks", "the logs of all ranks in one, with tags, or of one rank"),
         Binding("enter,z", "zoom", "only this pane, or all"),
         Binding("O", "tab('overview')", "tab: overview, chart and log"),
@@ -64,6 +65,7 @@ class JobScreen(View):
         self._checkpoints: tuple[Checkpoint, ...] | None = None
         self._rank = _first_rank(job) if rank is None else rank
         self._is_merged = False
+        self._stream: str | None = None
         self._attempt: int | None = None
         self._log = Logs.of((self._rank,), None)
         self._viewed: Logs | None = None
@@ -101,8 +103,8 @@ class JobScreen(View):
         }
         common = "ctrl+x cancel  ? help  q back"
         if self._tab == "log":
-            earlier = "( ) attempt  " if self._job.attempt > 1 else ""
-            return f"[ ] rank  A all ranks  {earlier}F follow  / search  \\ wrap  ? help  q back"
+            more = "( ) attempt  / find" if self._job.attempt > 1 else "/ find  \\ wrap"
+            return f"[ ] rank  A all  u out/err  F follow  {more}  ? help  q back"
         if self._tab != "overview":
             return "jk scroll  O overview  ? help  q back"
         if self._zoomed is not None:
@@ -222,6 +224,14 @@ class JobScreen(View):
             self.say(f"Of {self._job.rank_count} ranks the first {MOST_MERGED} are merged.")
         self._read_logs()
 
+    def action_stream(self) -> None:
+        """Show both streams of a rank, its standard output alone, its standard error alone."""
+        if self._rank is None and not self._is_merged:
+            self.say("The driver's log is one; a rank's ([ ]) tells stdout and stderr apart.")
+            return
+        self._stream = _NEXT_STREAM[self._stream]
+        self._read_logs()
+
     def action_tag(self, by: int) -> None:
         """Draw the tag `by` places on; round at the ends."""
         if not self._series:
@@ -293,7 +303,8 @@ class JobScreen(View):
 
     def _read_logs(self) -> None:
         ranks = tuple(range(min(self._job.rank_count, MOST_MERGED))) if self._is_merged else (self._rank,)
-        self._log, self._log_missing = Logs.of(ranks, self._attempt), None
+        stream = self._stream if ranks != (None,) else None
+        self._log, self._log_missing = Logs.of(ranks, self._attempt, stream), None
         self._show_log()
         self.post_message(self.Wants())
 
@@ -359,12 +370,15 @@ class JobScreen(View):
         lines = self._log_lines
         if not lines:
             unknown = "asking gpuqd" + self.look.cut
-            missing = unknown if not self._log.is_begun else "nothing written yet"
+            written = f" to {self._log.stream}" if self._log.stream is not None else ""
+            missing = unknown if not self._log.is_begun else f"nothing written{written} yet"
             lines = [line(self._log_missing or missing, Tone.DIM)]
         which = "all ranks" if self._is_merged else "driver" if self._rank is None else f"rank {self._rank}"
         which += f" of {self._job.rank_count}"
         if self._job.attempt > 1:
             which += f", attempt {self._attempt or self._job.attempt} of {self._job.attempt}"
+        if self._log.stream is not None:
+            which += ", both (not told apart)" if self._log.is_mixed else f", {self._log.stream} alone"
         is_ended = self._log.is_final or self._job.state.is_final
         self._log_pane.show_log(lines, title=f"Log {which}  [ ] other", is_ended=is_ended, above=above)
 
@@ -380,7 +394,8 @@ class JobScreen(View):
 
 _TABS = {"O": "overview", "T": "timeline", "L": "log", "E": "events", "C": "checkpoints"}
 _STORIES = ("timeline", "events")
-_OF_LOG = ("rank", "attempt", "all_ranks")
+_OF_LOG = ("rank", "attempt", "all_ranks", "stream")
+_NEXT_STREAM = {None: "stdout", "stdout": "stderr", "stderr": None}
 
 
 def _first_rank(job: Job) -> int | None:
