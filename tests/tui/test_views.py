@@ -202,7 +202,7 @@ def a_gpu(state: GpuState, **named: Any) -> Gpu:
         (
             a_gpu(GpuState.STRANGER, strangers=(Stranger(pid=7, user="eve", command="miner"),)),
             "!",
-            "GPU 0: process 7 (miner of eve) belongs to no job",
+            "GPU 0: process 7 belongs to no job: miner of eve",
         ),
         (a_gpu(GpuState.BUSY, name="3", util=93.0, memory_mib=2048.0, at=1.0), "#", "GPU 3 93%  2.0 GiB"),
     ],
@@ -226,7 +226,7 @@ def test_cells_of_gpus_come_with_the_nodes_view() -> None:
     async def use(pilot: Pilot[None]) -> None:
         await pilot.press("4")
         await pilot.pause()
-        assert " i#" in screen_text(app)
+        assert " [i]#" in screen_text(app)
 
     piloted(app, use, (120, 30))
 

@@ -253,6 +253,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         to = message.to or self._name_before
         self._job = job = self.view.selected or self._job
         jobs = self.view.chosen or ([] if job is None else [job])
+        gpu = self.view.selected_gpu
         while self.screen not in self._views.values():
             await self.pop_screen()
         if to == self._name:
@@ -261,10 +262,14 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         view = self._named(to)
         self._hand_over(view)
         await self.switch_screen(to)
+        if to == "nodes":
+            self._show_told()  # a cursor is put where there is something
         if len(jobs) > 1:
             view.choose_all(jobs)
         else:
             view.choose(job)
+        if gpu is not None:
+            view.choose_gpu(*gpu)
         if message.filter is not None and isinstance(view, QueueScreen):
             view.set_filter(message.filter)
         self._show_told()

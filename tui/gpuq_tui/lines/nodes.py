@@ -9,7 +9,7 @@ from gpuq.models import Job, Node
 from gpuq.sharing import Drain, ReservationRow
 from gpuq.units import moment, plural
 from gpuq_tui.lines.actions import Action
-from gpuq_tui.lines.duration import short
+from gpuq_tui.lines.gpu import WRONG, used, wrongs
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
 
 LEGEND = "# busy  i idle  ! stranger  t throttled  . free  x drained  - down"
@@ -22,7 +22,6 @@ _LETTERS = {
     GpuState.FREE: ".",
     GpuState.DOWN: "-",
 }
-_WRONG = (GpuState.IDLE, GpuState.STRANGER, GpuState.THROTTLED)
 
 
 def heading(width: int, look: Look) -> Line:
@@ -31,17 +30,24 @@ def heading(width: int, look: Look) -> Line:
     return line(f"  {fit('NODE', name, look)} {fit('PARTITION', 10, look)} {fit('GPU', 12, look)} FREE  GPUS", Tone.DIM)
 
 
-def row(node: Node, drain: Drain | None, gpus: Sequence[Gpu] = (), *, width: int, look: Look) -> Line:
-    """Return one node: a cell for each GPU, and what is wrong with it in words; `gpus` are the node's, if known."""
+def row(
+    node: Node, drain: Drain | None, gpus: Sequence[Gpu] = (), *, width: int, look: Look, chosen: int | None = None
+) -> Line:
+    """Return one node: a cell for each GPU, and what is wrong with it in words; `gpus` are the node's, if known.
+
+    The cell number `chosen` stands in brackets.
+    """
     name, note = _widths(width)
     model = node.gpu_type or node.gpu_kind
     head = f"{fit(node.name, name, look)} {fit(node.partition, 10, look)} {fit(model, 12, look)} {node.free_gpus:>4}  "
     jobs = "jobs " + " ".join(str(job_id) for job_id in node.job_ids) if node.job_ids else "no job"
     told = f"drained: {drain.reason}" if drain is not None else "down" if not node.is_up else jobs
-    wrong = [gpu.state for gpu in gpus if gpu.state in _WRONG]
+    wrong = [gpu.state for gpu in gpus if gpu.state in WRONG]
     bad = Tone.BAD if not node.is_up else Tone.WARN if drain is not None or wrong else Tone.PLAIN
     told += f", {', '.join(dict.fromkeys(wrong))}" if wrong and node.is_up else ""
     cells = gpu_cells(node, gpus, is_drained=drain is not None)
+    if chosen is not None and chosen < len(cells):
+        cells = f"{cells[:chosen]}[{cells[chosen]}]{cells[chosen + 1 :]}"
     return (head, Tone.PLAIN), (cells, bad), ("  " + fit(told, max(0, note - len(cells)), look), bad)
 
 
@@ -77,7 +83,7 @@ def detail_lines(
     if not jobs:
         lines.append(line("no job", Tone.DIM))
     for gpu in gpus:
-        wrong = [f"GPU {gpu.name or gpu.place}: {text}" for text in _wrong(gpu)]
+        wrong = [f"GPU {gpu.name or gpu.place}: {text}" for text in wrongs(gpu)]
         lines += [line(part, Tone.WARN) for text in wrong for part in wrap(text, width)]
     if drain is not None:
         text = f"drained by {drain.by_user} since {moment(drain.since)}: {drain.reason}"
@@ -91,17 +97,7 @@ def detail_lines(
 
 
 def _use(gpu: Gpu) -> Line:
-    """Return how much a held GPU is used; of a virtual one there is only the CPU."""
-    memory = "" if gpu.memory_mib is None else f"  {gpu.memory_mib / 1024:.1f} GiB"
-    power = "" if gpu.power_w is None else f"  {gpu.power_w:.0f} W"
-    used = f"CPU {gpu.cpu or 0:.0f}%" if gpu.util is None else f"GPU {gpu.name} {gpu.util:.0f}%{memory}{power}"
-    return line(f"    {used}", Tone.WARN if gpu.state in _WRONG else Tone.DIM)
-
-
-def _wrong(gpu: Gpu) -> list[str]:
-    found = [f"process {one.pid} ({one.command} of {one.user}) belongs to no job" for one in gpu.strangers]
-    found += [f"slowed down: {', '.join(gpu.throttled)}"] if gpu.throttled else []
-    return found + ([f"held, but not used for {short(gpu.idle_s or 0)}"] if gpu.state is GpuState.IDLE else [])
+    return line(f"    {used(gpu)}", Tone.WARN if gpu.state in WRONG else Tone.DIM)
 
 
 def node_actions(node: Node, drain: Drain | None) -> list[Action]:

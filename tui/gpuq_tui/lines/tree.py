@@ -16,12 +16,16 @@ _BAD = ("FAILED", "LOST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One line of the tree: what it is (a key that stays), its text, what of it can be copied, and its rank."""
+    """One line of the tree: what it is (a key that stays), its text, what of it can be copied, and its rank.
+
+    `gpu`: the node and the name of the GPU that it is.
+    """
 
     key: str
     line: Line
     copy: str
     rank: int | None = None
+    gpu: tuple[str, str] | None = None
 
 
 def tree(job: Job, traces: Sequence[Trace] = ()) -> list[Leaf]:
@@ -96,8 +100,10 @@ def _rank(rank: Rank, job: Job, pod: TracedPod | None) -> list[Leaf]:
     ]
     rows += [] if pod is None else [_pod(pod, rank.rank)]
     for gpu in rank.gpus:
-        name = f"gpu:{rank.node or rank.host}/{gpu}"
-        rows.append(Leaf(key=f"{rank.rank} {name}", line=line(f"        {name}"), copy=name, rank=rank.rank))
+        at = rank.node or rank.host
+        name = f"gpu:{at}/{gpu}"
+        key = f"{rank.rank} {name}"
+        rows.append(Leaf(key=key, line=line(f"        {name}"), copy=name, rank=rank.rank, gpu=(at, gpu)))
     return rows
 
 

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from gpuq.cli.views.checkpoint import checkpoint_lines
-from gpuq.models import Checkpoint, Curve, Job, JobState, Series, Why
+from gpuq.models import Checkpoint, Curve, Job, JobState, Rank, Series, Why
 from gpuq.tracing import Trace
 from gpuq.units import plural
 from gpuq_tui.feed import Answer, Wanted
@@ -81,6 +81,14 @@ class JobScreen(View):
     def selected(self) -> Job:
         """Return the job this is about."""
         return self._job
+
+    @property
+    def selected_gpu(self) -> tuple[str, str] | None:
+        """Return the first GPU of the rank whose log is shown."""
+        return next(((rank.node or rank.host, rank.gpus[0]) for rank in self._job.ranks if self._is_shown(rank)), None)
+
+    def _is_shown(self, rank: Rank) -> bool:
+        return rank.rank == self._rank and bool(rank.gpus)
 
     def wanted(self) -> Wanted:
         """Return all of the job: its curve in the chart's width, its log from where it was read to."""

@@ -35,6 +35,14 @@ class TraceScreen(RowsView):
         """Return the job of the tree."""
         return self._job
 
+    @property
+    def selected_gpu(self) -> tuple[str, str] | None:
+        """Return the GPU under the cursor, or the first one of the rank there."""
+        leaf = self._leaf()
+        if leaf is None or leaf.rank is None:
+            return None
+        return leaf.gpu or next((one.gpu for one in self._leaves if one.gpu and one.rank == leaf.rank), None)
+
     def choose(self, job: Job | None) -> None:
         """Show the tree of another job."""
         self._choose(job or self._job or next((one for one in self.jobs if one.state.holds_gpus), None))
@@ -47,7 +55,7 @@ class TraceScreen(RowsView):
 
     def keys(self) -> str:
         """Return the commonest keys."""
-        return "jk move  enter log of the rank  [ ] other job  x act  y copy  ? help  q queue"
+        return "jk move  enter rank's log  4 its GPU  [ ] other job  x act  ? help  q queue"
 
     def actions(self) -> Sequence[Action]:
         """Return what can be done with the job."""

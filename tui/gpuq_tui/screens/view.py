@@ -149,6 +149,11 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     @property
+    def selected_gpu(self) -> tuple[str, str] | None:
+        """Return the node and the name of the GPU that the cursor is on, if it is on one."""
+        return None
+
+    @property
     def chosen(self) -> Sequence[Job]:
         """Return the jobs that actions are about: the marked ones, else the selected one."""
         return () if self.selected is None else (self.selected,)
@@ -163,6 +168,9 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
 
     def choose(self, job: Job | None) -> None:
         """Put the cursor on a job that was selected in another view, where this one has such a thing."""
+
+    def choose_gpu(self, node: str, name: str) -> None:
+        """Put the cursor on a GPU that it was on in another view, where this one has such a thing."""
 
     def choose_all(self, jobs: Sequence[Job]) -> None:
         """Take over the jobs that were chosen in another view: of most views the first of them."""
