@@ -195,6 +195,7 @@ class ScriptedClient:
     bend: Callable[[int, Curve], Curve] | None = None
     nodes: tuple[Node, ...] = ()
     are_streams_told: bool = True
+    told: list[models.Message] = field(default_factory=list[models.Message])
     rank_logs: dict[int | None, str] = field(default_factory=dict[int | None, str])
     asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
@@ -324,6 +325,9 @@ class ScriptedClient:
     def checkpoints(self, job_id: int) -> list[Json]:
         self._find(job_id)
         return [as_json(A_CHECKPOINT)] if self.variables else []
+
+    def messages(self, **asked: object) -> list[Json]:
+        return [as_json(one) for one in self.told if one.job_id == asked["job"]]
 
     def series(self, job_id: int) -> list[Json]:
         self._find(job_id)

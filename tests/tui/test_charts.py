@@ -195,3 +195,17 @@ def test_colours_tell_curves_apart_and_without_colours_their_signs_do() -> None:
     assert {Tone.CURVE_1, Tone.CURVE_2} <= spans("ansi")
     assert spans("mono") == {Tone.PLAIN, Tone.DIM}
     assert plain(coloured("a\x1b[94mb\x1b[0mc\x1b[31md")) == "abcd"
+
+
+def test_why_there_are_no_weights_is_said_once() -> None:
+    app = an_app(ScriptedClient(queue=[a_running_job(1)]))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("v", "d", "d")
+        await pilot.pause()
+        await pilot.pause()
+        text = " ".join(screen_text(app).split())
+        assert text.count("checkpoint") == 1
+        assert "gpuqd says" not in text
+
+    piloted(app, use, (120, 40))

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from gpuq.models import Job, JobState, Signal, SignalKind
+from gpuq.models import Job, JobState, Message, Signal, SignalKind
 from gpuq.tracing import Trace
+from gpuq_tui.lines.chart import label
 from gpuq_tui.lines.line import Line, Look, plain
 from gpuq_tui.lines.log import LogPiece, LogTail
 from gpuq_tui.lines.logs import Logs
@@ -237,3 +238,30 @@ def test_pieces_put_together_backwards_are_the_log() -> None:
             earlier = max(0, begin - step)
             tail, begin = tail.with_earlier(piece(earlier, begin)), earlier
         assert "\n".join(tail.lines) + "\n" == log
+
+
+def test_what_the_owner_was_told_stands_among_the_events() -> None:
+    client = ScriptedClient(queue=[a_running_job(1)])
+    webhook = Message(
+        id=1, key="k", job_id=1, user="alice", event="nan", kind="webhook", address="https://hooks.example/secret/path",
+        at=NOW - 10, state="dropped", tries=8, said="it answered 404",
+    )  # fmt: skip
+    client.told = [webhook, replace(webhook, id=2, kind="mail", address=HOSTILE, state="sent", said=None)]
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "e")
+        await pilot.pause()
+        await pilot.pause()
+        text = screen_text(app)
+        assert "told alice of nan by webhook https://hooks.example: dropped (it answered 404)" in text
+        assert "secret" not in text
+        assert "told alice of nan by mail" in text
+
+    piloted(app, use, (120, 40))
+
+
+def test_charts_of_what_gpuq_samples_are_named_as_a_person_would() -> None:
+    assert label("cpu/util", "/gpuq", Look()) == "CPU used, % of one core"
+    assert label("loss", "train", Look()) == "train/loss"
+    assert label("loss", ".", Look()) == "loss"

@@ -8,6 +8,7 @@ from functools import partial
 
 from gpuq import models
 from gpuq.client import Json
+from gpuq.errors import NotFoundError
 from gpuq.models import SeriesKind
 from gpuq.wire import decode
 from gpuq_tui.asking import Asks, Parts
@@ -113,7 +114,11 @@ class Charting:
         return [Name(tag=tag, run=run, job_id=job_id) for tag, run in dict.fromkeys((s.tag, s.run) for s in series)]
 
     def _variables(self, job_id: int) -> list[Name]:
-        return [Name(tag=one["name"], job_id=job_id) for one in self._client.checkpoint(job_id)["weights"]]
+        try:
+            weights = self._client.checkpoint(job_id)["weights"]
+        except NotFoundError:  # it has no checkpoint yet: then there is nothing to draw, which is no refusal
+            return []
+        return [Name(tag=one["name"], job_id=job_id) for one in weights]
 
     def _distributions(self, name: Name, wanted: ChartsWanted) -> Json:
         assert name.job_id is not None

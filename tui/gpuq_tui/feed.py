@@ -48,6 +48,7 @@ class Wanted:
     charts: ChartsWanted | None = None
     logs: LogsWanted | None = None
     checkpoints: bool = False
+    messages: bool = False
     trace: str | None = None
 
     @property
@@ -77,6 +78,7 @@ class Answer:
     logs: tuple[LogPiece | None, ...] | None = None
     earlier: LogPiece | None = None
     checkpoints: tuple[models.Checkpoint, ...] | None = None
+    messages: tuple[models.Message, ...] | None = None
     lists: Lists | None = None
     charts: Charts | None = None
     trace: Traced | None = None
@@ -169,6 +171,9 @@ class Feed:
         if wanted.checkpoints:
             rows = part.take("checkpoints", lambda: self._client.checkpoints(job_id))
             answer = replace(answer, checkpoints=tuple(self._model(models.Checkpoint, row) for row in rows or ()))
+        if wanted.messages:
+            rows = part.take("messages", lambda: self._client.messages(job=job_id))
+            answer = replace(answer, messages=tuple(self._model(models.Message, row) for row in rows or ()))
         return answer if wanted.logs is None else self._with_logs(answer, job_id, wanted.logs, part)
 
     def _series(self, job_id: int) -> tuple[models.Series, ...]:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from gpuq import chart
-from gpuq.models import Curve, Job, Series, SeriesKind
+from gpuq.models import SAMPLED, Curve, Job, Series, SeriesKind
 from gpuq.scale import along, start_of
 from gpuq.units import moment, number
 from gpuq_tui.foreign import cleaned_text
@@ -40,9 +40,24 @@ def tag_order(key: tuple[str, str]) -> tuple[bool, bool, tuple[str, str]]:
     return "loss" not in tag, "acc" not in tag, key
 
 
-def label(series: Series, look: Look) -> str:
+_SAMPLED = {
+    "cpu/util": "CPU used, % of one core",
+    "cpu/memory_mib": "memory used, MiB",
+    "gpu/util": "GPU used, %",
+    "gpu/memory_mib": "GPU memory used, MiB",
+    "gpu/power_w": "GPU power, W",
+    "gpu/temperature_c": "GPU temperature, C",
+    "step/seconds": "time of a step, s",
+    "step/own_seconds": "its own time of a step, s",
+}
+"""What gpuqd itself samples, in words."""
+
+
+def label(tag: str, run: str | None, look: Look) -> str:
     """Return a series in words: its tag, and its run where it has one."""
-    return cleaned_text(series.tag if series.run == "." else f"{series.run}/{series.tag}", look)
+    if run == SAMPLED:
+        return cleaned_text(_SAMPLED.get(tag, f"{tag}, sampled by gpuq"), look)
+    return cleaned_text(tag if run in (None, "", ".") else f"{run}/{tag}", look)
 
 
 def chart_lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpuq.models import Checkpoint, Job
+from gpuq.models import Checkpoint, Job, Message
 from gpuq.scale import axis
 from gpuq.tracing import Trace
 from gpuq.units import moment, plural, size
@@ -55,19 +55,38 @@ def moments(job: Job, traces: Sequence[Trace], checkpoints: Sequence[Checkpoint]
     return sorted(found, key=lambda one: one.at)
 
 
+def told(messages: Sequence[Message]) -> list[Moment]:
+    """Return what the owner was told, or is to be; of a webhook only the host, for the rest is its secret."""
+    found: list[Moment] = []
+    for one in messages:
+        where = "/".join(one.address.split("/", 3)[:3]) if one.kind == "webhook" else one.address
+        why = f" ({one.said})" if one.said and one.state != "sent" else ""
+        tone = Tone.BAD if one.state == "dropped" else Tone.WARN if one.state == "waiting" and one.tries else Tone.DIM
+        found.append(
+            Moment(at=one.at, text=f"told {one.user} of {one.event} by {one.kind} {where}: {one.state}{why}", tone=tone)
+        )
+    return found
+
+
 def event_lines(
-    job: Job, traces: Sequence[Trace], checkpoints: Sequence[Checkpoint], *, width: int, look: Look
+    job: Job,
+    traces: Sequence[Trace],
+    checkpoints: Sequence[Checkpoint],
+    messages: Sequence[Message] = (),
+    *,
+    width: int,
+    look: Look,
 ) -> list[Line]:
     """Return a line for each moment, and where the job stands now."""
     lines: list[Line] = []
-    for one in moments(job, traces, checkpoints):
+    for one in sorted([*moments(job, traces, checkpoints), *told(messages)], key=lambda one: one.at):
         first, *more = wrap(one.text, width - 21, most=5)
         lines.append(((f"{moment(one.at)}  ", Tone.DIM), (first, one.tone)))
         lines += [line(" " * 21 + part, one.tone) for part in more]
     if not job.state.is_final:
         _, tone = STATE_CODES[job.state]
-        told = note(job)
-        lines.append(((f"{'now':<21}", Tone.DIM), (fit(f"{job.state} {told}".strip(), width - 21, look), tone)))
+        stands = note(job)
+        lines.append(((f"{'now':<21}", Tone.DIM), (fit(f"{job.state} {stands}".strip(), width - 21, look), tone)))
     return lines
 
 

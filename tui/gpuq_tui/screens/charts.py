@@ -15,7 +15,7 @@ from gpuq.client import Json
 from gpuq.models import Job
 from gpuq_tui.charting import Charts, ChartsWanted, Name, Shown
 from gpuq_tui.feed import Answer, Wanted
-from gpuq_tui.foreign import cleaned_text
+from gpuq_tui.lines.chart import label
 from gpuq_tui.lines.heat import bins_in, heat_lines, weights_lines
 from gpuq_tui.lines.line import Line, Look
 from gpuq_tui.lines.scale import Scale
@@ -235,9 +235,8 @@ class ChartsScreen(View):
         return heat_lines(found, width=width, look=self.look, is_ridges=self._is_ridges)[:height]
 
     def _title(self, name: Name) -> str:
-        run = "" if name.run in (None, ".") else f"{name.run}/"
         job = next((f"job {job.shown_id}: " for job in self._jobs if job.id == name.job_id), "")
-        return cleaned_text(f"{job}{run}{name.tag}", self.look)
+        return job + label(name.tag, name.run, self.look)
 
     def _known(self, job: Job) -> Job:
         return next((one for one in self.jobs if one.id == job.id), job)

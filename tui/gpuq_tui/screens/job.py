@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from gpuq.cli.views.checkpoint import checkpoint_lines
-from gpuq.models import Checkpoint, Curve, Job, JobState, Rank, Series, Why
+from gpuq.models import Checkpoint, Curve, Job, JobState, Message, Rank, Series, Why
 from gpuq.tracing import Trace
 from gpuq.units import plural
 from gpuq_tui.feed import Answer, Wanted
@@ -63,6 +63,7 @@ class JobScreen(View):
         self._tab = "overview"
         self._traces: Sequence[Trace] = ()
         self._checkpoints: tuple[Checkpoint, ...] | None = None
+        self._messages: tuple[Message, ...] = ()
         self._rank = _first_rank(job) if rank is None else rank
         self._is_merged = False
         self._stream: str | None = None
@@ -101,6 +102,7 @@ class JobScreen(View):
             logs=self._log.wanted if self._tab in ("overview", "log") else None,
             trace=str(self._job.id) if self._tab in _STORIES or self._traces else None,
             checkpoints=self._tab in (*_STORIES, "checkpoints"),
+            messages=self._tab in _STORIES,
         )
 
     def keys(self) -> str:
@@ -174,6 +176,7 @@ class JobScreen(View):
             self._traces = answer.trace.traces
         if answer.checkpoints is not None:
             self._checkpoints = answer.checkpoints
+        self._messages = self._messages if answer.messages is None else answer.messages
         self._take_series(answer)
         self._take_log(answer)
         self._show_all()
@@ -337,9 +340,9 @@ class JobScreen(View):
         match self._tab:
             case "timeline":
                 lines = timeline_lines(*story, now=self.data_time, width=width, look=self.look)
-                lines += event_lines(*story, width=width, look=self.look)
+                lines += event_lines(*story, self._messages, width=width, look=self.look)
             case "events":
-                lines = event_lines(*story, width=width, look=self.look)
+                lines = event_lines(*story, self._messages, width=width, look=self.look)
             case "checkpoints":
                 lines = self._checkpoint_lines()
             case _:
@@ -362,7 +365,7 @@ class JobScreen(View):
         pane.show(lines, title=title(self._job, now))
 
     def _show_chart(self) -> None:
-        words = "Chart" if self._shown is None else label(self._shown, self.look)
+        words = "Chart" if self._shown is None else label(self._shown.tag, self._shown.run, self.look)
         if self._series and len(self._series) > 1 and self._shown in self._series:
             words += f"  (h l: tag {self._series.index(self._shown) + 1} of {len(self._series)})"
         asked = "asking gpuqd" + self.look.cut
