@@ -1,12 +1,15 @@
 """What `--json` of every verb prints, as JSON Schemas (2020-12): made from the values that the code prints.
 
-`python -m reference.schemas` writes them to docs/schemas, a file a verb. What would break a reader becomes the next
-version; files of versions before stay as they are, and `docs/schemas/versions.json` says which one counts.
+`python -m reference.schemas` writes them to docs/schemas, a file a verb. Whatever changes gets a new version: 1.1 after
+1.0 where more came, 2.0 in a file of its own where a reader would break. `docs/schemas/versions.json` is the record of
+them all, each with its digest and what changed; the last one of a verb counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -160,7 +163,7 @@ def schema_of(verb: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title.replace(" --json", "") + " --json",
-        "description": f"What this is, {what} the output. Further fields may come without a new version.",
+        "description": f"What this is, {what} the output. Further fields may come with the next minor version.",
         **body,
         "$defs": parts,
     }
@@ -177,9 +180,15 @@ def _complete(name: str, part: dict[str, Any]) -> None:
             kind["type"] = [kind["type"], "null"]
 
 
-def text_of(verb: str) -> str:
-    """Return the schema as its file holds it."""
-    return json.dumps(schema_of(verb), indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+def text_of(schema: dict[str, Any]) -> str:
+    """Return a schema as its file holds it."""
+    return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+def digest_of(schema: dict[str, Any]) -> str:
+    """Return what tells a schema from any other, whatever version it is called."""
+    named = {word: value for word, value in schema.items() if word != "x-version"}
+    return hashlib.sha256(text_of(named).encode()).hexdigest()[:16]
 
 
 def breaks(old: Any, new: Any, where: str = "") -> list[str]:
@@ -204,38 +213,73 @@ def breaks(old: Any, new: Any, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {old} became {new}"]
 
 
+def changes(old: Any, new: Any, where: str = "") -> list[str]:
+    """Return what differs between two schemas, a line for each place; other words in a description do not."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+        keys = [key for key in sorted({*before, *after}) if key not in _WORDS or _is_names(where)]
+        gone = [f"{where}/{key} is gone" for key in keys if key not in after]
+        came = [f"{where}/{key} is new" for key in keys if key not in before]
+        shared = [key for key in keys if key in before and key in after]
+        return [*gone, *came, *(one for key in shared for one in changes(before[key], after[key], f"{where}/{key}"))]
+    return [] if old == new else [f"{where} is another"]
+
+
 def _is_names(where: str) -> bool:
     """Whether the keys there are names of fields or of values, not words of JSON Schema."""
     return where.endswith(("/properties", "/$defs"))
 
 
-def file_of(verb: str, version: int) -> Path:
-    """Return where a version of a verb's schema is."""
-    return FOLDER / f"{verb.replace(' ', '-').replace('--', '-').replace('--', '-')}.v{version}.json"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a verb's schema: what it is called, its digest, and what of the one before it changed."""
+
+    version: str
+    digest: str
+    changes: tuple[str, ...] = ()
+
+    @property
+    def major(self) -> int:
+        """Which file it is in."""
+        return int(self.version.partition(".")[0])
+
+    def next(self, old: dict[str, Any], new: dict[str, Any]) -> Version:
+        """Return the version after this one."""
+        major, _, minor = self.version.partition(".")
+        name = f"{int(major) + 1}.0" if breaks(old, new) else f"{major}.{int(minor) + 1}"
+        return Version(version=name, digest=digest_of(new), changes=tuple(changes(old, new)))
 
 
-def versions() -> dict[str, int]:
-    """Return by verb which version counts."""
+def file_of(verb: str, major: int) -> Path:
+    """Return where the schema of a verb is, of a major version."""
+    return FOLDER / f"{verb.replace(' ', '-').replace('--', '-').replace('--', '-')}.v{major}.json"
+
+
+def versions() -> dict[str, list[Version]]:
+    """Return by verb all versions that there were, the one that counts last."""
     path = FOLDER / "versions.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, list[Version]]) if path.exists() else {}
 
 
-def published(verb: str) -> Any:
+def published(verb: str) -> dict[str, Any]:
     """Return the schema that counts."""
-    return json.loads(file_of(verb, versions()[verb]).read_text())
+    return json.loads(file_of(verb, versions()[verb][-1].major).read_text())
 
 
 def write() -> None:
-    """Write the schemas anew; one that would break a reader under its next version, beside the last."""
+    """Write what has changed anew, each under its next version."""
     FOLDER.mkdir(exist_ok=True)
     known = versions()
     for verb in OUTPUTS:
+        made = schema_of(verb)
         if verb not in known:
-            known[verb] = 1
-        elif breaks(published(verb), schema_of(verb)):
-            known[verb] += 1
-        file_of(verb, known[verb]).write_text(text_of(verb))
-    (FOLDER / "versions.json").write_text(json.dumps({verb: known[verb] for verb in OUTPUTS}, indent=1) + "\n")
+            known[verb] = [Version(version="1.0", digest=digest_of(made))]
+        elif digest_of(made) != known[verb][-1].digest:
+            known[verb].append(known[verb][-1].next(published(verb), made))
+        last = known[verb][-1]
+        file_of(verb, last.major).write_text(text_of({**made, "x-version": last.version}))
+    text = msgspec.json.format(msgspec.json.encode({verb: known[verb] for verb in OUTPUTS}), indent=1)
+    (FOLDER / "versions.json").write_bytes(text + b"\n")
 
 
 if __name__ == "__main__":

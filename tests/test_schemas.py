@@ -103,6 +103,9 @@ def gpuqd() -> Iterator[Gpuqd]:
         yield daemon
 
 
+_FIRST = schemas.Version(version="1.3", digest="")
+
+
 def _documents(out: str, verb: str) -> list[Any]:
     text = out.strip()
     return (
@@ -150,10 +153,20 @@ def test_every_verb_that_prints_json_publishes_what() -> None:
 
 
 @pytest.mark.parametrize("verb", schemas.OUTPUTS)
-def test_a_schema_does_not_break_readers_without_a_new_version(verb: str) -> None:
-    """Run `python -m reference.schemas` after a change: it writes the next version and leaves the last as it was."""
-    assert schemas.breaks(schemas.published(verb), schemas.schema_of(verb)) == []
-    assert all(schemas.file_of(verb, version).exists() for version in range(1, schemas.versions()[verb]))
+def test_a_schema_does_not_change_without_a_new_version(verb: str) -> None:
+    """Run `python -m reference.schemas` after a change: it writes the next version, and what has changed."""
+    made, there = schemas.schema_of(verb), schemas.versions()[verb]
+
+    assert schemas.changes(schemas.published(verb), {**made, "x-version": there[-1].version}) == []
+    assert there[-1].digest == schemas.digest_of(made), "python -m reference.schemas"
+    assert schemas.published(verb)["x-version"] == there[-1].version
+    assert all(schemas.file_of(verb, version.major).exists() for version in there)
+
+
+def test_every_file_of_a_schema_is_one_that_is_on_record() -> None:
+    on_record = {schemas.file_of(verb, one.major) for verb, all_of in schemas.versions().items() for one in all_of}
+
+    assert set(schemas.FOLDER.glob("*.v*.json")) == on_record
 
 
 def _changed(change: str) -> dict[str, Any]:
@@ -183,13 +196,30 @@ def _changed(change: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "change", ["a field is gone", "another type", "may be null", "not always there", "a value is gone"]
 )
-def test_what_breaks_a_reader_is_seen(change: str) -> None:
-    assert schemas.breaks(schemas.schema_of("show"), _changed(change))
+def test_what_breaks_a_reader_is_seen_and_takes_a_major_version(change: str) -> None:
+    old, new = schemas.schema_of("show"), _changed(change)
+
+    assert schemas.breaks(old, new)
+    assert _FIRST.next(old, new).version == "2.0"
+    assert schemas.changes(old, new)
 
 
-@pytest.mark.parametrize("change", ["one more field", "one more state", "other words"])
-def test_what_breaks_nobody_needs_no_version(change: str) -> None:
-    assert schemas.breaks(schemas.schema_of("show"), _changed(change)) == []
+@pytest.mark.parametrize("change", ["one more field", "one more state"])
+def test_what_breaks_nobody_takes_a_minor_version_and_says_what_it_is(change: str) -> None:
+    old, new = schemas.schema_of("show"), _changed(change)
+    after = _FIRST.next(old, new)
+
+    assert schemas.breaks(old, new) == []
+    assert after.version == "1.4"
+    assert any("colour" in line or "JobState" in line for line in after.changes)
+    assert after.digest not in (_FIRST.digest, schemas.digest_of(old))
+
+
+def test_other_words_alone_are_written_too() -> None:
+    old, new = schemas.schema_of("show"), _changed("other words")
+
+    assert schemas.changes(old, new) == []
+    assert schemas.digest_of(new) != schemas.digest_of(old)
 
 
 def test_a_schema_can_be_failed() -> None:
