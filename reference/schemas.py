@@ -186,9 +186,8 @@ def text_of(schema: dict[str, Any]) -> str:
 
 
 def digest_of(schema: dict[str, Any]) -> str:
-    """Return what tells a schema from any other, whatever version it is called."""
-    named = {word: value for word, value in schema.items() if word != "x-version"}
-    return hashlib.sha256(text_of(named).encode()).hexdigest()[:16]
+    """Return what tells a schema from any other."""
+    return hashlib.sha256(text_of(schema).encode()).hexdigest()[:16]
 
 
 def breaks(old: Any, new: Any, where: str = "") -> list[str]:
@@ -250,36 +249,37 @@ class Version:
         return Version(version=name, digest=digest_of(new), changes=tuple(changes(old, new)))
 
 
-def file_of(verb: str, major: int) -> Path:
+def file_of(verb: str, major: int, folder: Path = FOLDER) -> Path:
     """Return where the schema of a verb is, of a major version."""
-    return FOLDER / f"{verb.replace(' ', '-').replace('--', '-').replace('--', '-')}.v{major}.json"
+    return folder / f"{verb.replace(' ', '-').replace('--', '-').replace('--', '-')}.v{major}.json"
 
 
-def versions() -> dict[str, list[Version]]:
+def versions(folder: Path = FOLDER) -> dict[str, list[Version]]:
     """Return by verb all versions that there were, the one that counts last."""
-    path = FOLDER / "versions.json"
+    path = folder / "versions.json"
     return msgspec.json.decode(path.read_bytes(), type=dict[str, list[Version]]) if path.exists() else {}
 
 
-def published(verb: str) -> dict[str, Any]:
-    """Return the schema that counts."""
-    return json.loads(file_of(verb, versions()[verb][-1].major).read_text())
+def published(verb: str, folder: Path = FOLDER) -> tuple[str, dict[str, Any]]:
+    """Return the version that counts, as its file says it, and its schema."""
+    schema = json.loads(file_of(verb, versions(folder)[verb][-1].major, folder).read_text())
+    return schema.pop("x-version"), schema
 
 
-def write() -> None:
+def write(folder: Path = FOLDER) -> None:
     """Write what has changed anew, each under its next version."""
-    FOLDER.mkdir(exist_ok=True)
-    known = versions()
+    folder.mkdir(exist_ok=True)
+    known = versions(folder)
     for verb in OUTPUTS:
         made = schema_of(verb)
         if verb not in known:
             known[verb] = [Version(version="1.0", digest=digest_of(made))]
         elif digest_of(made) != known[verb][-1].digest:
-            known[verb].append(known[verb][-1].next(published(verb), made))
+            known[verb].append(known[verb][-1].next(published(verb, folder)[1], made))
         last = known[verb][-1]
-        file_of(verb, last.major).write_text(text_of({**made, "x-version": last.version}))
+        file_of(verb, last.major, folder).write_text(text_of({**made, "x-version": last.version}))
     text = msgspec.json.format(msgspec.json.encode({verb: known[verb] for verb in OUTPUTS}), indent=1)
-    (FOLDER / "versions.json").write_bytes(text + b"\n")
+    (folder / "versions.json").write_bytes(text + b"\n")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_every_verbs_output_is_what_its_schema_says(
         assert code == 0, f"{line}: {said.err}"
         found = _documents(said.out, verb)
         assert found, f"{line} printed nothing"
-        validator = _VALIDATORS.validator_for(schemas.published(verb))
+        validator = _VALIDATORS.validator_for(schemas.published(verb)[1])
         errors = [f"{line}: {error}" for one in found for error in validator.iter_errors(one)]
         assert not errors, errors[0]
 
@@ -157,10 +157,47 @@ def test_a_schema_does_not_change_without_a_new_version(verb: str) -> None:
     """Run `python -m reference.schemas` after a change: it writes the next version, and what has changed."""
     made, there = schemas.schema_of(verb), schemas.versions()[verb]
 
-    assert schemas.changes(schemas.published(verb), {**made, "x-version": there[-1].version}) == []
+    version, kept = schemas.published(verb)
+
+    assert schemas.changes(kept, made) == []
     assert there[-1].digest == schemas.digest_of(made), "python -m reference.schemas"
-    assert schemas.published(verb)["x-version"] == there[-1].version
+    assert version == there[-1].version
     assert all(schemas.file_of(verb, version.major).exists() for version in there)
+
+
+@pytest.mark.parametrize(
+    ("before", "version", "told"),
+    [("less", "1.1", "/$defs/Job/properties/account is new"), ("more", "2.0", "/$defs/Job/properties/colour is gone")],
+)
+def test_what_has_changed_is_written_under_the_next_version(
+    tmp_path: Path, before: str, version: str, told: str
+) -> None:
+    schemas.write(tmp_path)
+    old = schemas.schema_of("show")
+    job = old["$defs"]["Job"]
+    if before == "less":
+        del job["properties"]["account"]
+        job["required"].remove("account")
+    else:
+        job["properties"]["colour"] = {"type": "string"}
+    schemas.file_of("show", 1, tmp_path).write_text(schemas.text_of({**old, "x-version": "1.0"}))
+    known = json.loads((tmp_path / "versions.json").read_text())
+    known["show"][0]["digest"] = schemas.digest_of(old)
+    (tmp_path / "versions.json").write_text(json.dumps(known))
+
+    schemas.write(tmp_path)
+
+    first, last = schemas.versions(tmp_path)["show"]
+    assert (first.version, last.version) == ("1.0", version)
+    assert told in last.changes
+    assert not [line for line in last.changes if "x-version" in line]
+    assert schemas.published("show", tmp_path) == (version, schemas.schema_of("show"))
+    assert schemas.versions(tmp_path)["why"] == [
+        schemas.Version(version="1.0", digest=schemas.versions(tmp_path)["why"][0].digest)
+    ]
+    assert set(tmp_path.glob("show.v*.json")) == {
+        schemas.file_of("show", int(v[0]), tmp_path) for v in ("1.0", version)
+    }
 
 
 def test_every_file_of_a_schema_is_one_that_is_on_record() -> None:
