@@ -107,9 +107,17 @@ class Client:
                 return found
 
     def stream(
-        self, *, job_ids: Sequence[int] = (), user: str | None = None, last: str | None = None, heartbeat_s: float = 15
+        self,
+        *,
+        job_ids: Sequence[int] = (),
+        user: str | None = None,
+        last: str | None = None,
+        heartbeat_s: float = 15,
+        table: bool = False,
     ) -> Stream:
         """Open the stream of changes, of some jobs or one user's only, after the event with the id `last`.
+
+        With `table`, jobs that have never begun come by column at the beginning, as `table`; an older gpuqd sends rows.
 
         Raises:
             UnavailableError: gpuqd does not answer.
@@ -118,6 +126,7 @@ class Client:
 
         params: list[tuple[str, object]] = [("job", job_id) for job_id in job_ids]
         params += [("user", user)] if user is not None else []
+        params += [("table", "true")] if table else []
         target = f"/v1/events?{_query([*params, ('heartbeat_s', heartbeat_s)])}"
         head = {"Accept": "text/event-stream"} if last is None else {"Last-Event-ID": last}
         connection = self._connected(timeout_s=2 * heartbeat_s + 5)

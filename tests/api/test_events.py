@@ -99,6 +99,49 @@ def test_a_stream_that_cannot_go_on_begins_anew(daemon: Gpuqd, last: str) -> Non
     daemon.ended(job_id)
 
 
+def _begins_with(stream: Stream) -> tuple[dict[int, Any], int]:
+    """Return the rows that a stream begins with, by id, and how many of them came in tables."""
+    rows, in_tables = dict[int, Any](), 0
+    for _, kind, data in events(stream):
+        match kind:
+            case "jobs":
+                rows |= {row["id"]: row for row in data["jobs"]}
+            case "table":
+                columns = data["columns"]
+                found = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+                rows |= {row["id"]: row for row in ({**data["same"], **one} for one in found or [{}])}
+                in_tables += len(found) or 1
+            case "ready":
+                break
+            case _:
+                pass
+    return rows, in_tables
+
+
+def test_a_table_has_the_rows_of_jobs_that_have_never_begun(daemon: Gpuqd) -> None:
+    runs = daemon.enqueue(_LONG)
+    daemon.reaches(runs, "RUNNING")
+    first = daemon.enqueue(_QUICK, hold=True, name="fïrst", args=["--lr", "0.1"], evaluator=True, time_limit_s=60)
+    array = daemon.enqueue(_QUICK, hold=True, sweep="lr=1,2", retries=2, nice=5)
+    changed = daemon.enqueue(_QUICK, hold=True)
+    daemon.client.update(changed, {"name": "changed", "workers": 2})
+
+    with daemon.client.stream() as stream:
+        rows, _ = _begins_with(stream)
+    with daemon.client.stream(table=True) as stream:
+        told, in_tables = _begins_with(stream)
+
+    for job_id in (runs, changed, first, array):
+        daemon.client.cancel(job_id)
+    daemon.ended(runs)
+    times = {"charged_gpu_s", "p50_at", "p90_at"}  # move with the clock
+    assert in_tables >= 4
+    assert {number: {n: v for n, v in row.items() if n not in times} for number, row in told.items()} == {
+        number: {n: v for n, v in row.items() if n not in times} for number, row in rows.items()
+    }
+    assert all(row.keys() == rows[number].keys() for number, row in told.items())
+
+
 def test_a_stream_of_one_job_has_nothing_of_others_but_signs_of_life(daemon: Gpuqd) -> None:
     mine, other = daemon.enqueue(_LONG), daemon.enqueue(_QUICK)
     daemon.ended(other)

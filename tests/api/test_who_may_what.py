@@ -301,6 +301,10 @@ def test_where_it_is_private_no_answer_names_another_user(private: Cluster) -> N
         told = private.as_(USER).beginning(f"/v1/events?{query}", b"event: ready\n")
         assert f'data: {{"jobs":{jobs}}}' in told
         assert OWNER not in told
+    told = private.as_(USER).beginning("/v1/events?table=true", b"event: ready\n")
+    assert "event: table" in told
+    assert USER in told
+    assert OWNER not in told
     waits = {**_SPEC, "dependency": f"afterok:{job_id}"}
     status, said = private.as_(USER).ask("POST", "/v1/jobs", waits)
     assert (status, said["detail"]) == (400, f"There is no job {job_id} to depend on.")

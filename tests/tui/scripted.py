@@ -202,7 +202,7 @@ class ScriptedClient:
     asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
 
-    def stream(self, *, last: str | None = None, heartbeat_s: float = 15) -> ScriptedStream:
+    def stream(self, *, last: str | None = None, heartbeat_s: float = 15, table: bool = False) -> ScriptedStream:
         self._fail()
         self.asked.append(f"stream after {last}")
         live = [as_json(job) for job in self.queue if not job.state.is_final]

@@ -50,7 +50,7 @@ class OneStream:
         self.streams = list(streams)
         self.asked: list[str | None] = []
 
-    def stream(self, *, last: str | None = None, heartbeat_s: float = 15) -> ScriptedStream:
+    def stream(self, *, last: str | None = None, heartbeat_s: float = 15, table: bool = False) -> ScriptedStream:
         """Return the next stream, which ends after what it tells."""
         self.asked.append(last)
         stream = ScriptedStream([])

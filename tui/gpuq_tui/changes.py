@@ -15,7 +15,7 @@ from gpuq.wire import decode
 from gpuq_tui.foreign import cleaned, cleaned_text
 from gpuq_tui.lines.header import HEARTBEAT_S
 from gpuq_tui.lines.line import Look
-from gpuq_tui.told_job import told_job
+from gpuq_tui.told_job import ToldJob, told_job, told_jobs, told_table
 
 Event = tuple[str, Any]
 _MOST_BATCHES = 64
@@ -33,7 +33,7 @@ class Batches(Protocol):
 class Streams(Protocol):
     """What is needed of `gpuq.client.Client`."""
 
-    def stream(self, *, last: str | None = None, heartbeat_s: float = 15) -> Batches: ...
+    def stream(self, *, last: str | None = None, heartbeat_s: float = 15, table: bool = False) -> Batches: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,8 @@ class Changes:
         self._batches: Iterator[list[Event]] = iter(())
         self._last: str | None = None
         self._is_renewed = False
-        self._rows: dict[int, Json] = {}
+        self._jobs: dict[int, models.Job] = {}
+        self._rows: dict[int, Json] = {}  # of those of which more was told than a table has
         self._cluster: Json = {}
         self._nodes: dict[str, Json] = {}
         self._gpus: dict[tuple[str, int], Gpu] = {}
@@ -107,7 +108,7 @@ class Changes:
     def _open(self) -> None:
         with self._lock:
             self._last, self._is_renewed = (None if self._is_renewed else self._last), False
-        stream = self._client.stream(last=self._last, heartbeat_s=HEARTBEAT_S)
+        stream = self._client.stream(last=self._last, heartbeat_s=HEARTBEAT_S, table=True)
         with self._lock:
             self._stream = stream
         self._batches = stream.batches()
@@ -126,31 +127,35 @@ class Changes:
         for kind, data in events:
             match kind:
                 case "reset":
-                    self._rows, self._nodes, self._is_whole = {}, {}, True
+                    self._jobs, self._rows, self._nodes, self._is_whole = {}, {}, {}, True
                 case "cluster":
                     self._nodes = {node["name"]: node for node in data["nodes"]}
                     self._cluster = data
+                case "table":
+                    self._jobs.update((job.id, job) for job in told_table(data, self._look))
                 case "jobs":
-                    self._rows.update((row["id"], row) for row in data["jobs"])
+                    self._take_rows(data["jobs"])
                 case "ready":
                     is_whole, self._is_whole = True, False
                 case "job":
-                    if data["id"] not in self._rows and "submitted_at" not in data:
+                    row = self._row(data["id"])
+                    if not row and "submitted_at" not in data:
                         continue  # it ended before its row was read
-                    self._rows[data["id"]] = {**self._rows.get(data["id"], {}), **data}
+                    self._rows[data["id"]] = {**row, **data}
                     changed[data["id"]] = None
                 case "removed":
-                    self._rows.pop(data["id"], None)
+                    self._forget(data["id"])
                     changed[data["id"]] = None
                 case "gpus":
                     is_used = True
                     self._take_gpus(data)
                 case _:
                     is_moved = self._is_moved(kind, data) or is_moved
+        news = {job_id: self._job(job_id) for job_id in changed}
         if self._is_whole:
             return Told(is_heard=True)  # the rest of it is on its way
         return Told(
-            jobs={job_id: self._job(job_id) for job_id in (self._rows if is_whole else changed)},
+            jobs=self._jobs | news if is_whole else news,
             cluster=self._model_of_cluster() if is_whole or is_moved else None,
             gpus=tuple(self._gpus.values()) if is_whole or is_used else None,
             is_whole=is_whole,
@@ -189,14 +194,32 @@ class Changes:
                 return False
         return True
 
+    def _take_rows(self, rows: Sequence[Json]) -> None:
+        """Take over whole rows; of those that are more than a table has, what comes later is put over them."""
+        by_id = {row["id"]: row for row in rows}
+        for job in told_jobs(rows, self._look):
+            self._jobs[job.id] = job
+            if not isinstance(job, ToldJob):
+                self._rows[job.id] = by_id[job.id]
+
+    def _row(self, job_id: int) -> Json:
+        """Return what was told of a job until now."""
+        row, job = self._rows.get(job_id), self._jobs.get(job_id)
+        return row if row is not None else job.row() if isinstance(job, ToldJob) else {}
+
     def _job(self, job_id: int) -> models.Job | None:
+        """Return a job as its row now is; None for one that is gone."""
         row = self._rows.get(job_id)
         if row is None:
             return None
-        job = told_job(row, self._look)
+        self._jobs[job_id] = job = told_job(row, self._look)
         if job.state.is_final:
-            del self._rows[job_id]  # nothing more is told of it, but all if it is queued again
+            self._forget(job_id)  # nothing more is told of it, but all if it is queued again
         return job
+
+    def _forget(self, job_id: int) -> None:
+        self._rows.pop(job_id, None)
+        self._jobs.pop(job_id, None)
 
     def _model_of_cluster(self) -> models.Cluster:
         return decode(models.Cluster, cleaned({**self._cluster, "nodes": list(self._nodes.values())}, self._look))

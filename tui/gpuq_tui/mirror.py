@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job
@@ -32,9 +32,10 @@ class Mirror:
         self.cluster = told.cluster or self.cluster
         self.gpus = self.gpus if told.gpus is None else told.gpus
         if told.is_whole:  # what ended while nothing was heard is in no list
-            self._live, self._is_ordered, self.has_ended = {}, True, False
+            self._live, self._is_ordered, self.has_ended = _live(told.jobs), False, False
         for job_id, job in told.jobs.items():
-            self._put(job_id, job)
+            if self._live.get(job_id) is not job or job_id in self._ended:
+                self._put(job_id, job)
 
     def take_ended(self, jobs: Sequence[Job]) -> None:
         """Take over the jobs that have ended, whenever that was."""
@@ -74,3 +75,7 @@ class Mirror:
                 self.has_ended = False
                 while len(self._ended) > _MOST_ENDED:
                     del self._ended[next(iter(self._ended))]
+
+
+def _live(jobs: Mapping[int, Job | None]) -> dict[int, Job]:
+    return {job_id: job for job_id, job in jobs.items() if job is not None and not job.state.is_final}

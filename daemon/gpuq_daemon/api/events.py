@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -11,17 +12,16 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from gpuq.errors import UnavailableError
-from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
-from gpuq_daemon.api.visible import may_see, seen_cluster, seen_gpu, sees_everything
-from gpuq_daemon.feed.feed import Feed, encoded
+from gpuq_daemon.api.snapshot import snapshot
+from gpuq_daemon.api.visible import may_see, sees_everything
+from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position, parse_position
 
 _MOST_STREAMS = 8192
-_ROWS_AT_A_TIME = 100
 _SIGN_OF_LIFE = b":\n\n"
 _RETRY = b"retry: 1000\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -42,6 +42,9 @@ async def stream_events(
     heartbeat_s: Annotated[
         float, Parameter(ge=1, le=300, description="An empty comment comes after so many seconds without an event.")
     ] = 15.0,
+    table: Annotated[
+        bool, Parameter(description="At the beginning, jobs that have never begun come as `table` instead of `jobs`.")
+    ] = False,
     last_event_id: Annotated[
         str | None,
         Parameter(header="Last-Event-ID", max_length=64, description="The last id seen: the stream goes on after it."),
@@ -50,7 +53,9 @@ async def stream_events(
     """Tell what changes, as it changes.
 
     A stream that cannot go on where `Last-Event-ID` was begins with `reset`, then everything there is (`cluster`,
-    `gpus` with `is_whole`, and `jobs` in several events), then `ready`. After that every event has an `id`: `job`
+    `gpus` with `is_whole`, and `jobs` in several events), then `ready`. With `table`, jobs that have never begun come
+    by column, as `{"same": {...}, "columns": {...}}`: each field of a job is in one of both, as the value that all of
+    them have or as a list with one for each, in the same order. After that every event has an `id`: `job`
     (its `id` and the fields that changed, all of them of a job not told of before; `priority`, and `charged_gpu_s`
     while it runs, are left out), `removed`, `node`, `node_removed`, `engine`, `shares` (computed anew), `gpus` (those
     that are otherwise, as whole rows, and which are `gone`), `pods` (those of an attempt that have come, changed or
@@ -62,15 +67,22 @@ async def stream_events(
     wants = Wants(job_ids=frozenset(job_ids or ()), user=user)
     seen = None if last_event_id is None else parse_position(last_event_id)
     why = "new" if last_event_id is None else "unknown"
+    begin = partial(snapshot, desk, caller(request), has_table=table)
     return Stream(
-        _stream(desk, caller(request), wants, seen, why, heartbeat_s),
+        _stream(desk, caller(request), wants, begin, seen, why, heartbeat_s),
         media_type="text/event-stream",
         headers=_HEADERS,
     )
 
 
 async def _stream(
-    desk: Desk, who: Caller, wants: Wants, seen: Position | None, why: str, heartbeat_s: float
+    desk: Desk,
+    who: Caller,
+    wants: Wants,
+    begin: Callable[[Listener, str], AsyncGenerator[bytes, None]],
+    seen: Position | None,
+    why: str,
+    heartbeat_s: float,
 ) -> AsyncGenerator[bytes, None]:
     feed = desk.feed
     visible = None if sees_everything(who) else _visible(who)
@@ -80,39 +92,18 @@ async def _stream(
         if seen is not None and feed.knows(seen):
             listener.seen = seen.number
         else:
-            async for part in _snapshot(desk, who, listener, why):
+            async for part in begin(listener, why):
                 yield part
         while not feed.is_closed:
             text = feed.read(listener, visible)
             if text is None:
-                async for part in _snapshot(desk, who, listener, "behind"):
+                async for part in begin(listener, "behind"):
                     yield part
             elif text:
                 yield text
             elif not await listener.sleep(heartbeat_s):
                 _catch_up(feed, listener)
                 yield _SIGN_OF_LIFE
-
-
-async def _snapshot(desk: Desk, who: Caller, listener: Listener, why: str) -> AsyncGenerator[bytes, None]:
-    """Yield everything there is, row by row as it is read: what is sent is never gathered whole.
-
-    A row may be newer than `ready` says: the events that follow say the same again.
-    """
-    feed, wants = desk.feed, listener.wants
-    await feed.warm_up()
-    at = feed.position
-    listener.seen = at.number
-    yield encoded("reset", {"why": why, "epoch": at.epoch, "number": at.number})
-    if not wants.job_ids:
-        yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
-        yield encoded("gpus", {"gpus": [seen_gpu(who, gpu) for gpu in feed.gpus], "gone": [], "is_whole": True})
-    ids = sorted(wants.job_ids) or (desk.jobs.live_ids(wants.user) if may_see(who, wants.user) else [])
-    for begin in range(0, len(ids), _ROWS_AT_A_TIME):
-        rows = desk.jobs.jobs_of(ids[begin : begin + _ROWS_AT_A_TIME])
-        seen = [views.whole(desk, job) for job in rows if may_see(who, job.user)]
-        yield encoded("jobs", {"jobs": seen})
-    yield encoded("ready", {"jobs": len(ids)}, at)
 
 
 def _catch_up(feed: Feed, listener: Listener) -> None:

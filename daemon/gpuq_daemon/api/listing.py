@@ -106,6 +106,10 @@ class Listing:
         active = [self._whole(job) for job in self._active(user, sees)]
         return {"pending": dict(zip(_TABLE, columns, strict=True)), "jobs": active}
 
+    def priorities(self) -> dict[int, int]:
+        """Return the priority of every pending job."""
+        return {job.job_id: priority for job, _, priority, _ in self._queue.outlooks()}
+
     def _active(self, user: str | None, sees: Sees | None) -> list[Job]:
         return [job for job in self._jobs.active_jobs(user) if sees is None or sees(job.user)]
 

@@ -66,7 +66,7 @@ _ASKED = (
     "notify",
 )
 _course_of, _asked_of = attrgetter(*_COURSE), attrgetter(*_ASKED)
-_REASON, _START_AT = _COURSE.index("reason"), _COURSE.index("start_at")
+_STATE, _REASON, _START_AT, _ATTEMPT = map(_COURSE.index, ("state", "reason", "start_at", "attempt"))
 
 
 class Told(NamedTuple):
@@ -75,6 +75,18 @@ class Told(NamedTuple):
     user: str
     course: tuple[Any, ...]
     asked: tuple[Any, ...]
+
+    FIELDS = ("user", *_COURSE, *_ASKED)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The fields of the job by the names in `FIELDS`."""
+        return (self.user, *self.course, *self.asked)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the job waits and has never begun."""
+        return self.course[_STATE] is JobState.PENDING and self.course[_ATTEMPT] == 0
 
 
 def told(job: Job) -> Told:

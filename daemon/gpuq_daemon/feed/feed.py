@@ -132,6 +132,10 @@ class Feed:
         """The GPUs as was told of them last, in the order of their nodes."""
         return tuple(self._gpus.values())
 
+    def told(self, job_id: int) -> Told | None:
+        """Return what was told last of a job that has not ended."""
+        return self._told.get(job_id)
+
     @property
     def streams(self) -> int:
         """How many listen."""

@@ -16,12 +16,14 @@ from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import (
     ACTIVE_COLUMNS,
     HOLDING,
+    ORIGIN,
     QUEUED_COLUMNS,
     Charged,
     active_jobs,
     code_of,
     fate_of,
     job_of,
+    origin_of,
     pending_jobs,
     rank_of,
     spec_of,
@@ -86,12 +88,16 @@ class JobQuestions:
         """Return those of the jobs that there are, by id."""
         return self._jobs("j.id IN (SELECT value FROM json_each(:ids))", _ids(job_ids), limit=1_000_000)
 
+    def origins(self, job_ids: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+        """Return by id what never changes of jobs, in the order of `job_rows.ORIGIN`."""
+        asked = f"SELECT id, {', '.join(ORIGIN)} FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+        return {job_id: origin_of(*values) for job_id, *values in self._db.tuples(asked, _ids(job_ids))}
+
     def live_ids(self, user: str | None = None) -> list[int]:
         """Return the jobs that have not ended, by id."""
         where = _listed(everything=False, user=user)
-        return [
-            row["id"] for row in self._db.rows(f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id", {"user": user})
-        ]
+        found = self._db.tuples(f"SELECT j.id FROM jobs j WHERE {where} ORDER BY j.id", {"user": user})
+        return [job_id for (job_id,) in found]
 
     def active_jobs(self, user: str | None = None) -> list[Job]:
         """Return the jobs that hold GPUs, all or one user's, by id."""

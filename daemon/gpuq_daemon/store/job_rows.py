@@ -241,6 +241,30 @@ def job_of(row: dict[str, Any], nodes: list[str], ranks: list[Rank]) -> Job:
     return msgspec.convert(values, Job)
 
 
+ORIGIN = (
+    *("script_name", "script_sha256", "args", "sweep", "array_index", "evaluator", "independent", "driver"),
+    *("submitted_at", "array_id", "ps", "cpus_per_ps", "memory_mib_per_ps", "epochs", "code_sha256"),
+)
+"""Fields of a job that never change, and are columns by the same names."""
+
+
+def origin_of(
+    script_name: str,
+    script_sha256: str,
+    args: str,
+    sweep: str | None,
+    array_index: int | None,
+    evaluator: int,
+    independent: int,
+    driver: int,
+    *plain: Any,
+) -> tuple[Any, ...]:
+    """Return a row of `ORIGIN` as everybody sees it."""
+    words = () if args == "[]" and sweep is None else args_of(json.loads(args), sweep, array_index)
+    flags = (evaluator == 1, independent == 1, driver == 1)
+    return (script_name, script_sha256, words, sweep, array_index, *flags, *plain)
+
+
 _axes = lru_cache(256)(parse)
 
 
