@@ -1,24 +1,29 @@
 """Draws curves as text: one door to plotext, for `gpuq plot` and for the TUI's chart alike.
 
-`draw` is pure: the same curves and options give the same lines. plotext draws on one figure of its own per
-process, so draw from one thread at a time.
+`draw` is pure: the same curves and options give the same lines. plotext draws the frame, with its title and ticks;
+what is in it is drawn as plotext would, by `gpuq.raster`, since that is redrawn with every key. plotext has one figure
+of its own per process, so draw from one thread at a time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 from gpuq.models import Curve
+from gpuq.raster import BRAILLE, Cell, points, polyline
 from gpuq.scale import along, axis, scaled, start_of, unit
 from gpuq.text import clean, fit
 from gpuq.units import number, plural
 
-_COLORS = ("blue+", "orange+", "green+", "magenta+", "cyan+", "red+")
+_COLORS = (12, 11, 10, 13, 14, 9)  # of xterm's 256
 _SGR = (94, 93, 92, 95, 96, 91)
 _ASCII_MARKERS = "*o+x#@"
-_UNICODE_MARKERS = ("braille", "o", "+", "x", "#", "@")
+_UNICODE_MARKERS = (BRAILLE, "o", "+", "x", "#", "@")
 _NAN_MARKERS = ("×", "!")
 _RESTART_MARKERS = ("┊", ":")
 _CURSOR_MARKERS = ("│", "|")
@@ -193,6 +198,70 @@ def _plot(
     options: ChartOptions,
     size: tuple[int, int],
 ) -> str:
+    """Return plotext's frame with the lines drawn into it."""
+    x_axis = axis(*x_range, max(2, size[0] // 14), is_log=options.log_x, is_time=options.x != "step")
+    y_axis = axis(*y_range, max(2, size[1] // 3), is_log=options.log_y)
+    frame = _frame(size, _title(options, size[0] - 10), _ticks(x_axis, x_range), _ticks(y_axis, y_range))
+    room = frame.right - frame.left, len(frame.inside)
+    drawn: dict[Cell, tuple[str, int | None]] = {}
+
+    def draw(cells: dict[Cell, str], color: int | None = None) -> None:
+        drawn.update((cell, (letter, color if options.color else None)) for cell, letter in cells.items())
+
+    for x in unit(marks.restarts, x_range):
+        draw(polyline([x, x], [0.0, 1.0], room, _marker_of(_RESTART_MARKERS, options)))
+    for index, segments in enumerate(lines):
+        marker = _marker(index, len(lines), options)
+        for segment_xs, segment_ys in segments:
+            points_of = unit(segment_xs, x_range), unit(segment_ys, y_range)
+            draw(polyline(*points_of, room, marker), _COLORS[index % len(_COLORS)])
+    for x in unit(marks.cursor, x_range):
+        draw(polyline([x, x], [0.0, 1.0], room, _marker_of(_CURSOR_MARKERS, options)))
+    xs = unit(marks.nans, x_range)
+    draw(points(xs, [0.0] * len(xs), room, _marker_of(_NAN_MARKERS, options)), _COLORS[-1])
+    return frame.with_inside(drawn)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """Rows of a chart with nothing in it; `inside` are those with room, from the bottom, between `left` and `right`."""
+
+    rows: tuple[str, ...]
+    inside: range
+    left: int
+    right: int
+
+    def with_inside(self, drawn: Mapping[Cell, tuple[str, int | None]]) -> str:
+        """Return the rows with letters and their colours in the room."""
+        by_row: dict[int, dict[int, tuple[str, int | None]]] = {}
+        for (row, column), letter in drawn.items():
+            by_row.setdefault(row, {})[column] = letter
+        rows = list(self.rows)
+        for row, letters in by_row.items():
+            at = self.inside[row]
+            cells = [letters.get(column, (" ", None)) for column in range(self.right - self.left)]
+            rows[at] = rows[at][: self.left] + _in_colors(cells) + rows[at][self.right :]
+        return "\n".join(rows)
+
+
+def _in_colors(cells: Sequence[tuple[str, int | None]]) -> str:
+    parts = list[str]()
+    for color, run in groupby(cells, itemgetter(1)):
+        text = "".join(letter for letter, _ in run)
+        parts.append(text if color is None else f"\x1b[38;5;{color}m{text}\x1b[0m")
+    return "".join(parts)
+
+
+_Ticks = tuple[tuple[float, str], ...]
+
+
+def _ticks(found: Sequence[tuple[float, str]], bounds: tuple[float, float]) -> _Ticks:
+    places = unit([place for place, _ in found], bounds)
+    return tuple(zip(places, (text for _, text in found), strict=True))
+
+
+@lru_cache(maxsize=16)  # a cursor that moves, a curve that is smoothed, a point more: the frame is the same
+def _frame(size: tuple[int, int], title: str, x_ticks: _Ticks, y_ticks: _Ticks) -> _Frame:
     import plotext
 
     figure: _Plotext = plotext  # pyright: ignore[reportAssignmentType] - it has no types of its own
@@ -200,46 +269,26 @@ def _plot(
     figure.theme("clear")
     figure.limit_size(False, False)
     figure.plotsize(*size)
-    for x in unit(marks.restarts, x_range):
-        figure.plot([x, x], [0.0, 1.0], marker=_marker_of(_RESTART_MARKERS, options), color=None)
-    for index, segments in enumerate(lines):
-        marker = _marker(index, len(lines), options)
-        for segment_xs, segment_ys in segments:
-            xs, ys = unit(segment_xs, x_range), unit(segment_ys, y_range)
-            figure.plot(xs, ys, marker=marker, color=_COLORS[index % len(_COLORS)] if options.color else None)
-    for x in unit(marks.cursor, x_range):
-        figure.plot([x, x], [0.0, 1.0], marker=_marker_of(_CURSOR_MARKERS, options), color=None)
-    if marks.nans:
-        xs = unit(marks.nans, x_range)
-        figure.scatter(
-            xs, [0.0] * len(xs), marker=_marker_of(_NAN_MARKERS, options), color="red+" if options.color else None
-        )
+    figure.plot([0.0], [0.0], marker=" ", color=None)  # without anything there are no axes
     figure.xlim(0.0, 1.0)
     figure.ylim(0.0, 1.0)
-    _axes(figure, x_range, y_range, options, size)
-    figure.title(_title(options, size[0] - 10))
-    text: str = figure.build()
-    return (text if options.color else figure.uncolorize(text)).rstrip("\n")
-
-
-def _axes(
-    figure: _Plotext,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    options: ChartOptions,
-    size: tuple[int, int],
-) -> None:
-    x_axis = axis(*x_range, max(2, size[0] // 14), is_log=options.log_x, is_time=options.x != "step")
-    figure.xticks(unit([place for place, _ in x_axis], x_range), [text for _, text in x_axis])
-    y_axis = axis(*y_range, max(2, size[1] // 3), is_log=options.log_y)
-    figure.yticks(unit([place for place, _ in y_axis], y_range), [text for _, text in y_axis])
+    figure.xticks([place for place, _ in x_ticks], [text for _, text in x_ticks])
+    figure.yticks([place for place, _ in y_ticks], [text for _, text in y_ticks])
+    figure.title(title)
+    rows = tuple(figure.uncolorize(figure.build()).rstrip("\n").split("\n"))
+    bottom = max(at for at, row in enumerate(rows) if "└" in row)
+    left, right = rows[bottom].index("└"), rows[bottom].rindex("┘")
+    top = bottom - 1
+    while rows[top][left] != "┌":
+        top -= 1
+    return _Frame(rows=rows, inside=range(bottom - 1, top, -1), left=left + 1, right=right)
 
 
 def _marker(index: int, among: int, options: ChartOptions) -> str:
     if options.is_ascii:
         return _ASCII_MARKERS[index % len(_ASCII_MARKERS)]
     if options.color or among == 1:
-        return "braille"
+        return BRAILLE
     return _UNICODE_MARKERS[index % len(_UNICODE_MARKERS)]
 
 
@@ -249,7 +298,7 @@ def _marker_of(markers: tuple[str, str], options: ChartOptions) -> str:
 
 def _marker_sample(index: int, options: ChartOptions) -> str:
     marker = _marker(index, 2, options)
-    sample = ("⠒" if marker == "braille" else marker) * 2
+    sample = ("⠒" if marker == BRAILLE else marker) * 2
     return f"\x1b[{_SGR[index % len(_SGR)]}m{sample}\x1b[0m " if options.color else f"{sample} "
 
 
@@ -289,7 +338,6 @@ if TYPE_CHECKING:
         def limit_size(self, width: bool, height: bool) -> None: ...
         def plotsize(self, width: int, height: int) -> None: ...
         def plot(self, xs: list[float], ys: list[float], *, marker: str, color: str | None) -> None: ...
-        def scatter(self, xs: list[float], ys: list[float], *, marker: str, color: str | None) -> None: ...
         def xlim(self, low: float, high: float) -> None: ...
         def ylim(self, low: float, high: float) -> None: ...
         def xticks(self, values: list[float], labels: list[str]) -> None: ...

@@ -28,6 +28,7 @@ _NAMES = (
     "hdfs",
     "restart",
     "top",
+    "charts",
     "trace",
     "stress",
 )

@@ -144,7 +144,10 @@ def _shown(socket: str, size: tuple[int, int] = (80, 24), until: bytes = b"live,
     """Give the terminal and the process of `gpuq top`, once it has written `until`."""
     terminal, inner = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "XDG_CONFIG_HOME": os.path.dirname(socket)}
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }  # as installed
+    environment |= {"TERM": "xterm", "LANG": "C.UTF-8", "XDG_CONFIG_HOME": os.path.dirname(socket)}
     command = [sys.executable, "-c", _PROGRAM, socket]
     with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
         output = b""
