@@ -131,7 +131,7 @@ def task_of(job: Json) -> Named:
 
 def none_found(selection: Selection) -> NotFoundError:
     """Return the error of a selection that no job passes."""
-    what = "such job" if selection.has_numbers else "job that all of that fits"
+    what = "job that all of that fits" if selection.narrows else "such job"
     return NotFoundError(f"There is no {what}: `gpuq queue` and `gpuq history` show what there is.")
 
 

@@ -27,18 +27,23 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE"})
 
 
 def parse_states(words: Iterable[str]) -> frozenset[str]:
-    """Return the states named by words such as `pd,R` or `FAILED`, in any case.
+    """Return the states named by words such as `pd,R`, `FAILED` or `pend`, the beginning of one, in any case.
 
     Raises:
-        UsageError: a word is no state.
+        UsageError: a word is no state, or the beginning of several.
     """
-    names = {short: state for state, short in SHORT_STATES.items()} | {state: state for state in SHORT_STATES}
-    found: set[str] = set()
-    for word in ",".join(words).replace(" ", ",").split(","):
-        if not word:
-            continue
-        if word.upper() not in names:
-            known = ", ".join(f"{short} {state}" for state, short in SHORT_STATES.items())
-            raise UsageError(f"'{clean(word)[:40]}' is not a job state; states are {known}.")
-        found.add(names[word.upper()])
-    return frozenset(found)
+    return frozenset(_state(word) for word in ",".join(words).replace(" ", ",").split(",") if word)
+
+
+def _state(word: str) -> str:
+    wanted = word.upper()
+    for state, short in SHORT_STATES.items():
+        if wanted in (state, short):
+            return state
+    alike = [state for state in SHORT_STATES if state.startswith(wanted)]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise UsageError(f"'{clean(word)[:40]}' may be {' or '.join(alike)}: write more of it.")
+    known = ", ".join(f"{short} {state}" for state, short in SHORT_STATES.items())
+    raise UsageError(f"'{clean(word)[:40]}' is not a job state; states are {known}.")

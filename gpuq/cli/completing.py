@@ -30,7 +30,7 @@ def complete() -> int:
     if shell not in SHELLS or verb != "complete":
         return 1
     words, part = _typed(shell)
-    names = Names(AdminClient(timeout_s=_PATIENCE_S), words)
+    names = Names(AdminClient(timeout_s=_PATIENCE_S), words, part)
     found = [value for value in candidates(words, part, names) if is_clean(value) and "," not in value]
     for value in found[:_MOST]:
         terminal.say(_answer(shell, "plain", value, names.told.get(value)))
@@ -72,10 +72,13 @@ def _is_file(words: Sequence[str], part: str) -> bool:
 
 
 class Names:
-    """Names by kind, each asked for when it is wanted; none where gpuqd does not answer. `told` says more of some."""
+    """Names by kind, each asked for when it is wanted; none where gpuqd does not answer. `told` says more of some.
 
-    def __init__(self, client: AdminClient, words: Sequence[str]) -> None:
-        self._client, self._words = client, words
+    Of jobs the newest that begin with `part`.
+    """
+
+    def __init__(self, client: AdminClient, words: Sequence[str], part: str) -> None:
+        self._client, self._words, self._part = client, words, part
         self.told: dict[str, str] = {}
 
     def get(self, kind: str, default: Sequence[str] = ()) -> Sequence[str]:
@@ -107,11 +110,12 @@ class Names:
     def _jobs(self) -> Iterable[str]:
         queue = self._client.queue()
         pending = queue["pending"]
-        for number, name in zip(pending["id"], pending["name"], strict=True):
-            self.told[str(number)] = clean(f"{name} PENDING")
-        for job in queue["jobs"]:
-            self.told[str(job["id"])] = clean(f"{job['name']} {job['state']}")
-        return sorted(self.told, key=int, reverse=True)
+        states = {number: f"{name} PENDING" for number, name in zip(pending["id"], pending["name"], strict=True)}
+        states |= {job["id"]: f"{job['name']} {job['state']}" for job in queue["jobs"]}
+        found = [(str(number), number) for number in sorted(states, reverse=True)]
+        newest = [(word, number) for word, number in found if word.startswith(self._part)][:_MOST]
+        self.told |= {word: clean(states[number]) for word, number in newest}
+        return [word for word, _ in newest]
 
     def _users(self) -> Iterable[str]:
         queue = self._client.queue()

@@ -14,6 +14,12 @@ def is_array(job: Json, index: int | None) -> bool:
     return index is None and job.get("array_id") == job["id"]
 
 
+def is_number(word: str) -> bool:
+    """Whether a word names a job, or a task of an array, by its number alone: `12`, `12_3`."""
+    number, _, index = word.partition("_")
+    return number.isascii() and number.isdigit() and (index.isdigit() or "_" not in word)
+
+
 def number_of(client: Client, word: str) -> int:
     """Return the number of the job that `word` names; gpuqd is asked for that of a task.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from gpuq.cli import declare, terminal
+from gpuq.cli.naming import jobs_named
 from gpuq.cli.queue import me
 from gpuq.errors import UsageError
 from gpuq.selection import Selection, none_found, task_of
@@ -13,7 +14,7 @@ from gpuq.text import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TypeVar
 
     from gpuq.client import Client, Json
@@ -31,6 +32,7 @@ _OPTIONS = (
 )
 
 
+_SINGLY = 20  # jobs that are asked for one by one, rather than all that there ever were
 _LONG = (
     ("user", "Of the jobs of this user; `me`."),
     ("state", "Of jobs in these states: R, CD."),
@@ -110,6 +112,18 @@ def chosen(
     # Of ranges what can be changed; who is named singly is asked for, so that it is said what does not exist.
     singly = set(dict(named))
     return [*named, *((task_of(job), job) for job in found if not {task_of(job), (job["id"], None)} & singly)]
+
+
+def looked_at(client: Client, selected: Selection, *, everything: bool) -> Iterable[Json]:
+    """Return the jobs among which are those that are selected, by number: a few that are named are asked for alone.
+
+    Raises:
+        NotFoundError: one that is named is not there.
+    """
+    if selected.spans or not selected.named or len(selected.named) > _SINGLY:
+        return client.jobs(everything=everything, user=selected.user)
+    found = {job["id"]: job for one in dict.fromkeys(selected.named) for job in jobs_named(client, *one)}
+    return [found[number] for number in sorted(found)]
 
 
 def numbers_chosen(client: Client, words: Sequence[str], asked: Mapping[str, Any], *, most: int) -> list[int]:

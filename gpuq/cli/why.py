@@ -39,7 +39,7 @@ def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None, a
     now, name = time.time(), None if is_array else word
     counted = task_lines(why, now) if is_array else []
     if counted and at is None:
-        first = _first_that_waits(client.tasks(job_id))
+        first = first_that_waits(client.tasks(job_id))
         name = None if first is None else shown_id(first)
         if first is not None and first["id"] != job_id:
             job_id = first["id"]
@@ -53,6 +53,6 @@ def print_why(word: str, *, as_json: bool = False, sooner: bool | None = None, a
             terminal.say("\n".join(lines))
 
 
-def _first_that_waits(tasks: Sequence[Json]) -> Json | None:
+def first_that_waits(tasks: Sequence[Json]) -> Json | None:
     """Return the first task that waits, else the first; None where there are none any more."""
     return next((task for task in tasks if task["state"] == "PENDING"), tasks[0] if tasks else None)

@@ -114,6 +114,28 @@ def test_why_and_when_of_an_array_tell_of_all_its_tasks(daemon: FakeDaemon, gpuq
     assert "Array" not in one
 
 
+def test_when_of_an_array_is_of_the_first_task_that_waits(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    tasks = Tasks(states={JobState.RUNNING: 1, JobState.PENDING: 1}, first_at=None, last_at=None)
+    waits = Why(
+        job_id=21,
+        state=JobState.PENDING,
+        reason=Reason.PRIORITY,
+        text="waits.",
+        needs_gpus=1,
+        free_gpus=0,
+        total_gpus=1,
+    )
+    runs = replace(waits, job_id=20, state=JobState.RUNNING, reason=None, tasks=tasks)
+    both = [a_job(id=20, array_id=20, array_index=3, state=JobState.RUNNING), a_job(id=21, array_id=20, array_index=4)]
+    daemon.answers |= {
+        "GET /v1/jobs/20/when": runs, "GET /v1/jobs/21/when": waits, "GET /v1/jobs": {"jobs": both},
+    }  # fmt: skip
+
+    lines = gpuq("when", "20").out.splitlines()
+
+    assert lines[-1].startswith("Job 20_4: nothing can be said of its start")
+
+
 def test_tasks_of_an_array_that_wait_alike_are_one_line(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     tasks = [a_job(id=20 + i, array_id=20, array_index=i, throttle=2, reason=Reason.PRIORITY) for i in (1, 2, 3, 7)]
     first = a_job(id=20, array_id=20, array_index=0, throttle=2, state=JobState.RUNNING, started_at=1_001.0)

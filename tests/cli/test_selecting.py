@@ -10,7 +10,9 @@ import pytest
 
 from gpuq.cli.queue import me
 from gpuq.cli.views.columns import COLUMNS, csv_lines
+from gpuq.errors import UsageError
 from gpuq.models import JobState
+from gpuq.states import parse_states
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import FakeDaemon, Problem, a_cluster, a_job, as_json
 
@@ -179,6 +181,33 @@ def test_a_format_that_means_nothing_is_refused(daemon: FakeDaemon, gpuq: Gpuq, 
 
     assert done.code == 2
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+cmd", "'+cmd"), ("-2+3", "'-2+3"), ("-1e3", "-1e3"), ("-", "-")],
+)
+def test_no_cell_of_csv_is_a_formula_of_a_spreadsheet(name: str, cell: str) -> None:
+    assert csv_lines([{"name": name}], ["name"], 2e9)[1:] == [cell]
+
+
+@pytest.mark.parametrize(
+    ("words", "states"),
+    [
+        ("pd,R", {"PENDING", "RUNNING"}),
+        ("pend", {"PENDING"}),
+        ("Fail", {"FAILED"}),
+        ("cd", {"COMPLETED"}),
+        ("D", {"DEADLINE"}),
+    ],
+)
+def test_states_may_be_their_beginnings(words: str, states: set[str]) -> None:
+    assert parse_states([words]) == states
+
+
+def test_the_beginning_of_several_states_is_none() -> None:
+    with pytest.raises(UsageError, match="COMPLETING or COMPLETED"):
+        parse_states(["comp"])
 
 
 def test_csv_reads_back_as_it_was() -> None:

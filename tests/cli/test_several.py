@@ -49,6 +49,42 @@ def test_several_jobs_are_shown_one_after_the_other(
     assert said(gpuqd, monkeypatch, capfd, "show", "1-2").count("resnet") == 1
 
 
+def test_an_array_among_several_is_shown_with_all_its_tasks(
+    gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = said(gpuqd, monkeypatch, capfd, "show", "1", "3")
+
+    assert "Array 3: 2 tasks: 2 COMPLETED." in out
+    assert out.startswith("Job")
+
+
+def test_a_number_that_no_job_has_is_said_where_the_queue_is_asked_for_it(
+    gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert [one["id"] for one in json.loads(said(gpuqd, monkeypatch, capfd, "queue", "2", "3_6", "--json"))] == [2, 4]
+    assert [one["id"] for one in json.loads(said(gpuqd, monkeypatch, capfd, "queue", "3", "--json"))] == [3, 4]
+    monkeypatch.setenv("GPUQ_SOCKET", gpuqd.client.path)
+    for words in (["queue", "999"], ["queue", "900-999", "--json"], ["queue", "1", "-s", "pend"]):
+        assert main(words) == 3
+        seen = capfd.readouterr()
+        assert seen.out == ""
+        assert "There is no" in seen.err
+
+
+def test_what_was_cancelled_before_it_began_has_no_exit_code(
+    gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    number = gpuqd.enqueue("def main_fun(args, ctx):\n    pass\n", hold=True, name="never")
+    gpuqd.client.cancel(number)
+    gpuqd.ended(number)
+
+    table = said(gpuqd, monkeypatch, capfd, "history", "-n", "never").splitlines()
+    columns = said(gpuqd, monkeypatch, capfd, "history", "-n", "never", "-o", "id,exit_code", "--csv").splitlines()
+
+    assert dict(zip(table[0].split(), table[1].split(), strict=False))["EXIT"] == "-"
+    assert columns == ["id,exit_code", f"{number},"]
+
+
 def test_curves_and_comparisons_take_jobs_by_what_they_are(
     gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

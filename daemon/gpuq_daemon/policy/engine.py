@@ -228,13 +228,14 @@ class Engine:
     def outlooks(self) -> Iterator[tuple[PendingJob, Reason, int]]:
         """Go through all pending jobs with why they wait and their priority, like jobs at once."""
         ranking, pending = self._ranking, self._pending
-        bases: dict[tuple[Owner, str, Gang], int] = {}
+        bases: dict[tuple[str, str, str, str, Gang], int] = {}
         for job_id, reason in self.reasons():
             job = pending[job_id]
-            alike = (job.owner, job.partition, job.gang)
+            alike = (job.user, job.account, job.qos, job.partition, job.gang)
             base = bases.get(alike)
             if base is None:
-                base = bases[alike] = ranking.size_points(*alike[1:]) + ranking.standing_points(*alike[:2])
+                points = ranking.size_points(job.partition, job.gang)
+                base = bases[alike] = points + ranking.standing_points(job.owner, job.partition)
             yield job, reason, ranking.priority_with(job, base)
 
     def pending(self, job_id: int) -> PendingJob:

@@ -6,12 +6,13 @@ import time
 
 from gpuq.cli import declare, terminal
 from gpuq.cli.queue import me, print_open, print_then
-from gpuq.cli.selecting import selection, selects_jobs
+from gpuq.cli.selecting import looked_at, selection, selects_jobs
 from gpuq.cli.views.columns import CSV, column_lines, csv_lines, parse_columns, squeue_lines
 from gpuq.cli.views.queue import queue_lines
 from gpuq.cli.watching import watchable
 from gpuq.client import Client
 from gpuq.errors import UsageError
+from gpuq.selection import none_found
 from gpuq.states import FINAL
 from gpuq.units import parse_past
 
@@ -77,7 +78,9 @@ def command(
         print_open(client, selected.user, is_mine=mine, as_json=as_json)
         return
     is_all = everything or selected.has_numbers or bool(selected.states & FINAL)
-    jobs = [job for job in client.jobs(everything=is_all, user=selected.user) if selected.keeps(job)]
+    jobs = [job for job in looked_at(client, selected, everything=is_all) if selected.keeps(job)]
+    if not jobs and selected.has_numbers:
+        raise none_found(selected)
     if as_json:
         terminal.say_json(jobs)
     elif is_table:

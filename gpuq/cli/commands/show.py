@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli import declare, terminal
-from gpuq.cli.naming import number_of
+from gpuq.cli.naming import is_number, number_of
 from gpuq.cli.selecting import numbers_chosen, selects_jobs
 from gpuq.cli.show import print_job, print_one
 from gpuq.cli.views.code import code_lines, file_text
@@ -67,10 +67,20 @@ def _print_several(words: tuple[str, ...], asked: dict[str, object], *, as_json:
     if not words and not any(asked.values()):
         raise UsageError("Name a job by its ID, or choose some, as in `gpuq show -u me -s R`.")
     client = Client()
+    named = list(dict.fromkeys(words))
+    if len(named) <= _MOST and not any(asked.values()) and all(is_number(word) for word in named):
+        for place, word in enumerate(named):
+            _begin(place, as_json)
+            print_job(word, as_json=as_json)
+        return
     for place, number in enumerate(numbers_chosen(client, words, asked, most=_MOST)):
-        if place and not as_json:
-            terminal.say("")
+        _begin(place, as_json)
         print_one(client, client.job(number), as_json=as_json)
+
+
+def _begin(place: int, as_json: bool) -> None:
+    if place and not as_json:
+        terminal.say("")
 
 
 def _print_notes(job_id: str, tag: str | None, *, has_text: bool, as_json: bool) -> None:

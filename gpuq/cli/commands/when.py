@@ -8,7 +8,9 @@ from gpuq.cli import declare, terminal
 from gpuq.cli.naming import number_of
 from gpuq.cli.queueing import checked_spec
 from gpuq.cli.scripts import asking, one_script, with_sweep
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.why import task_lines, test_lines, when_line
+from gpuq.cli.why import first_that_waits
 from gpuq.client import Client
 from gpuq.errors import UsageError
 
@@ -36,7 +38,9 @@ def command(what: str, args: tuple[str, ...], as_json: bool, **asked: str | None
         return
     now = time.time()
     tasks = task_lines(why, now) if is_job and "_" not in what else []
-    if tasks:
-        terminal.say("\n".join([*tasks, f"Of its first task: {when_line(why, now)}"]))
+    first = first_that_waits(client.tasks(why["job_id"])) if tasks else None
+    if first is not None:
+        why = why if first["id"] == why["job_id"] else client.when(first["id"])
+        terminal.say("\n".join([*tasks, when_line(why, now, name=shown_id(first))]))
     else:
         terminal.say(when_line(why, now) if is_job else "\n".join(test_lines(why, now)))

@@ -29,7 +29,7 @@ _RIGHT = frozenset({
 })  # fmt: skip
 _PLAIN = (
     "name", "user", "account", "partition", "qos", "state", "reason", "hold", "gpus", "workers", "gpus_per_worker",
-    "gpu_type", "nodes", "nodes_wanted", "priority", "nice", "attempt", "dependency", "reservation", "exit_code",
+    "gpu_type", "nodes", "nodes_wanted", "priority", "nice", "attempt", "dependency", "reservation",
     "end_reason", "error", "application_id", "script_name", "script_sha256", "args", "log_uri", "checkpoint_uri",
 )  # fmt: skip
 
@@ -96,12 +96,17 @@ def _newest(key: str) -> Cell:
     return cell
 
 
+def _exit_code(job: Json, _now: float) -> str:
+    return "" if job.get("started_at") is None else _word(job.get("exit_code"))  # what never began ended by no code
+
+
 COLUMNS: dict[str, Cell] = {
     "id": lambda job, _now: shown_id(job),
     "number": _field("id"),
     "array_id": _field("array_id"),
     "array_index": _field("array_index"),
     **{key: _field(key) for key in _PLAIN},
+    "exit_code": _exit_code,
     "st": lambda job, _now: SHORT_STATES.get(str(job["state"]), str(job["state"])),
     "submitted": _time("submitted_at"),
     "started": _time("started_at"),
@@ -165,6 +170,9 @@ _SQUEUE = {
 }
 
 
+_FORMULA = ("=", "+", "-", "@")
+
+
 def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> list[str]:
     """Return the columns that `id,name,gpus` names.
 
@@ -187,13 +195,24 @@ def csv_lines(jobs: Iterable[Json], names: Sequence[str], now: float) -> list[st
 
 
 def quoted_lines(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows as CSV, quoted as RFC 4180 says, cleaned of what could act on a terminal."""
+    """Return rows as CSV, quoted as RFC 4180 says, cleaned of what could act on a terminal or in a spreadsheet."""
     import csv
     import io
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([clean(cell) for cell in row] for row in rows)
+    csv.writer(out, lineterminator="\n").writerows([_harmless(clean(cell)) for cell in row] for row in rows)
     return out.getvalue().removesuffix("\n").split("\n")
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell with a `'` in front where a spreadsheet would run it. Source: OWASP, "CSV Injection"."""
+    if cell[:1] not in _FORMULA or cell == "-":
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def column_lines(

@@ -37,7 +37,7 @@ def _row(job: Json) -> tuple[str, ...]:
         job["user"],
         job["account"],
         SHORT_STATES.get(str(job["state"]), str(job["state"])),
-        "-" if job["exit_code"] is None else str(job["exit_code"]),
+        "-" if job["exit_code"] is None or ran is None else str(job["exit_code"]),
         str(job["gpus"]),
         "-" if ran is None else duration(ran),
         f"{job['charged_gpu_s'] / 3600:.1f}",

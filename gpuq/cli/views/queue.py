@@ -76,25 +76,30 @@ def ranges(numbers: Sequence[int]) -> str:
 
 def _pending_rows(pending: Json, cluster: Json, now: float) -> list[tuple[str, ...]]:
     comments: dict[tuple[str, int, str], str] = {}
-    waits: list[str] = []
-    for key in zip(pending["reason"], pending["gpus"], pending["partition"], strict=True):
-        if key not in comments:
-            comments[key] = _waiting(dict(zip(("reason", "gpus", "partition"), key, strict=True)), cluster)
-        waits.append(comments[key])
+    keys = list(zip(pending["reason"], pending["gpus"], pending["partition"], strict=True))
+    for key in set(keys):
+        comments[key] = _waiting(dict(zip(("reason", "gpus", "partition"), key, strict=True)), cluster)
+    waits = [comments[key] for key in keys]
     short = SHORT_STATES["PENDING"]
     shown: dict[int, str] = {}
-    times = [
-        shown.get(int(now - at)) or shown.setdefault(int(now - at), duration(now - at))
-        for at in pending["submitted_at"]
-    ]
-    if "p50_at" in pending:
+    ages = [int(now - at) for at in pending["submitted_at"]]
+    for age in set(ages):
+        shown[age] = duration(age)
+    times = [shown[age] for age in ages]
+    if "p50_at" in pending and any(at is not None for at in pending["p50_at"]):
         estimates = zip(pending["p50_at"], pending["p90_at"], strict=True)
         waits = [_starting(*both, now) + wait for both, wait in zip(estimates, waits, strict=True)]
-    columns = (pending["id"], pending["name"], pending["user"], pending["gpus"], times, waits)
-    return [
-        (str(i), name, user, short, str(gpus), time, why)
-        for i, name, user, gpus, time, why in zip(*columns, strict=True)
-    ]
+    shorts = [short] * len(ages)
+    columns = (
+        map(str, pending["id"]),
+        pending["name"],
+        pending["user"],
+        shorts,
+        map(str, pending["gpus"]),
+        times,
+        waits,
+    )
+    return list(zip(*columns, strict=True))
 
 
 def _lines(

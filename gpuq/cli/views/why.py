@@ -113,9 +113,9 @@ def test_lines(why: Json, now: float) -> list[str]:
     ]
 
 
-def when_line(why: Json, now: float) -> str:
-    """Return when a job starts, in one line."""
-    job = f"Job {why['job_id']}"
+def when_line(why: Json, now: float, *, name: str | None = None) -> str:
+    """Return when a job, called `name` where it is a task, starts, in one line."""
+    job = f"Job {name or why['job_id']}"
     if why["state"] != "PENDING":
         return clean(f"{job} does not wait: it is {why['state']}.")
     likely, promised = estimate_text(why, now), why["start_at"]
