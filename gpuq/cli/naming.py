@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.queue import shown_id
 from gpuq.units import parse_task
 
 TYPE_CHECKING = False
@@ -29,6 +30,11 @@ def number_of(client: Client, word: str) -> int:
     """
     number, index = parse_task(word)
     return number if index is None else int(client.job(number, index=index)["id"])
+
+
+def names_of_active(client: Client) -> dict[int, str]:
+    """Return what the jobs that hold GPUs are called, by number: a task of an array by its place, `12_3`."""
+    return {job["id"]: shown_id(job) for job in client.queue()["jobs"]}
 
 
 def jobs_named(client: Client, number: int, index: int | None = None) -> list[Json]:

@@ -10,7 +10,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.bench.rows import Row, quantile
@@ -38,11 +37,11 @@ _LINES = (
 def measure() -> list[Row]:
     """Return what each verb costs, and that in bare Pythons."""
     gpuq = str(Path(sys.executable).with_name("gpuq"))
-    with plain_gpuqd() as daemon, tempfile.TemporaryDirectory() as bytecode:
+    with plain_gpuqd() as daemon:
         script = daemon.folder / "train.py"
         script.write_text(_SCRIPT)
-        env = {**os.environ, "GPUQ_SOCKET": daemon.client.path, "PYTHONPYCACHEPREFIX": bytecode}
-        for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH"):
+        env = {**os.environ, "GPUQ_SOCKET": daemon.client.path}
+        for name in ("PYTHONUNBUFFERED", "PYTHONPATH"):
             env.pop(name, None)
         daemon.enqueue(_SCRIPT, workers=2)
         done = daemon.enqueue(_SCRIPT, workers=2)

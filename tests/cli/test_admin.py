@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from gpuq.cli.commands.admin.reservation import window
 from gpuq.cli.views.nodes import node_lines
 from gpuq.errors import UsageError
+from gpuq.gpus import Gpu, GpuState
+from gpuq.models import JobState
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ReservationRow, ShareRow
 from gpuq.units import moment, parse_moment
 from tests.cli.conftest import Gpuq
-from tests.support.fake_daemon import FakeDaemon, Problem, a_cluster, as_json
+from tests.support.fake_daemon import FakeDaemon, Problem, a_cluster, a_job, as_json
 
 
 def a_share(account: str, user: str | None = None, **named: Any) -> ShareRow:
@@ -346,6 +349,23 @@ def test_times_are_as_slurm_writes_them(word: str, after_s: int) -> None:
 def test_what_is_no_time_is_refused_in_one_sentence(word: str) -> None:
     with pytest.raises(UsageError, match="is not a time: write"):
         parse_moment(word, now=MORNING)
+
+
+def test_nodes_and_gpus_call_tasks_by_their_place(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    task = a_job(id=21, array_id=20, array_index=3, state=JobState.RUNNING, started_at=1_001.0)
+    cluster = a_cluster()
+    busy = replace(cluster.nodes[0], job_ids=(21,))
+    held = Gpu(node="n1", partition="p", place=0, state=GpuState.BUSY, kind="GPU", job_id=21, user="ann", rank=0)
+    free = replace(held, place=1, state=GpuState.FREE, job_id=None, user=None, rank=None)
+    daemon.answers |= {
+        "GET /v1/cluster": replace(cluster, nodes=(busy,)),
+        "GET /v1/jobs": {"jobs": [task]},
+        "GET /v1/drains": {"drains": []},
+        "GET /v1/gpus": {"gpus": [held, free]},
+    }
+
+    assert gpuq("nodes").out.split()[-1] == "20_3"
+    assert [line.split()[3] for line in gpuq("gpus").out.splitlines()[1:]] == ["20_3", "-"]
 
 
 def test_nodes_tell_the_model_of_their_gpus() -> None:

@@ -19,7 +19,7 @@ def gpuqd() -> Iterator[Gpuqd]:
         script = _WRITES.format(name="events.out.tfevents.1", data=a_training(0.05))
         for name in ("resnet", "bert"):
             daemon.ended(daemon.enqueue(script, name=name))
-        array = daemon.enqueue("def main_fun(args, ctx):\n    pass\n", array="5-6", name="sweep")
+        array = daemon.enqueue(script, array="5-6", name="sweep")
         for task in (array, array + 1):
             daemon.ended(task)
         yield daemon
@@ -93,6 +93,14 @@ def test_curves_and_comparisons_take_jobs_by_what_they_are(
 
     out = said(gpuqd, monkeypatch, capfd, "compare", "--name", "*e*t", "--user", "me", "loss", "--json")
     assert [json.loads(line)["tag"] for line in out.splitlines()] == ["loss"]
+
+
+def test_tasks_that_are_compared_are_called_by_their_place(
+    gpuqd: Gpuqd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = said(gpuqd, monkeypatch, capfd, "compare", "3", "loss", "--no-chart")
+
+    assert [line.split()[0] for line in out.splitlines()[2:5]] == ["JOB", "3_5", "3_6"]
 
 
 def test_a_task_is_called_by_its_arrays_name_in_the_history_too(

@@ -8,6 +8,7 @@ from gpuq.cli.naming import jobs_named
 from gpuq.cli.selecting import chooses_jobs, chosen_of
 from gpuq.cli.views.compare import compared_lines, verdict_line
 from gpuq.cli.views.notes import hparams_lines
+from gpuq.cli.views.queue import shown_id
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.scale import X_AXES
@@ -74,10 +75,13 @@ def command(
         )
         plot = Plot(client, ids, [_first(found)], options, rank=rank, run=run)
         terminal.say(plot.text(plot.ask()))
+    names = {number: shown_id(client.job(number)) for number in ids}
     for one in found["tags"]:
-        lines = compared_lines(one, width=width or terminal.width(), mark="~" if is_ascii else "…")
-        terminal.say("\n".join(["", *lines, *filter(None, [verdict_line(one)])]))
-    settings = hparams_lines(ids, found["hparams"], width=width or terminal.width(), mark="~" if is_ascii else "…")
+        lines = compared_lines(one, names=names, width=width or terminal.width(), mark="~" if is_ascii else "…")
+        terminal.say("\n".join(["", *lines, *filter(None, [verdict_line(one, names=names)])]))
+    settings = hparams_lines(
+        [names[n] for n in ids], found["hparams"], width=width or terminal.width(), mark="~" if is_ascii else "…"
+    )
     if settings:
         terminal.say("\n".join(["", *settings]))
     if found["left_out"]:

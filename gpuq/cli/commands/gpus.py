@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli import declare, terminal
+from gpuq.cli.naming import names_of_active
 from gpuq.cli.views.gpus import gpu_lines
 from gpuq.cli.watching import watchable
 from gpuq.client import Client
@@ -24,11 +25,13 @@ def command(wrong: bool, as_json: bool) -> None:
 
     Of a virtual GPU there is only what the rank's processes use of the CPU.
     """
-    gpus = Client().gpus()
+    client = Client()
+    gpus = client.gpus()
     if wrong:
         gpus = [gpu for gpu in gpus if gpu["state"] not in ("free", "busy")]
     if as_json:
         terminal.say_json(gpus)
         return
     mark = "…" if terminal.is_utf8() else "~"
-    terminal.say("\n".join(gpu_lines(gpus, width=terminal.width(), mark=mark)))
+    names = names_of_active(client) if any(gpu["job_id"] is not None for gpu in gpus) else {}
+    terminal.say("\n".join(gpu_lines(gpus, names=names, width=terminal.width(), mark=mark)))

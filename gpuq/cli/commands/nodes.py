@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli import declare, terminal
+from gpuq.cli.naming import names_of_active
 from gpuq.cli.views.nodes import node_lines
 from gpuq.cli.watching import watchable
 from gpuq.client_admin import AdminClient
@@ -19,4 +20,5 @@ def command(as_json: bool) -> None:
         terminal.say_json(nodes)
         return
     mark = "…" if terminal.is_utf8() else "~"
-    terminal.say("\n".join(node_lines(nodes, client.drains(), width=terminal.width(), mark=mark)))
+    names = names_of_active(client) if any(node["job_ids"] for node in nodes) else {}
+    terminal.say("\n".join(node_lines(nodes, client.drains(), names=names, width=terminal.width(), mark=mark)))

@@ -8,7 +8,7 @@ from gpuq.units import duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gpuq.client import Json
 
@@ -17,9 +17,11 @@ _RIGHT = frozenset({"JOB", "RANK", "USE", "MEMORY", "POWER", "TEMP"})
 _MIB_A_GIB = 1024
 
 
-def gpu_lines(gpus: Sequence[Json], *, width: int | None, mark: str = "…") -> list[str]:
-    """Return one line a GPU, in the order given."""
-    return table(_HEADER, [_row(gpu) for gpu in gpus], right=_RIGHT, width=width, mark=mark)
+def gpu_lines(
+    gpus: Sequence[Json], *, names: Mapping[int, str] | None = None, width: int | None, mark: str = "…"
+) -> list[str]:
+    """Return one line a GPU, in the order given. Jobs are told by `names` where they have one."""
+    return table(_HEADER, [_row(gpu, names or {}) for gpu in gpus], right=_RIGHT, width=width, mark=mark)
 
 
 def gpu_name(gpu: Json) -> str:
@@ -30,12 +32,12 @@ def gpu_name(gpu: Json) -> str:
     return f"gpu:{clean(gpu['node'])}/{gpu['place'] if name is None else clean(name)}"
 
 
-def _row(gpu: Json) -> tuple[str, ...]:
+def _row(gpu: Json, names: Mapping[int, str]) -> tuple[str, ...]:
     return (
         gpu["node"],
         gpu_name(gpu),
         gpu["state"],
-        _or_dash(gpu["job_id"]),
+        names.get(gpu["job_id"], _or_dash(gpu["job_id"])),
         _or_dash(gpu["rank"]),
         gpu["user"] or "-",
         "-" if gpu["util"] is None else f"{gpu['util']:.0f}%",

@@ -52,7 +52,7 @@ def hparams_line(hparams: Sequence[Json]) -> str | None:
 
 
 def hparams_lines(
-    jobs: Sequence[int], hparams: Sequence[Sequence[Json]], *, width: int | None = None, mark: str = "…"
+    jobs: Sequence[int | str], hparams: Sequence[Sequence[Json]], *, width: int | None = None, mark: str = "…"
 ) -> list[str]:
     """Return a table of the hyperparameters in which jobs differ, and how many are the same; nothing without any."""
     by_job = [{one["name"]: one["value"] for one in given} for given in hparams]
