@@ -284,9 +284,7 @@ class EventDecoder:
                     into.scalars[tag].append((step, wall_time, number))
                 else:
                     edges, counts = histograms.from_bytes(payload[value_at : value_at + width], code)
-                    into.histograms[tag].append(
-                        HistogramPoint(step=step, wall_time=wall_time, edges=edges, counts=counts)
-                    )
+                    into.histograms[tag].append(HistogramPoint(step, wall_time, edges, counts))
                 return
         try:
             event = read_event(payload, self._plugins)

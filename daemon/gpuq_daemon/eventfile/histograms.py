@@ -30,11 +30,11 @@ def from_rows(values: array[float]) -> Buckets:
     """
     if not values:
         return array("d"), array("d")
-    lefts, rights = values[0::3], values[1::3]
-    if lefts[1:].tobytes() == rights[:-1].tobytes():  # as TensorFlow writes them
-        return lefts[:1] + rights, values[2::3]
-    edges, counts = lefts[:1], array("d")
-    for left, right, count in zip(lefts, rights, values[2::3], strict=True):
+    edges, rights = values[:1], values[1::3]
+    if values[3::3].tobytes() == rights[:-1].tobytes():  # as TensorFlow writes them
+        return edges + rights, values[2::3]
+    counts = array("d")
+    for left, right, count in zip(values[0::3], rights, values[2::3], strict=True):
         if left > edges[-1]:
             edges.append(left)
             counts.append(0.0)

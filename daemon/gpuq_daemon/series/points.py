@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gpuq.models import SeriesKind
 from gpuq_daemon.series.notes import Note
@@ -124,8 +124,7 @@ def _as_columns(points: list[ScalarPoint]) -> ScalarColumns:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistogramPoint:
+class HistogramPoint(NamedTuple):
     """A distribution at one step: `counts[i]` values lie between `edges[i]` and `edges[i + 1]`.
 
     There is one edge more than counts; both are empty for a distribution of nothing.
