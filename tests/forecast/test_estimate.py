@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuq_daemon.forecast.arrivals import arrivals
-from gpuq_daemon.forecast.estimate import Estimate, coming, estimates
+from gpuq_daemon.forecast.estimate import Estimate, coming, estimates, lengths_of
 from gpuq_daemon.forecast.lengths import Lengths
 from gpuq_daemon.forecast.packing import Run, Scene, packed, plain
 from gpuq_daemon.forecast.questions import Ahead, Estimates
+from gpuq_daemon.forecast.replay import Replay
 from gpuq_daemon.policy.engine import Engine
 from gpuq_daemon.policy.gang import Gang
+from gpuq_daemon.policy.reservation import Reservation
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NO_PAST, Hold, Past, PendingJob, Snapshot
 from gpuq_daemon.policy.tiers.engine import TieredEngine
@@ -160,10 +162,42 @@ def test_a_snapshot_is_the_same_after_it_was_bytes(seed: int, is_tiered: bool) -
 
 def test_who_has_not_started_when_a_replay_is_broken_off_starts_later_than_can_be_told() -> None:
     looks = iter(range(10**6))
+    pending = [a_job(i, gpus_per_worker=8, time_limit_s=7200) for i in range(2, 22)]
+    snapshot = replace(a_queue(), pending=tuple(pending))
 
-    found = estimates(a_queue(), whole(), random.Random(1), replays=1, each=lambda: lambda: next(looks) > 11)
+    found = estimates(snapshot, whole(), random.Random(1), replays=1, each=lambda: lambda: next(looks) > 0)
 
-    assert [one.p50_at is None for one in found] == [False, True, True]
+    is_untold = [one.p50_at is None for one in found]
+    assert is_untold == sorted(is_untold)
+    assert set(is_untold) == {False, True}
+
+
+@pytest.mark.parametrize("rules", [{}, {"tiers": Tiers()}])
+def test_where_nothing_happens_meanwhile_a_job_starts_at_its_own_time_and_at_a_reservation_s_end(
+    rules: dict[str, object],
+) -> None:
+    window = Reservation(name="window", nodes=frozenset({"n1"}), start_at=0.0, end_at=1000.0 + 9 * H)
+    pending = [
+        a_job(2, gpus_per_worker=8, time_limit_s=60, begin_at=1000.0 + 5 * H, gpu_type="v100"),
+        a_job(3, gpus_per_worker=8, time_limit_s=60, begin_at=1000.0 + 7 * H, gpu_type="a100"),
+    ]
+    some = (*nodes(1, gpu_type="v100"), *(replace(node, name="n2") for node in nodes(1, gpu_type="a100")))
+    there = a_snapshot(pending, on=some, rules=Rules(**rules), reservations=(window,))  # type: ignore[arg-type]
+
+    found = estimate(there, whole())
+
+    for job_id, at in ((2, 1000.0 + 9 * H), (3, 1000.0 + 7 * H)):
+        assert found[job_id].p50_at == pytest.approx(at, abs=61.0 if not rules else 0.03 * at)
+
+
+def test_a_queue_is_looked_at_only_as_something_happens() -> None:
+    looks: list[int] = []
+    replay = Replay(a_queue(), lengths_of(whole()), iter(()), random.Random(1))
+
+    replay.run(until=lambda: looks.append(1) is not None)
+
+    assert set(replay.starts) == {2, 3, 4}
+    assert len(looks) <= 1 + 2 * 3  # at first, and as a job starts and once more
 
 
 def test_short_jobs_that_come_all_the_time_do_not_fill_a_cluster_that_they_hardly_use() -> None:

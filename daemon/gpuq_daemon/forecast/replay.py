@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import chain
+from math import inf
 from random import Random
 
 from gpuq_daemon.forecast.lengths import Lengths
@@ -16,7 +17,7 @@ from gpuq_daemon.policy.making import engine_for
 from gpuq_daemon.policy.snapshot import ActiveJob, Hold, PendingJob, Plan, Snapshot, Start
 from gpuq_daemon.policy.starting import begun
 
-_RECALCULATE = 8  # passes
+_RECALCULATE = 4  # passes
 _LOOK_AT_CLOCK = 16  # passes: what CPU time has gone costs as much as a pass where the kernel is slow
 
 
@@ -25,14 +26,16 @@ class Course:
     """How a replay goes. It ends `horizon_s` after the snapshot, or when all have started who waited then.
 
     Passes are `least_step_s` apart, and later as far as `coarse` of the time that has gone by, at most `most_step_s`:
-    what is far away need not be known as exactly, but who has ended holds its GPUs until the next pass. A restart after
-    being stopped costs `restart_s`.
+    what is far away need not be known as exactly, but who has ended holds its GPUs until the next pass. There is none
+    while nothing happens; where time alone changes what is decided, as patience and age do under tiers, there is one
+    each `idle_s` even so. A restart after being stopped costs `restart_s`.
     """
 
     horizon_s: float = 14 * 86_400.0
     least_step_s: float = 10.0
     most_step_s: float = 1800.0
     coarse: float = 0.02
+    idle_s: float = 60.0
     restart_s: float = 120.0
     half_life_s: float = 7 * 86_400.0
 
@@ -97,8 +100,10 @@ class Replay:
             if passes % _RECALCULATE == 0:
                 self._ahead.recalculate(self._engine, self._now)
             passes += 1
-            self._carry_out(self._engine.plan(self._now))
-            self._now = self._later()
+            plan = self._engine.plan(self._now)
+            self._carry_out(plan)
+            soon = self._later()
+            self._now = soon if plan.starts or plan.preemptions else max(soon, self._next_change())
         return True
 
     def _later(self) -> float:
@@ -106,6 +111,16 @@ class Replay:
         course = self._course
         step = max(course.least_step_s, min(course.most_step_s, course.coarse * (self._now - self._began)))
         return self._now + step
+
+    def _next_change(self) -> float:
+        """Return when a pass may decide something again that has just decided nothing."""
+        return min(
+            self._ends[0][0] if self._ends else inf,
+            inf if self._next is None else self._next.job.submitted_at,
+            self._events[-1][0] if self._events else inf,
+            self._engine.next_due(self._now),
+            inf if self._ahead.rules.tiers is None else self._now + self._course.idle_s,
+        )
 
     def _happen(self) -> None:
         while self._events and self._events[-1][0] <= self._now:

@@ -174,6 +174,11 @@ class Engine:
         """Return whether pending jobs wait for one of these jobs or arrays."""
         return any(target in self._dependents for target in targets)
 
+    def next_due(self, now: float) -> float:
+        """Return when time alone next changes who may start where: by jobs' own times, or those of reservations."""
+        edges = (edge for one in self._world.reservations for edge in (one.start_at, one.end_at) if edge > now)
+        return min(self._timers[0][0] if self._timers else inf, min(edges, default=inf))
+
     # --- a pass
 
     def plan(self, now: float) -> Plan:
