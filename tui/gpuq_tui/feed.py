@@ -22,10 +22,12 @@ if TYPE_CHECKING:  # what only some views ask for is loaded when they do
     from gpuq_tui.charting import Charts, ChartsWanted
     from gpuq_tui.lines.log import LogPiece
     from gpuq_tui.lines.logs import LogsWanted
+    from gpuq_tui.lines.seeking import Seen, Sought
     from gpuq_tui.lists import Lists
 
 T = TypeVar("T")
 
+_LOG_BYTES = 256 * 1024
 _FIRST_LOG_BYTES = 32 * 1024
 _FIRST_OF_MANY = 4 * 1024
 
@@ -35,7 +37,7 @@ class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
     `series` is the one whose curve is drawn, thinned to `columns` along `scale`; `logs` are those that are read;
-    `lists` are names of fields of `Lists`. `trace` is a handle.
+    `lists` are names of fields of `Lists`. `trace` is a handle. `sought` is looked for in the only one of `logs`.
     """
 
     everything: bool = False
@@ -49,6 +51,7 @@ class Wanted:
     logs: LogsWanted | None = None
     checkpoints: bool = False
     messages: bool = False
+    sought: Sought | None = None
     trace: str | None = None
 
     @property
@@ -76,6 +79,7 @@ class Answer:
     series: tuple[models.Series, ...] | None = None
     curve: models.Curve | None = None
     logs: tuple[LogPiece | None, ...] | None = None
+    seen: Seen | None = None
     earlier: LogPiece | None = None
     checkpoints: tuple[models.Checkpoint, ...] | None = None
     messages: tuple[models.Message, ...] | None = None
@@ -190,11 +194,14 @@ class Feed:
     def _with_logs(self, answer: Answer, job_id: int, wanted: LogsWanted, part: Parts) -> Answer:
         from gpuq_tui.lines.logs import EARLIER_BYTES
 
+        if answer.wanted.sought is not None:
+            ask = partial(self._seek, job_id, wanted, answer.wanted.sought)
+            return replace(answer, seen=part.take("log", ask))
         first = -max(_FIRST_LOG_BYTES // len(wanted.ranks), _FIRST_OF_MANY)
         pieces = tuple(
             part.take(
                 "log",
-                partial(self._log, job_id, rank, first if offset is None else offset, wanted),
+                partial(self._log, job_id, rank, first if offset is None else offset, wanted, until=wanted.until),
             )
             for rank, offset in zip(wanted.ranks, wanted.offsets, strict=True)
         )
@@ -204,13 +211,36 @@ class Feed:
             earlier = part.take("log", ask)
         return replace(answer, logs=pieces, earlier=earlier)
 
+    def _seek(self, job_id: int, wanted: LogsWanted, sought: Sought) -> Seen:
+        from gpuq_tui.lines.seeking import seek
+
+        def read(before: int, size: int) -> tuple[str, int, int]:
+            row = self._client.logs(
+                job_id,
+                rank=wanted.ranks[0],
+                offset=-size,
+                limit=size,
+                attempt=wanted.attempt,
+                stream=wanted.stream,
+                until=before,
+            )
+            return row["data"], row["offset"], row["next_offset"]
+
+        return seek(sought, read)
+
     def _log(
         self, job_id: int, rank: int | None, offset: int, wanted: LogsWanted, *, until: int | None = None
     ) -> LogPiece:
         from gpuq_tui.lines.log import LogPiece
 
         row = self._client.logs(
-            job_id, rank=rank, offset=offset, attempt=wanted.attempt, stream=wanted.stream, until=until
+            job_id,
+            rank=rank,
+            offset=offset,
+            limit=_LOG_BYTES,
+            attempt=wanted.attempt,
+            stream=wanted.stream,
+            until=until,
         )
         return decode(LogPiece, {**row, "data": cleaned_log(row["data"], self._look)})
 

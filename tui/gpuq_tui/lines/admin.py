@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from gpuq.diagnosis import Diagnosis, Spread
 from gpuq.sharing import LimitRow, ReservationRow
-from gpuq.units import duration, moment
+from gpuq.units import duration, moment, plural
 from gpuq_tui.lines.actions import Action
 from gpuq_tui.lines.duration import short
 from gpuq_tui.lines.line import Line, Tone, line
 from gpuq_tui.lists import Lists
+
+_LONG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,10 @@ def entries(lists: Lists) -> list[Entry]:
 def _daemon(diag: Diagnosis) -> Iterator[Entry]:
     yield _section("gpuqd", f"{diag.version}, pid {diag.pid}, up {short(diag.at - diag.started_at)}", ())
     yield _plain("memory", f"memory {diag.rss_mib:.0f} MiB (most {diag.peak_rss_mib:.0f}), {diag.threads} threads")
-    yield _plain(
-        "files",
-        f"{diag.open_files} of {diag.most_files} files, {diag.connections} connections, {diag.streaming} streams",
-    )
-    yield _plain("queue", f"{diag.pending} jobs wait, {diag.active} hold GPUs, {diag.writes} writes since its start")
+    far = f"{plural(diag.connections, 'connection')}, {plural(diag.streaming, 'stream')}"
+    yield _plain("files", f"{diag.open_files} of {diag.most_files} files, {far}")
+    jobs = f"{plural(diag.pending, 'pending job')}, {plural(diag.active, 'job')} with GPUs"
+    yield _plain("queue", f"{jobs}, {plural(diag.writes, 'write')} since its start")
     for spread in (diag.lag, diag.point_age, *diag.passes, *diag.commits):
         if spread.count:
             yield _plain(f"spread {spread.name}", _spread(spread))
@@ -131,7 +132,11 @@ def _plain(key: str, text: str) -> Entry:
 
 def _spread(spread: Spread) -> str:
     figures = (("p50", spread.p50_s), ("p99", spread.p99_s), ("max", spread.max_s))
-    return f"{spread.name:<23} {spread.count:>7} x  " + "  ".join(f"{n} {v * 1000:.1f} ms" for n, v in figures)
+    return f"{spread.name:<23} {spread.count:>7} x  " + "  ".join(f"{n} {_lasted(v):<8}" for n, v in figures).rstrip()
+
+
+def _lasted(seconds: float) -> str:
+    return short(seconds) if seconds >= _LONG_S else f"{seconds * 1000:.1f} ms"
 
 
 def _reserved(held: ReservationRow) -> str:

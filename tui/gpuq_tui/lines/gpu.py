@@ -25,7 +25,9 @@ WRONG = (GpuState.IDLE, GpuState.STRANGER, GpuState.THROTTLED)
 def gpu_lines(gpu: Gpu, job: Job | None, *, width: int) -> list[Line]:
     """Return what is to be said of a GPU, `job` being the one that holds it, where that is known."""
     tone = Tone.WARN if gpu.state in WRONG else Tone.BAD if gpu.state is GpuState.DOWN else Tone.STRONG
-    rows: list[tuple[str, Tone]] = [(f"GPU {_name(gpu)} is {_WORDS[gpu.state]}", tone)]
+    known = ", ".join(text for text in (gpu.model, gpu.uuid) if text)
+    rows: list[tuple[str, Tone]] = [(f"{gpu.kind} {_name(gpu)} is {_WORDS[gpu.state]}", tone)]
+    rows += [(f"  {known}", Tone.DIM)] if known else []
     if job is not None:
         rows.append((f"job {job.shown_id} {job.name} ({job.user}/{job.account}) {job.state}", Tone.STRONG))
         rank = next((one for one in job.ranks if one.rank == gpu.rank), None)
@@ -37,8 +39,6 @@ def gpu_lines(gpu: Gpu, job: Job | None, *, width: int) -> list[Line]:
     if gpu.at is not None:
         rows.append((f"  {used(gpu)}", Tone.WARN if gpu.state in WRONG else Tone.PLAIN))
     rows += [(f"  {text}", Tone.WARN) for text in wrongs(gpu)]
-    known = [text for text in (gpu.model or gpu.kind, gpu.uuid) if text]
-    rows.append((", ".join(known), Tone.DIM))
     return [line(part, tone) for text, tone in rows for part in wrap(text, width)[:_MOST_ROWS]]
 
 

@@ -12,6 +12,8 @@ from gpuq_tui.lines.log import MOST_LINES, TAB, LogPiece, LogTail
 
 MOST_MERGED = 16  # ranks
 EARLIER_BYTES = 64 * 1024
+_ABOVE, _BELOW = 32 * 1024, 4 * 1024
+"""How much is read above and below of what was found in the midst of a log."""
 _STAMP = re.compile(r"\D{0,4}(\d{2,4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?)")
 
 
@@ -20,6 +22,7 @@ class LogsWanted:
     """Logs of an attempt (None: the newest): of ranks (None: the driver), each from an offset on (None: its tail).
 
     `before`: of the only rank, what stands before that byte, too. `stream`: only what came from that one.
+    `until`: nothing from that byte on.
     """
 
     ranks: tuple[int | None, ...]
@@ -27,11 +30,15 @@ class LogsWanted:
     attempt: int | None = None
     before: int | None = None
     stream: str | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """What is read so far. Of several ranks `merged` has the lines as they came, each with its rank's place."""
+    """What is read so far. Of several ranks `merged` has the lines as they came, each with its rank's place.
+
+    With a `start` it is a part in the midst of the only log, at first up to `stop`: no more is read than is asked for.
+    """
 
     ranks: tuple[int | None, ...] = (None,)
     attempt: int | None = None
@@ -39,25 +46,56 @@ class Logs:
     merged: tuple[tuple[int, str], ...] = ()
     is_earlier_wanted: bool = False
     stream: str | None = None
+    start: int | None = None
+    stop: int | None = None
+    is_later_wanted: bool = False
 
     @classmethod
     def of(cls, ranks: Sequence[int | None], attempt: int | None, stream: str | None = None) -> Logs:
         """Return logs of which nothing is read yet."""
         return cls(ranks=tuple(ranks), attempt=attempt, tails=tuple(LogTail() for _ in ranks), stream=stream)
 
+    def around(self, at: int) -> Logs:
+        """Return the part of the only log around a byte of it, of which nothing is read yet."""
+        anew = Logs.of(self.ranks, self.attempt, self.stream)
+        return replace(anew, start=max(0, at - _ABOVE), stop=at + _BELOW)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part in the midst of a log."""
+        return self.start is not None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is to be read now."""
+        return self.is_part and self.is_begun and not self.is_later_wanted and not self.is_earlier_wanted
+
     @property
     def wanted(self) -> LogsWanted:
         """Return what to read next."""
         before = self.tails[0].begin if self.is_earlier_wanted and len(self.ranks) == 1 else None
-        offsets = tuple(tail.next_offset for tail in self.tails)
+        offsets = tuple(self.start if tail.next_offset is None else tail.next_offset for tail in self.tails)
         return LogsWanted(
-            ranks=self.ranks, offsets=offsets, attempt=self.attempt, before=before or None, stream=self.stream
+            ranks=self.ranks,
+            offsets=offsets,
+            attempt=self.attempt,
+            before=before or None,
+            stream=self.stream,
+            until=None if self.is_begun else self.stop,
         )
 
     @property
     def has_more_above(self) -> bool:
         """Whether more stands before what is read, and can be had."""
         return len(self.ranks) == 1 and bool(self.tails[0].begin)
+
+    @property
+    def unseen_to(self) -> int | None:
+        """Return before which byte of the only log something may stand that is not here; None if there is none."""
+        if len(self.ranks) != 1 or not self.is_begun:
+            return None
+        tail = self.tails[0]
+        return (tail.next_offset if tail.begin is None else tail.begin) or None
 
     @property
     def is_begun(self) -> bool:
@@ -81,7 +119,7 @@ class Logs:
         )
         if earlier is not None and len(tails) == 1:
             tails = (tails[0].with_earlier(earlier),)
-        logs = replace(self, tails=tails, is_earlier_wanted=False)
+        logs = replace(self, tails=tails, is_earlier_wanted=False, is_later_wanted=False)
         if len(tails) == 1:
             return logs
         added = [

@@ -12,7 +12,7 @@ from gpuq_tui.lines.actions import Action
 from gpuq_tui.lines.gpu import WRONG, used, wrongs
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
 
-LEGEND = "# busy  i idle  ! stranger  t throttled  . free  x drained  - down"
+LEGEND = "# busy i idle ! stranger t slowed . free x drained - down"
 _MOST_CELLS = 64
 _LETTERS = {
     GpuState.BUSY: "#",

@@ -24,6 +24,7 @@ from gpuq_tui.screens.view import Clock, View
 from gpuq_tui.widgets.chart import ChartPane
 
 MOST_JOBS = 6
+_PAIR = 2
 _PANES = 4
 
 
@@ -162,7 +163,6 @@ class ChartsScreen(View):
             self._first -= self._first % _PANES
             self._only = None
         self._panes[0].focus()
-        self.set_class(self._only is not None, "-one-chart")
         self._charts = None
         self.post_message(self.Wants())
         self.call_after_refresh(self._show)
@@ -212,13 +212,22 @@ class ChartsScreen(View):
         if not self.is_mounted:
             return
         charts = self._charts
+        if charts is not None:
+            self._give_room(len(charts.shown) if self._only is None else 1)
         for i, pane in enumerate(self._panes):
             if charts is None or self._first + i >= len(charts.names) or i >= len(charts.shown):
                 missing = self._missing() if i == 0 or (charts is None and self._jobs) else ""
-                pane.show_curves((), missing=missing, title="-", scale=self._scale)
+                pane.show_curves((), missing=missing, title=self._kind.capitalize(), scale=self._scale)
                 continue
             place = f"  {self._first + i + 1} of {len(charts.names)}" if i == 0 else ""
             self._show_one(pane, charts.shown[i], self._title(charts.names[self._first + i]) + place)
+
+    def _give_room(self, count: int) -> None:
+        """Let so many charts have all the room."""
+        for i, pane in enumerate(self._panes):
+            pane.display = i < max(1, count)
+        self.set_class(count <= 1, "-one-chart")
+        self.set_class(count == _PAIR, "-two-charts")
 
     def _show_one(self, pane: ChartPane, shown: Shown, title: str) -> None:
         found = shown.distributions

@@ -14,13 +14,14 @@ from textual.containers import Container
 from gpuq.cli.views.checkpoint import checkpoint_lines
 from gpuq.models import Checkpoint, Curve, Job, JobState, Message, Rank, Series, Why
 from gpuq.tracing import Trace
-from gpuq.units import plural
+from gpuq.units import plural, size
 from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.chart import chartable, first_shown, label
 from gpuq_tui.lines.job import overview_lines
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap
 from gpuq_tui.lines.log import MOST_LINES
 from gpuq_tui.lines.logs import MOST_MERGED, Logs
+from gpuq_tui.lines.seeking import Seen, Sought
 from gpuq_tui.lines.story import event_lines, timeline_lines
 from gpuq_tui.lines.undrawn import no_curves
 from gpuq_tui.lines.why import title
@@ -72,6 +73,8 @@ class JobScreen(View):
         self._viewed: Logs | None = None
         self._log_lines: list[Line] = []
         self._log_missing: str | None = None
+        self._sought: Sought | None = None
+        self._is_found = False
         self._zoomed: Pane | None = None
         self._overview = Pane(look=look, title="Job", id="overview")
         self._chart = ChartPane(look=look, title="Chart", id="chart")
@@ -99,11 +102,17 @@ class JobScreen(View):
             series=self._shown,
             columns=self._chart.columns,
             scale=self._chart.scale,
-            logs=self._log.wanted if self._tab in ("overview", "log") else None,
+            logs=self._log.wanted if self._is_log_read else None,
+            sought=self._sought,
             trace=str(self._job.id) if self._tab in _STORIES or self._traces else None,
             checkpoints=self._tab in (*_STORIES, "checkpoints"),
             messages=self._tab in _STORIES,
         )
+
+    @property
+    def _is_log_read(self) -> bool:
+        is_shown = self._tab in ("overview", "log")
+        return is_shown and (self._sought is not None or not self._log.is_at_rest)
 
     def keys(self) -> str:
         """Return the keys of the pane that has them, and how to reach the others."""
@@ -179,6 +188,7 @@ class JobScreen(View):
         self._messages = self._messages if answer.messages is None else answer.messages
         self._take_series(answer)
         self._take_log(answer)
+        self._take_seen(answer.seen)
         self._show_all()
 
     @on(ChartPane.Rescaled)
@@ -198,6 +208,41 @@ class JobScreen(View):
             self.post_message(self.Wants())
         elif self._log.is_begun and self._log.tails[0].begin is None:
             self.say(f"No more than {MOST_LINES} lines are kept here; `gpuq logs {self._job.shown_id}` prints all.")
+
+    @on(LogPane.BottomReached)
+    def _bottom_reached(self) -> None:
+        self._log = replace(self._log, is_later_wanted=True)
+        self.post_message(self.Wants())
+
+    @on(LogPane.EndAsked)
+    def _end_asked(self) -> None:
+        self._read_logs()
+        self._log_pane.action_follow()
+
+    @on(LogPane.MatchSought)
+    def _match_sought(self, message: LogPane.MatchSought) -> None:
+        unseen_to = self._log.unseen_to
+        if unseen_to is not None:
+            self._sought = Sought(text=message.text, before=unseen_to)
+            self.say(f"looking for '{message.text}' further up{self.look.cut} esc ends it")
+            self.post_message(self.Wants())
+
+    def _take_seen(self, seen: Seen | None) -> None:
+        """Go on with a search, or to what it has found."""
+        if seen is None or seen.sought != self._sought:
+            return
+        self._sought = None
+        if seen.at is not None:
+            self._log, self._is_found = self._log.around(seen.at), True
+            self._show_log()
+            self.post_message(self.Wants())
+            self.say(f"'{seen.sought.text}' stands at {size(seen.at)}; N looks further up, G goes to the end.")
+        elif seen.down_to > 0:
+            self._sought = replace(seen.sought, before=seen.down_to)
+            self.say(f"looking for '{seen.sought.text}': {size(seen.down_to)} are left{self.look.cut} esc ends it")
+            self.post_message(self.Wants())
+        else:
+            self.say(f"'{seen.sought.text}' does not stand further up in this log.")
 
     def action_tab(self, name: str) -> None:
         """Show another side of the job."""
@@ -267,7 +312,10 @@ class JobScreen(View):
 
     def action_back(self) -> None:
         """Go back from one pane to all, from a tab to the overview, else to the queue."""
-        if self._zoomed is not None:
+        if self._sought is not None:
+            self._sought = None
+            self.say("The search was ended.")
+        elif self._zoomed is not None:
             self._zoom(None)
         elif self._tab != "overview":
             self.action_tab("overview")
@@ -313,6 +361,7 @@ class JobScreen(View):
         self._read_logs()
 
     def _read_logs(self) -> None:
+        self._sought, self._is_found = None, False
         ranks = tuple(range(min(self._job.rank_count, MOST_MERGED))) if self._is_merged else (self._rank,)
         stream = self._stream if ranks != (None,) else None
         self._log, self._log_missing = Logs.of(ranks, self._attempt, stream), None
@@ -391,7 +440,17 @@ class JobScreen(View):
         if self._log.stream is not None:
             which += ", both (not told apart)" if self._log.is_mixed else f", {self._log.stream} alone"
         is_ended = self._log.is_final or self._job.state.is_final
-        self._log_pane.show_log(lines, title=f"Log {which}  [ ] other", is_ended=is_ended, above=above)
+        self._log_pane.show_log(
+            lines,
+            title=f"Log {which}  [ ] other",
+            is_ended=is_ended,
+            above=above,
+            is_part=self._log.is_part,
+            may_be_more=self._log.unseen_to is not None,
+        )
+        if self._is_found and self._log.is_begun:
+            self._is_found = False
+            self._log_pane.show_match()
 
     def _above(self) -> int:
         """Return how many lines are new above those that were shown."""

@@ -151,7 +151,7 @@ class NodesScreen(RowsView):
             return
         unknown = [line("gpuqd has not told yet how its GPUs are", Tone.DIM)]
         of_gpu = unknown if gpu is None else gpu_lines(gpu, self._holder(), width=width)
-        self.detail.show([*of_gpu, line(""), *lines], title=f"{node.name}, GPU {self._cell + 1} of {node.gpus}")
+        self.detail.show([*of_gpu, line(""), *lines], title=f"{node.name}, cell {self._cell + 1} of {node.gpus}")
 
     def _all(self) -> tuple[Node, ...]:
         return () if self.cluster is None else self.cluster.nodes

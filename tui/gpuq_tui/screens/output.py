@@ -35,6 +35,11 @@ class OutputScreen(View):
         """Return no job: keys act on the text alone."""
         return None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the command has ended."""
+        return self._code is not None
+
     def wanted(self) -> Wanted:
         """Want nothing of gpuqd."""
         return Wanted()
