@@ -28,6 +28,7 @@ _NAMES = {
     "HooksTable": "hooks",
     "HookTable": "hooks.prolog",
     "HealthTable": "hooks.health_check",
+    "NodeHookTable": "hooks.node_prolog",
     "FilterTable": "hooks.submit_filter",
     "JobDefaults": "defaults.user.NAME",
 }

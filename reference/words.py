@@ -52,10 +52,17 @@ WORDS: dict[str, dict[str, str]] = {
         "epilog": "After nothing of an attempt is left.",
         "health_check": "About each node, again and again.",
         "submit_filter": "About each job before it is queued.",
+        "node_health": "Beside each rank, on its host, before its node's prolog.",
+        "node_prolog": "Beside each rank, on its host, before the user's function.",
+        "node_epilog": "Beside each rank, on its host, after the user's function.",
     },
     "HookTable": {
         "path": "The program, by its absolute path. Without it there is none.",
         "user": "Whom a gpuqd that is root runs it as; never root.",
+        "timeout_s": "How long it may take.",
+    },
+    "NodeHookTable": {
+        "path": "The program, by its absolute path on the nodes. Without it there is none.",
         "timeout_s": "How long it may take.",
     },
     "HealthTable": {

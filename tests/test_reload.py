@@ -101,6 +101,8 @@ notify.commands notify.command_s notify.most_tries notify.keep_d
 hooks.prolog.path hooks.prolog.user hooks.prolog.timeout_s hooks.epilog.path hooks.epilog.user hooks.epilog.timeout_s
 hooks.health_check.path hooks.health_check.user hooks.health_check.timeout_s hooks.health_check.every_s
 hooks.health_check.resume hooks.submit_filter.path hooks.submit_filter.user hooks.submit_filter.timeout_s
+hooks.node_health.path hooks.node_health.timeout_s hooks.node_prolog.path hooks.node_prolog.timeout_s
+hooks.node_epilog.path hooks.node_epilog.timeout_s
 defaults.user defaults.account defaults.partition"""
 
 

@@ -22,6 +22,8 @@ from gpuq.models import Code
 from gpuq_daemon import folders, owners
 from gpuq_daemon.backends.base import Attempt, Command, Engine, Explaining
 from gpuq_daemon.config import Config
+from gpuq_daemon.hooks.job_hooks import words_of
+from gpuq_daemon.hooks.node_hooks import node_hooks
 from gpuq_daemon.owners import UnixUser
 from gpuq_daemon.places import Place, place_of
 from gpuq_daemon.policy.lifecycle import DriverEnd
@@ -164,6 +166,8 @@ class Dispatcher:
                 array_index=attempt.array_index,
                 carried_to=place.carried_to(),
                 sample_every_s=self._config.sample_every_s,
+                node_hooks=node_hooks(self._config.hooks),
+                hook_words=words_of(self._config, attempt),
             )
         )
         place.folder.joinpath(*place.log(None)).touch(mode=0o600)  # so that the command's output has a place for sure

@@ -30,13 +30,23 @@ class HealthTable(HookTable, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     resume: bool = False
 
 
+class NodeHookTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A program on the nodes, by its absolute path there; it runs as the job does."""
+
+    path: str | None = None
+    timeout_s: _Seconds = 60.0
+
+
 class HooksTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The programs. All run on gpuqd's own host."""
+    """The programs. Those of nodes run beside each rank, all others on gpuqd's own host."""
 
     prolog: HookTable = HookTable()
     epilog: HookTable = HookTable()
     health_check: HealthTable = HealthTable()
     submit_filter: FilterTable = FilterTable()
+    node_health: NodeHookTable = NodeHookTable()
+    node_prolog: NodeHookTable = NodeHookTable()
+    node_epilog: NodeHookTable = NodeHookTable()
 
 
 class JobDefaults(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,10 +73,10 @@ class DefaultsTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def hooks_problem(hooks: HooksTable) -> str | None:
     """Return what is impossible in them, in words."""
     for name in hooks.__struct_fields__:
-        table: HookTable = getattr(hooks, name)
+        table: HookTable | NodeHookTable = getattr(hooks, name)
         if table.path is not None and not table.path.startswith("/"):
             return f"[hooks.{name}] path `{table.path}` must be an absolute path"
-        if table.user in ("root", "0", ""):
+        if isinstance(table, HookTable) and table.user in ("root", "0", ""):
             return f"[hooks.{name}] user must be somebody else than root: hooks are run without rights"
     return None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from gpuq.models import Rank, RankState
 from gpuq_daemon.collectors.reports import read_reports
 from gpuq_daemon.places import Place
 from gpuq_daemon.points import Points
+from gpuq_daemon.policy.lifecycle import Unfit
 from gpuq_daemon.sampled import Sampled
 from gpuq_daemon.store.attempts import ActiveAttempt
 from gpuq_daemon.store.jobs import JobStore
@@ -29,10 +30,12 @@ class Ingest:
         vitals: Vitals,
         placed: Callable[[ActiveAttempt, Mapping[int, str]], Mapping[int, str]],
         containers: Callable[[ActiveAttempt], Mapping[str, str | None] | None],
+        unfit: Callable[[ActiveAttempt, str | None, Unfit], Awaitable[None]],
     ) -> None:
         """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told.
 
         `containers` are those that its engine says an attempt has, with their nodes; None where none can say.
+        `unfit` is told of programs of the site's that failed, with the node that it was on as the engine knows it.
         """
         self._points = points
         self._sampled = sampled
@@ -40,6 +43,7 @@ class Ingest:
         self._jobs = jobs
         self._placed = placed
         self._containers = containers
+        self._unfit = unfit
         self._place = place
 
     async def take_in(self, attempt: ActiveAttempt) -> bool:
@@ -62,6 +66,9 @@ class Ingest:
         if any(_is_new(rank) for rank in ranks):
             there = await asyncio.to_thread(self._containers, attempt)
             ranks = ranks if there is None else tuple(checked(rank, there) for rank in ranks)
+        for one in reported.unfit:  # before it counts as read: a gpuqd that is killed in between does it again
+            node = self._placed(attempt, {one.rank: one.node or ""}).get(one.rank)
+            await self._unfit(attempt, node, one)
         await self._jobs.record(attempt.job_id, attempt.number, replace(reported, ranks=ranks))
         return True
 

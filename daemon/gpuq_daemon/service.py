@@ -33,6 +33,7 @@ from gpuq_daemon.aside import Aside
 from gpuq_daemon.backends.base import Engine, KnowsContainers
 from gpuq_daemon.backends.making import make_engines
 from gpuq_daemon.bell import Bell
+from gpuq_daemon.check_hooks import refuse_writable
 from gpuq_daemon.clock import Clock, WallClock
 from gpuq_daemon.cluster_now import ClusterNow
 from gpuq_daemon.config import Config
@@ -45,6 +46,7 @@ from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.hooks.job_hooks import JobHooks
 from gpuq_daemon.hooks.node_checks import NodeChecks
+from gpuq_daemon.hooks.node_hooks import UnfitNodes
 from gpuq_daemon.hooks.submit_filter import SubmitFilter
 from gpuq_daemon.host_gpus import HostGpus
 from gpuq_daemon.ingest import Ingest
@@ -106,9 +108,10 @@ async def serve(
     running jobs everything is stopped.
 
     Raises:
-        UsageError: another gpuqd uses the state, or the socket cannot be made.
+        UsageError: another gpuqd uses the state, the socket cannot be made, or others may write a hook.
         EngineError: an engine cannot run; nothing is left running.
     """
+    refuse_writable(config.hooks)
     os.umask(0o077)
     _allow_many_files()
     _give_back_large_blocks()
@@ -230,6 +233,7 @@ class Service:
                     if isinstance(engine := engines[attempt.partition], KnowsContainers)
                     else None
                 ),
+                unfit=UnfitNodes(accounts, clock, tell=metrics.tell, changed=self._rules_changed).take_out,
             ),
             engines=engines,
             clock=clock,

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from gpuq.coming_up import coming_up
-from gpuq.models import EndReason, JobState, Signal
+from gpuq.models import EndReason, JobState, Signal, SignalKind
 from gpuq_daemon.backends.base import Engine, TellsLastWords
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
 from gpuq_daemon.hooks.job_hooks import JobHooks
+from gpuq_daemon.hooks.node_hooks import MOST_TRIES
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, end_of, grace_s, tried_again, verdict
 from gpuq_daemon.policy.silence import silent_since
@@ -138,8 +139,15 @@ class Watch:
         attempt = self._jobs.active_attempt(job_id)
         ran_s = end.ran_s if ran_s is None else ran_s
         was_asked = self._grace_s(attempt) > 0
-        ending = tried_again(verdict(attempt.intent, attempt.outcome, end, was_asked=was_asked), attempt.retries_left)
+        tries_left = attempt.retries_left + (self._was_unfit(attempt) and attempt.number < MOST_TRIES)
+        ending = tried_again(verdict(attempt.intent, attempt.outcome, end, was_asked=was_asked), tries_left)
         await self._finish(attempt, self._explained(attempt, missing(ending)), end.ended_at, ran_s)
+
+    def _was_unfit(self, attempt: ActiveAttempt) -> bool:
+        """Whether a program of the site's has found a node of the attempt ill before the user's function began."""
+        return attempt.running_at is None and any(
+            one.attempt == attempt.number and one.kind is SignalKind.PROLOG for one in self._signals(attempt.job_id)
+        )
 
     async def _prepare(self, attempt: ActiveAttempt) -> None:
         """Run the prolog, unless somebody ends the attempt meanwhile. Where it fails the job waits again, held."""

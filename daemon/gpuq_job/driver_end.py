@@ -129,5 +129,6 @@ class DriverEnd:
 
 
 def _is_one(message: Any) -> bool:
-    """Whether a message tells of a state or of a sample."""
-    return isinstance(message.get("state"), str) or isinstance(message.get("sample"), dict)
+    """Whether a message tells of a state, of a sample or of a program of the site's."""
+    has_failed = isinstance(message.get("hook"), str) and isinstance(message.get("text"), str)
+    return isinstance(message.get("state"), str) or isinstance(message.get("sample"), dict) or has_failed

@@ -52,6 +52,8 @@ class Hearing:
         if "sample" in message:
             self._samples.add(rank, message["sample"])
             return []
+        if "hook" in message:
+            return [{"kind": "hook", **message}]
         if message["state"] is not None:
             return self._ranks.heard(message)
         was_killed, meanwhile = False, list[Message]()

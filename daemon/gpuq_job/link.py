@@ -65,12 +65,19 @@ class RankEnd:
 
     def tell(self, state: str, **more: object) -> None:
         """Tell the driver about a state change of this rank."""
+        self._tell({"rank": self._rank, "state": state, **more})
+
+    def _tell(self, message: dict[str, object]) -> None:
         if self._socket is None:
             return
-        line = json.dumps({"rank": self._rank, "state": state, **more}, default=str)
+        line = json.dumps(message, default=str)
         with contextlib.suppress(OSError), self._telling:
             self._socket.sendall(self._unsent + line.encode() + b"\n")
             self._unsent = b""
+
+    def tell_hook(self, name: str, text: str) -> None:
+        """Tell the driver that a program of the site's failed beside this rank."""
+        self._tell({"rank": self._rank, "hook": name, "text": text, "node": os.environ.get("GPUQ_NODE")})
 
     def tell_sample(self, sample: dict[str, Any]) -> None:
         """Tell the driver what this rank uses now; not if it does not listen at once, since the next one is newer."""

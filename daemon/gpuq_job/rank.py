@@ -19,6 +19,7 @@ from gpuq_job.carrying import Carrying
 from gpuq_job.explained import explained
 from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
+from gpuq_job.node_hooks import failure
 from gpuq_job.orders import STOP, Order
 from gpuq_job.rank_log import printed_to, shortened, tail
 from gpuq_job.sampling import sampled
@@ -71,6 +72,7 @@ class MainFun:
         try:
             end.tell("RESERVED", role=ctx.job_name or "worker", **self._host(), **_whereabouts())
             self._check_reach(end)
+            self._prepare(end, rank)
             with printed_to(self.run.log(rank)) as streams:
                 faulthandler.enable(file=2)
                 carrying = Carrying(self.run, rank, streams)
@@ -95,6 +97,24 @@ class MainFun:
             end.tell("FAILED", exit_code=1, error=error, tail=[])
             raise RuntimeError(error)
 
+    def _prepare(self, end: RankEnd, rank: int) -> None:
+        """Run what the site wants run on this host before the user's function."""
+        for name in ("health", "prolog"):
+            wrong = self._hooked(end, rank, name)
+            if wrong is not None:
+                end.tell("FAILED", exit_code=1, error=wrong, reason=blame.NODE_LOST, tail=[])
+                raise RuntimeError(wrong)
+
+    def _hooked(self, end: RankEnd, rank: int, name: str, **more: str) -> str | None:
+        """Run a program of the site's, if there is one; return how it failed, and tell it."""
+        hook = next((one for one in self.run.node_hooks if one.name == name), None)
+        if hook is None:
+            return None
+        wrong = failure(hook, {**self.run.hook_words, "GPUQ_RANK": str(rank), **more})
+        if wrong is not None:
+            end.tell_hook(name, wrong)
+        return wrong
+
     def _host(self) -> dict[str, str]:
         """Return this rank's host, where TFoS does not tell the driver."""
         return {"host": os.environ.get("GPUQ_HOST") or socket.gethostname()} if self.is_alone else {}
@@ -103,6 +123,7 @@ class MainFun:
         """Run the script and report its end; return what went wrong in one line."""
         code, error, reason = self._end_of(end, rank, args, ctx, fed)
         carrying.finish()
+        self._hooked(end, rank, "epilog", GPUQ_RANK_EXIT_CODE=str(code))
         if fed is not None:
             fed.tell()
         if code == 0:

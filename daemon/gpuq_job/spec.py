@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpuq_job.node_hooks import NodeHook
+
 WARM = "GPUQ_WARM"  # in the environment of executors that stand by for a job
 
 
@@ -37,7 +39,8 @@ class Run:
     `seats` are node and GPUs of each rank where gpuqd has chosen them; empty where Spark does.
     `epochs`, `independent` and `driver` are the job's. `carried_to` is the address that files are carried to, None if
     they stay where they are. `words` are what the environment of its script has beside those of every job. What a rank
-    uses is looked at every `sample_every_s`; 0: never.
+    uses is looked at every `sample_every_s`; 0: never. `node_hooks` are the site's programs around each rank, with
+    `hook_words` as their environment.
     """
 
     job_id: int
@@ -60,6 +63,8 @@ class Run:
     carried_to: str | None = None
     words: Mapping[str, str] = field(default_factory=dict[str, str])
     sample_every_s: float = 0.0
+    node_hooks: tuple[NodeHook, ...] = ()
+    hook_words: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def servers(self) -> int:
@@ -106,6 +111,7 @@ def read(path: Path) -> Run:
     fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     fields["args"] = tuple(fields["args"])
     fields["seats"] = tuple((node, tuple(gpus)) for node, gpus in fields.get("seats", ()))
+    fields["node_hooks"] = tuple(NodeHook(**one) for one in fields.get("node_hooks", ()))
     if fields["server_executor"] is not None:
         fields["server_executor"] = Executor(**fields["server_executor"])
     return Run(**fields)

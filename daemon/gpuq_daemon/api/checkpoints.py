@@ -27,6 +27,7 @@ from gpuq_daemon.files.local import LocalFiles
 T = TypeVar("T")
 
 _LONGEST_NAME = 80
+_MOST_TOLD = 1000  # of each an index has to be read once
 At = Annotated[
     str | None,
     Parameter(max_length=4096, description="A name, a step, or the number in a name. Without it, the newest."),
@@ -34,17 +35,24 @@ At = Annotated[
 
 
 class Checkpoints(Struct):
-    """A job's checkpoints in the order of the numbers in their names, those without one first."""
+    """A job's checkpoints in the order of the numbers in their names, those without one first; the last of them.
+
+    `left_out` counts those that come before.
+    """
 
     checkpoints: list[Checkpoint]
+    left_out: int = 0
 
 
 @get("/v1/jobs/{job_id:int}/checkpoints")
-async def list_checkpoints(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Checkpoints:
+async def list_checkpoints(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    job_id: JobId,
+    limit: Annotated[int, Parameter(ge=1, le=_MOST_TOLD, description="At most so many, the last.")] = _MOST_TOLD,
+) -> Checkpoints:
     """Return the job's checkpoints."""
-    return Checkpoints(
-        await _asked(request, desk, job_id, lambda files: [_told(files, job_id, kept) for kept in files.all()])
-    )
+    return await _asked(request, desk, job_id, lambda files: _list(files, job_id, limit))
 
 
 @get("/v1/jobs/{job_id:int}/checkpoint")
@@ -77,12 +85,12 @@ async def _asked(
     """Ask something of the job's checkpoints: of those in its folder, else of those that were carried elsewhere."""
     job = visible_job(request, desk, job_id)
     place = desk.place(job.id, job.attempt)
-    here = CheckpointFiles(LocalFiles(place.checkpoints, is_checkpoint_file))
+    here = CheckpointFiles(LocalFiles(place.checkpoints, is_checkpoint_file), desk.counted)
     uri = await asyncio.to_thread(place.carried_to)
     if uri is None or await asyncio.to_thread(here.all):
         return await asyncio.to_thread(question, here)
     there = desk.door.files(f"{uri}/checkpoints", is_checkpoint_file)
-    return await asyncio.wrap_future(desk.door.lane(uri).submit(lambda: question(CheckpointFiles(there))))
+    return await asyncio.wrap_future(desk.door.lane(uri).submit(lambda: question(CheckpointFiles(there, desk.counted))))
 
 
 def _contents(files: CheckpointFiles, job_id: int, at: str | None) -> CheckpointContents:
@@ -142,7 +150,7 @@ def _of(files: CheckpointFiles, every: list[Kept], at: str) -> list[Kept]:
     named = [k for k in every if k.name == at] or [k for k in every if str(k.number) == at]
     if named or not at.isdecimal():
         return named
-    return [k for k in every if str(files.counters(k).step_of(k.number)) == at]
+    return [k for k in every[-_MOST_TOLD:] if str(files.counters(k).step_of(k.number)) == at]
 
 
 def _number_of(kept: Kept) -> int:
@@ -179,6 +187,12 @@ class DamagedCheckpointError(GpuqError):
 
 def _short(name: str) -> str:
     return fit(clean(name), _LONGEST_NAME)
+
+
+def _list(files: CheckpointFiles, job_id: int, limit: int) -> Checkpoints:
+    every = files.all()
+    told = every[-limit:]
+    return Checkpoints([_told(files, job_id, kept) for kept in told], left_out=len(every) - len(told))
 
 
 def _told(files: CheckpointFiles, job_id: int, kept: Kept) -> Checkpoint:

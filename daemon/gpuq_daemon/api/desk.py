@@ -12,6 +12,7 @@ from gpuq.sharing import LentRow, WasteRow
 from gpuq_daemon.api.listing import Listing
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
+from gpuq_daemon.collectors.counted import Counted
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
@@ -58,7 +59,7 @@ class Desk:
     `test_start` says what would become of a job, given what its partition's GPUs are called.
     `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
     `messages` is the outbox, `notices_key` what a user's webhooks are signed with (it reads a file once).
-    `remembered` is what admission need not judge again.
+    `remembered` is what admission need not judge again, `counted` what checkpoints have said of themselves.
     """
 
     config: Config
@@ -116,6 +117,7 @@ class Desk:
     notices_key: Callable[[str], str]
 
     remembered: Remembered = field(default_factory=Remembered)
+    counted: Counted = field(default_factory=Counted)
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

@@ -9,8 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from gpuq.errors import GpuqError, UnavailableError
+from gpuq.text import clean, fit
 from gpuq_daemon.api.caller import CALLER, Caller, Role, role_of
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.people import People, Person
@@ -27,6 +29,17 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUESTIONS = frozenset({"/v1/jobs/test"})  # POSTs that change nothing
 _OPEN = frozenset({"/healthz"})  # what an address may ask without a token
 _LONGEST_ERROR = 4096
+LISTS: dict[str, frozenset[str]] = {
+    "/v1/usage": frozenset({"by"}),
+    "/v1/usage/table": frozenset({"by"}),
+    "/v1/utilisation": frozenset({"by"}),
+    "/v1/utilisation/table": frozenset({"by"}),
+    "/v1/events": frozenset({"job"}),
+    "/v1/compare": frozenset({"job", "tag"}),
+    "/v1/chart": frozenset({"job", "tag", "run"}),
+}
+"""Parameters of which a route takes several; `_POINTS` of the one whose path has a number in it."""
+_POINTS = frozenset({"tag", "run"})
 # Of an address that shows no token, or a wrong one; 2^256 tokens are not found at this pace.
 _STRANGER_PER_S, _STRANGER_BURST = 5.0, 50
 # Of a user's refused changes; more than these are only counted, so that nobody fills the disk by being refused.
@@ -57,6 +70,9 @@ class Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         extensions: Any = scope["extensions"]
+        twice = repeated(scope["path"], scope["query_string"])
+        if twice is not None:
+            return await _answer(send, Refusal(400, f"`{twice}` is given more than once: give it once."))
         try:
             if "uid" not in extensions[PEER] and scope["path"] in _OPEN:
                 return await self._app(scope, receive, send)
@@ -157,6 +173,19 @@ class Gate:
             logger.warning("a change could not be recorded", extra=details)
         except Exception:
             logger.exception("a change was not recorded", extra={"user": who.user, "verb": entry.verb})
+
+
+def repeated(path: str, query: bytes) -> str | None:
+    """Return the first parameter of a query that is given twice and can be one thing only; None if there is none."""
+    if query.count(b"=") < 2:
+        return None
+    lists = _POINTS if path.endswith("/points") else LISTS.get(path, ())
+    seen = set[str]()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
+        if name in seen and name not in lists:
+            return fit(clean(name), 40)
+        seen.add(name)
+    return None
 
 
 class _Watched:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from gpuq.errors import GpuqError
 from gpuq.models import EndReason, Node
 from gpuq_daemon.owners import UnixUser
+from gpuq_job.node_hooks import NodeHook
 from gpuq_job.orders import Order
 
 
@@ -27,7 +28,8 @@ class Attempt:
     servers and its evaluator, which get no GPU, and how many on each; nothing if the engine may choose. `owner` is
     whom its processes run as, None for the user that gpuqd runs as. `carried_to` is the address that its event files,
     logs and checkpoints are carried to, None if they stay where they are. `is_standby`: it is no job's yet. What its
-    ranks use is sampled every `sample_every_s`; 0: never.
+    ranks use is sampled every `sample_every_s`; 0: never. `node_hooks` are the site's programs around each rank, with
+    `hook_words` as their environment.
     """
 
     job_id: int
@@ -54,6 +56,8 @@ class Attempt:
     carried_to: str | None = None
     is_standby: bool = False
     sample_every_s: float = 0.0
+    node_hooks: tuple[NodeHook, ...] = ()
+    hook_words: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -203,6 +203,8 @@ def run_of(
         carried_to=attempt.carried_to,
         words=task(attempt),
         sample_every_s=attempt.sample_every_s,
+        node_hooks=attempt.node_hooks,
+        hook_words=attempt.hook_words,
     )
 
 

@@ -20,6 +20,7 @@ from gpuq_daemon.checkpoint.distribution import Distribution, distribution
 from gpuq_daemon.checkpoint.objects import first_string
 from gpuq_daemon.checkpoint.source import DamagedError, Source, exactly
 from gpuq_daemon.checkpoint.variables import Piece, Variable
+from gpuq_daemon.collectors.counted import Counted
 from gpuq_daemon.files.found import Files, Found, OpenFile
 
 Format: TypeAlias = Literal["tensorflow", "keras-weights", "keras"]
@@ -69,9 +70,10 @@ class _Told(msgspec.Struct):
 class CheckpointFiles:
     """The checkpoints below one folder. Methods block; whoever writes the folder is not trusted."""
 
-    def __init__(self, files: Files) -> None:
-        """`files` are those below the folder that `is_checkpoint_file`."""
+    def __init__(self, files: Files, counted: Counted | None = None) -> None:
+        """`files` are those below the folder that `is_checkpoint_file`; `counted` is what was read before."""
         self._files = files
+        self._counted = Counted() if counted is None else counted
 
     def all(self) -> list[Kept]:
         """Return the whole checkpoints in the order of the numbers in their names, those without one first; one half
@@ -85,11 +87,14 @@ class CheckpointFiles:
         if kept.format != "tensorflow":
             return Counters()
         try:
-            with self._opened(kept) as files:
-                *shards, index = files
-                return counters(read_index(index).variables, shards)
+            return self._counted.of(kept.files, lambda: self._read_counters(kept))
         except DamagedError:
             return Counters()
+
+    def _read_counters(self, kept: Kept) -> Counters:
+        with self._opened(kept) as files:
+            *shards, index = files
+            return counters(read_index(index).variables, shards)
 
     def variables(self, kept: Kept) -> tuple[Variable, ...]:
         """Return what a checkpoint holds, in the order of its keys.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from gpuq.models import EndReason, Rank, RankState
 from gpuq_daemon.beneath import open_file
-from gpuq_daemon.policy.lifecycle import Outcome, Reported
+from gpuq_daemon.policy.lifecycle import Outcome, Reported, Unfit
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ _MOST_BEHIND = 64 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024
 _LONGEST_ERROR = 2_000
 _LONGEST_TAIL = 50
+_MOST_HOOKS = 100
 
 
 Word = Annotated[str, Meta(max_length=256)]
@@ -60,7 +61,14 @@ class _Outcome(Struct, tag="outcome", tag_field="kind"):
     stopped: Word | None = None
 
 
-_LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome)
+class _Hook(Struct, tag="hook", tag_field="kind"):
+    rank: Number
+    hook: Literal["health", "prolog", "epilog"]
+    text: Annotated[str, Meta(max_length=_LONGEST_ERROR)]
+    node: Word | None = None
+
+
+_LINE = msgspec.json.Decoder(_Application | _Rank | _Outcome | _Hook)
 
 
 def read_reports(path: Path, offset: int, rank_count: int) -> Reported:
@@ -91,6 +99,7 @@ def _reported(lines: list[bytes], offset: int, rank_count: int) -> Reported:
     application: _Application | None = None
     outcome: Outcome | None = None
     ranks: dict[int, Rank] = {}
+    unfit: list[Unfit] = []
     began_at: float | None = None
     for line in lines:
         match _decoded(line):
@@ -111,6 +120,8 @@ def _reported(lines: list[bytes], offset: int, rank_count: int) -> Reported:
                     reason=said.reason,
                     stopped=said.stopped,
                 )
+            case _Hook() as said if said.rank < rank_count:
+                unfit.append(Unfit(rank=said.rank, hook=said.hook, text=said.text, node=said.node))
             case _:
                 pass
     return Reported(
@@ -120,10 +131,11 @@ def _reported(lines: list[bytes], offset: int, rank_count: int) -> Reported:
         ranks=tuple(ranks.values()),
         began_at=began_at,
         outcome=outcome,
+        unfit=tuple(unfit[:_MOST_HOOKS]),
     )
 
 
-def _decoded(line: bytes) -> _Application | _Rank | _Outcome | None:
+def _decoded(line: bytes) -> _Application | _Rank | _Outcome | _Hook | None:
     try:
         return _LINE.decode(line)
     except msgspec.DecodeError as error:

@@ -35,7 +35,7 @@ class JobHooks:
     async def before(self, attempt: ActiveAttempt) -> bool:
         """Run the prolog; return whether the attempt may be launched."""
         try:
-            await run("prolog", self._config.hooks.prolog, self._words(attempt))
+            await run("prolog", self._config.hooks.prolog, words_of(self._config, attempt))
         except HookError as error:
             self._failed(attempt, SignalKind.PROLOG, f"{error} It waits, held, until it is released.")
             return False
@@ -52,7 +52,7 @@ class JobHooks:
             "GPUQ_JOB_END_REASON": "" if ending.reason is None else ending.reason.value,
         }
         try:
-            await run("epilog", hook, {**self._words(attempt), **words})
+            await run("epilog", hook, {**words_of(self._config, attempt), **words})
         except HookError as error:
             self._failed(attempt, SignalKind.EPILOG, str(error))
 
@@ -63,23 +63,24 @@ class JobHooks:
         )
         self._tell(attempt.job_id, signal)
 
-    def _words(self, attempt: ActiveAttempt) -> Mapping[str, str]:
-        """Return what a hook is told. Source of the names: Slurm, "Prolog and Epilog Guide"; gpuq's own of jobs."""
-        array = {} if attempt.array_id is None else {
-            "GPUQ_ARRAY_JOB_ID": str(attempt.array_id),
-            "GPUQ_ARRAY_INDEX": str(attempt.array_index),
-        }  # fmt: skip
-        return {
-            "GPUQ_CLUSTER_NAME": self._config.cluster_name,
-            "GPUQ_JOB_ID": str(attempt.job_id),
-            "GPUQ_JOB_NAME": attempt.name,
-            "GPUQ_JOB_USER": attempt.user,
-            "GPUQ_JOB_UID": str(attempt.uid),
-            "GPUQ_JOB_ACCOUNT": attempt.account,
-            "GPUQ_JOB_PARTITION": attempt.partition,
-            "GPUQ_JOB_NODELIST": ",".join(attempt.nodes),
-            "GPUQ_JOB_NUM_NODES": str(len(attempt.nodes)),
-            "GPUQ_JOB_GPUS": str(sum(attempt.gpus_by_node.values())),
-            "GPUQ_ATTEMPT_NUMBER": str(attempt.number),
-            **array,
-        }
+
+def words_of(config: Config, attempt: ActiveAttempt) -> Mapping[str, str]:
+    """Return what a hook is told. Source of the names: Slurm, "Prolog and Epilog Guide"; gpuq's own of jobs."""
+    array = {} if attempt.array_id is None else {
+        "GPUQ_ARRAY_JOB_ID": str(attempt.array_id),
+        "GPUQ_ARRAY_INDEX": str(attempt.array_index),
+    }  # fmt: skip
+    return {
+        "GPUQ_CLUSTER_NAME": config.cluster_name,
+        "GPUQ_JOB_ID": str(attempt.job_id),
+        "GPUQ_JOB_NAME": attempt.name,
+        "GPUQ_JOB_USER": attempt.user,
+        "GPUQ_JOB_UID": str(attempt.uid),
+        "GPUQ_JOB_ACCOUNT": attempt.account,
+        "GPUQ_JOB_PARTITION": attempt.partition,
+        "GPUQ_JOB_NODELIST": ",".join(attempt.nodes),
+        "GPUQ_JOB_NUM_NODES": str(len(attempt.nodes)),
+        "GPUQ_JOB_GPUS": str(sum(attempt.gpus_by_node.values())),
+        "GPUQ_ATTEMPT_NUMBER": str(attempt.number),
+        **array,
+    }

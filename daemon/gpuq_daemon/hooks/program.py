@@ -27,6 +27,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 _MOST_SAID = 64 * 1024
 _PIECE = 64 * 1024
 _KILL_S = 2.0
+_REST_S = 1.0  # for what a program has said and is still on its way; longer only where it left somebody with its pipes
 _NOT_STARTED = (126, 127)  # as shells, env and timeout say it
 
 
@@ -70,7 +71,7 @@ async def run(
         uid, gid, groups = _as_whom(hook.user)
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.subprocess_exec(
-            lambda: SubprocessStreamProtocol(limit=_PIECE, loop=loop), *lead, path,
+            lambda: _Streams(limit=_PIECE, loop=loop), *lead, path,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", umask=0o077,
             env={"PATH": _PATH, "GPUQ_SCRIPT_CONTEXT": name.replace(" ", "_"), **words},
             start_new_session=True, user=uid, group=gid, extra_groups=groups,
@@ -81,8 +82,8 @@ async def run(
     process = Process(transport, protocol, loop)
     try:
         async with asyncio.timeout(hook.timeout_s):
-            ran = await _heard(process, given, most_said)
-            code = await process.wait()
+            ran = await _heard(process, protocol, given, most_said)
+        code = transport.get_returncode()
     except TimeoutError as error:
         raise HookError(f"The {shown} did not end within {hook.timeout_s:g} s.") from error
     finally:
@@ -93,6 +94,7 @@ async def run(
         raise HookError(f"The {shown} said more than {most_said // 1024} KiB.")
     if code in _NOT_STARTED:
         raise HookBrokenError(f"The {shown} could not be run{_last_line(ran)}.")
+    assert code is not None
     if code != 0:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise HookError(f"The {shown} ended with {how}{_last_line(ran)}.")
@@ -112,19 +114,33 @@ def problem(hook: HookTable) -> str | None:
 
 
 def _check(path: str) -> None:
-    """Check that only root and the program's owner can have written it.
+    """Check that only root and the owners of the program and of the folders above it can have written it.
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is no program, or anybody's.
+        ValueError: it is no program, or others may write it.
     """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no file")
     if not found.st_mode & 0o111:
         raise ValueError("it may not be executed; chmod +x it")
-    if found.st_mode & stat.S_IWOTH:
-        raise ValueError("everybody may write to it; take that right away")
+    if (others := writable_by_others(path)) is not None:
+        raise ValueError(f"others than the owner of {clean(others)} may write there; chmod go-w {clean(others)}")
+
+
+def writable_by_others(path: str) -> str | None:
+    """Return what of a program, or of the folders that lead to it, its group or everybody may write; None is right.
+
+    In a folder as /tmp nobody may put another file in the place of somebody else's.
+    """
+    real = Path(path).resolve()
+    for place in (real, *real.parents):
+        found = place.stat()
+        is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not is_sticky:
+            return str(place)
+    return None
 
 
 def _as_whom(user: str) -> tuple[int | None, int | None, list[int] | None]:
@@ -144,16 +160,36 @@ def _as_whom(user: str) -> tuple[int | None, int | None, list[int] | None]:
     return found.pw_uid, found.pw_gid, os.getgrouplist(user, found.pw_gid)
 
 
-async def _heard(process: Process, given: bytes, most: int) -> Ran:
+class _Streams(SubprocessStreamProtocol):
+    """Tells of the program's own end: its pipes may be kept open by what it leaves."""
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=limit, loop=loop)
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set()
+
+
+async def _heard(process: Process, streams: _Streams, given: bytes, most: int) -> Ran:
     """Give a program its input, and read what it says until it ends or has said too much."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
+    said = bytearray(), bytearray()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_give(process.stdin, given))
-        output = tasks.create_task(_read(process.stdout, most, process))
-        errors = tasks.create_task(_read(process.stderr, most, process))
-    return Ran(output=output.result(), errors=errors.result())
+        reading = (
+            tasks.create_task(_give(process.stdin, given)),
+            tasks.create_task(_read(process.stdout, said[0], most, process)),
+            tasks.create_task(_read(process.stderr, said[1], most, process)),
+        )
+        await streams.ended.wait()
+        _end(process)
+        await asyncio.wait(reading, timeout=_REST_S)
+        for one in reading:
+            one.cancel()
+    return Ran(output=bytes(said[0]), errors=bytes(said[1]))
 
 
 async def _give(stream: asyncio.StreamWriter, given: bytes) -> None:
@@ -163,13 +199,11 @@ async def _give(stream: asyncio.StreamWriter, given: bytes) -> None:
     stream.close()
 
 
-async def _read(stream: asyncio.StreamReader, most: int, process: Process) -> bytes:
-    said = bytearray()
+async def _read(stream: asyncio.StreamReader, said: bytearray, most: int, process: Process) -> None:
     while len(said) <= most and (piece := await stream.read(_PIECE)):
         said += piece
     if len(said) > most:
         _end(process)
-    return bytes(said[: most + 1])
 
 
 def _end(process: Process) -> None:

@@ -12,9 +12,7 @@ import hmac
 import json
 import logging
 import secrets
-import socket
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from gpuq.models import FINAL_STATES, JobState, Signal
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.messages import command, mail, webhook
+from gpuq_daemon.messages.names import Names
 from gpuq_daemon.messages.sending import NotSentError
 from gpuq_daemon.policy import telling
 from gpuq_daemon.policy.telling import Notice, Subject
@@ -72,7 +71,7 @@ class Messenger:
         self._counts = vitals.messages
         self._key: str | None = None
         self._sending: dict[int, asyncio.Task[None]] = {}
-        self._names = ThreadPoolExecutor(2, thread_name_prefix="resolve")
+        self._names = Names()
         self._looked_at = self._forgot_at = 0.0
 
     async def run(self) -> None:
@@ -90,7 +89,7 @@ class Messenger:
             for task in self._sending.values():
                 task.cancel()
             await asyncio.gather(*self._sending.values(), return_exceptions=True)
-            self._names.shutdown(wait=False, cancel_futures=True)
+            self._names.close()
 
     async def round(self) -> None:
         """Compose what has happened, and begin to send what is due."""
@@ -230,16 +229,10 @@ class Messenger:
             message.way.to,
             body,
             headers,
-            resolve=self._address,
+            resolve=self._names.address,
             private=table.webhook_private,
             timeout_s=table.webhook_s,
         )
-
-    async def _address(self, host: str, port: int) -> str:
-        """Return the first address of a name; a name server that hangs holds up nobody else."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._names, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        return str(found[0][4][0])
 
 
 def _own_key(path: Path) -> str:

@@ -18,6 +18,7 @@ from gpuq_daemon.messages.sending import NotSentError
 from gpuq_daemon.policy.ways import host_of
 
 _LONGEST_HEAD = 16 * 1024
+_MOST_INTERIM = 16  # answers of 1xx, which another follows. Source: RFC 9110, 15.2
 _AGAIN = frozenset({408, 425, 429})  # refusals that pass
 
 Resolve = Callable[[str, int], Awaitable[str]]
@@ -94,12 +95,22 @@ async def _status(url: str, host: str, port: int, address: str, body: bytes, hea
         head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         writer.write(head.encode("ascii") + b"\r\n" + body)
         await writer.drain()
-        version, _, rest = (await reader.readuntil(b"\r\n")).decode("latin-1").partition(" ")
-        if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
-            raise ValueError("its answer is not HTTP")
-        return int(rest[:3])
+        for _ in range(_MOST_INTERIM):
+            status = await _status_line(reader)
+            if not 100 <= status < 200:
+                return status
+            while await reader.readuntil(b"\r\n") != b"\r\n":
+                continue
+        raise ValueError("it only promises an answer")
     finally:
         writer.close()
+
+
+async def _status_line(reader: asyncio.StreamReader) -> int:
+    version, _, rest = (await reader.readuntil(b"\r\n")).decode("latin-1").partition(" ")
+    if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
+        raise ValueError("its answer is not HTTP")
+    return int(rest[:3])
 
 
 def _cause(error: Exception) -> str:

@@ -140,6 +140,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """A program of the site's failed beside a rank: health, prolog or epilog. `node` is what the rank says."""
+
+    rank: int
+    hook: str
+    text: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """What a driver has said since the last look; `offset` is how far its report file has been read."""
 
@@ -149,6 +159,7 @@ class Reported:
     ranks: tuple[Rank, ...] = ()
     began_at: float | None = None
     outcome: Outcome | None = None
+    unfit: tuple[Unfit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

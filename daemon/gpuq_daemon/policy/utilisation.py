@@ -9,7 +9,8 @@ from gpuq.sharing import NodeSpan, NodeState
 from gpuq_daemon.policy.rollup import by_day
 
 HEALTH_CHECK = "(health check)"
-"""By whom nodes are drained that the site's program finds ill; no user can be called so."""
+NODE_HOOK = "(node hook)"
+"""By whom nodes are drained that the site's programs find ill; no user can be called so."""
 
 Key = tuple[str, ...]
 Times = dict[NodeState, int]
@@ -44,6 +45,6 @@ def capacity_us(
 def _counts_as(span: NodeSpan) -> NodeState:
     if span.state is NodeState.DRAINING:
         return NodeState.UP
-    if span.state is NodeState.DRAINED and span.by_user == HEALTH_CHECK:
+    if span.state is NodeState.DRAINED and span.by_user in (HEALTH_CHECK, NODE_HOOK):
         return NodeState.DOWN
     return NodeState.DRAINED if span.state is NodeState.MAINTENANCE else span.state

@@ -1,0 +1,77 @@
+"""The site's programs beside ranks: what runs there, and what becomes of a node where one failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from gpuq.errors import GpuqError
+from gpuq.models import Signal, SignalKind
+from gpuq.sharing import Drain
+from gpuq.text import clean, fit
+from gpuq_daemon.clock import Clock
+from gpuq_daemon.hook_tables import HooksTable, NodeHookTable
+from gpuq_daemon.policy.lifecycle import Unfit
+from gpuq_daemon.policy.utilisation import NODE_HOOK
+from gpuq_daemon.store.accounts import AccountStore
+from gpuq_daemon.store.attempts import ActiveAttempt
+from gpuq_job.node_hooks import NodeHook
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_REASON = 200
+_KINDS = {"health": SignalKind.PROLOG, "prolog": SignalKind.PROLOG, "epilog": SignalKind.EPILOG}
+MOST_TRIES = 3
+"""So often a job starts whose prolog fails on its nodes, beside its own retries: each time elsewhere."""
+
+
+def node_hooks(hooks: HooksTable) -> tuple[NodeHook, ...]:
+    """Return what is to run beside each rank."""
+    tables: dict[str, NodeHookTable] = {
+        "health": hooks.node_health, "prolog": hooks.node_prolog, "epilog": hooks.node_epilog,
+    }  # fmt: skip
+    return tuple(
+        NodeHook(name=name, path=table.path, timeout_s=table.timeout_s)
+        for name, table in tables.items()
+        if table.path is not None
+    )
+
+
+class UnfitNodes:
+    """Takes out nodes on which a program of the site's failed. `told` keeps what is wrong with a job; it may block."""
+
+    def __init__(
+        self,
+        accounts: AccountStore,
+        clock: Clock,
+        *,
+        tell: Callable[[int, Signal], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._tell = tell
+        self._changed = changed
+
+    async def take_out(self, attempt: ActiveAttempt, node: str | None, unfit: Unfit) -> None:
+        """Drain a node that an attempt holds; one that is drained already is left alone."""
+        text = clean(unfit.text)
+        where = "" if node is None else f" on {node}"
+        logger.warning("a node is not fit", extra={"job_id": attempt.job_id, "node": node, "why": text})
+        kind, at = _KINDS[unfit.hook], self._clock.now()
+        self._tell(
+            attempt.job_id,
+            Signal(
+                kind=kind, attempt=attempt.number, rank=unfit.rank, tag=kind.value, step=0, wall_time=at,
+                text=fit(f"{text.rstrip('.')}{where}.", 2 * _LONGEST_REASON),
+            ),
+        )  # fmt: skip
+        if node is None or any(drain.node == node for drain in self._accounts.drained()):
+            return
+        reason = fit(f"job {attempt.job_id}: {text.removeprefix('The ')}", _LONGEST_REASON)
+        try:
+            await self._accounts.drain(Drain(node=node, reason=reason, since=at, by_user=NODE_HOOK))
+        except GpuqError as error:
+            logger.warning("a node could not be taken out", extra={"node": node, "error": str(error)})
+            return
+        self._changed()
