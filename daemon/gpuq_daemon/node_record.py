@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -29,6 +30,11 @@ class NodeRecord:
         self._clock = clock
         self._nodes = nodes
         self._record = Record(store.now())
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: somebody has changed how a node is."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -38,7 +44,9 @@ class NodeRecord:
             except GpuqError as error:  # a full disk, say: it passes
                 logger.warning("what nodes there are could not be recorded", extra={"error": str(error)})
                 self._record = Record(self._store.now())
-            await asyncio.sleep(_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _EVERY_S)
+            self._woken.clear()
 
     async def look(self) -> None:
         """Look once."""

@@ -508,6 +508,7 @@ class Service:
         )
 
     def _rules_changed(self) -> None:
+        self._node_record.wake()
         self._scheduler.rules_changed()
         self._feed.moved()
         self._feed.happened("rules", {"drains": self._desk.accounts.drained()})

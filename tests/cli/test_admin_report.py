@@ -11,7 +11,7 @@ import pytest
 
 from gpuq.cli import main
 from gpuq.cli.views.admin_report import bar, report_lines, utilisation_lines
-from tests.support.daemon import plain_gpuqd
+from tests.support.daemon import plain_gpuqd, until
 
 DAY = 86_400.0
 
@@ -108,8 +108,17 @@ def test_it_is_asked_of_a_gpuqd_and_written_as_every_format(
         assert row.startswith("plain,")
         assert main(["admin", "report", "--utilisation", "--parquet", str(tmp_path / "u.parquet")]) == 0
         assert main(["admin", "report", "--utilisation", "--by", "user"]) == 2
+        assert main(["admin", "report", "--until", "2020-01-01"]) == 0
+        assert "nothing was used" in capfd.readouterr().out
+        assert main(["admin", "node", "drain", "plain-1", "--reason", "fan"]) == 0
+        until(
+            lambda: gpuqd.client.node_history(node="plain-1")["spans"][-1]["state"] == "drained",
+            timeout_s=20,
+            what="the drain on record",
+        )
+        capfd.readouterr()
         assert main(["admin", "node", "history"]) == 0
-        assert "plain-1" in capfd.readouterr().out
+        assert "fan" in capfd.readouterr().out
         assert main(["admin", "report", "--csv"]) == 0
         header, row = capfd.readouterr().out.splitlines()
         assert header.startswith("account,user,period,gpu_h")

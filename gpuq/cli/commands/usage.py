@@ -23,7 +23,7 @@ _BY = ("account", "user", "partition", "gpu_type", "qos", "gpus")
 
 
 @declare.command("usage")
-@declare.option("--since", "-S", default="30d", help="From that day on: 2d, now-2weeks, 2026-12-01. [30d]")
+@declare.option("--since", "-S", help="From that day on: 2d, 2026-12-01. [30 days before --until]")
 @declare.option("--until", "-E", help="Up to that day. [now]")
 @declare.option(
     "--by", "by", default="account", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account]"
@@ -37,7 +37,7 @@ _BY = ("account", "user", "partition", "gpu_type", "qos", "gpus")
 @declare.option("--parquet", metavar="FILE", help="Write it as Parquet; - is stdout.")
 @declare.option("--json", "as_json", is_flag=True, help="Print all as one JSON object.")
 def command(
-    since: str,
+    since: str | None,
     until: str | None,
     by: str,
     per: str,
@@ -61,7 +61,7 @@ def command(
     if parquet is not None and (as_csv or as_json):
         raise UsageError("Give one of --csv, --parquet and --json.")
     asked: Json = {
-        "since": repr(parse_past(since, now=now)),
+        "since": None if since is None else repr(parse_past(since, now=now)),
         "until": None if until is None else repr(parse_past(until, now=now)),
         "by": wanted,
         "per": per,

@@ -19,6 +19,7 @@ _PARTS = ("allocated", "idle", "reserved", "planned", "down")
 _SIGNS = "#.rpd"
 _BAR = 25
 _MOST_ROWS = 15
+_LEAST_S = 180.0  # less is 0.0 hours, as it is told
 _WAITS = ("wait_p50_s", "wait_p90_s", "wait_p99_s", "wait_longest_s")
 _WAIT_HEADER = ("JOBS", "HALF", "90%", "99%", "LONGEST")
 
@@ -120,7 +121,7 @@ def _wait_lines(name: str, named: Sequence[tuple[str, Json]], width: int | None)
 def _waste_lines(found: Sequence[Json], width: int | None) -> list[str]:
     """Return who held most for nothing: jobs that failed, GPUs that waited for their job to begin, restarts."""
     parts = ("failed_gpu_s", "idle_gpu_s", "restarts_gpu_s")
-    wasted = [row for row in found if any(row[part] for part in parts)][:_MOST_ROWS]
+    wasted = [row for row in found if any(row[part] >= _LEAST_S for part in parts)][:_MOST_ROWS]
     rows = [
         (row["user"], row["account"], *(f"{row[part] / 3600:.1f}" for part in (*parts, "held_gpu_s"))) for row in wasted
     ]

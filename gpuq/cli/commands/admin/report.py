@@ -22,7 +22,7 @@ _OF_GPUS = ("partition", "gpu_type")
 
 
 @declare.command("report")
-@declare.option("--since", "-S", default="30d", help="From that day on: 7d, 2026-12-01. [30d]")
+@declare.option("--since", "-S", help="From that day on: 7d, 2026-12-01. [30 days before --until]")
 @declare.option("--until", "-E", help="Up to that day. [now]")
 @declare.option(
     "--by", help="Added up by: account,user,partition,gpu_type,qos,gpus. [account,user; --utilisation: all together]"
@@ -33,7 +33,7 @@ _OF_GPUS = ("partition", "gpu_type")
 @declare.option("--parquet", metavar="FILE", help="Write that as Parquet; - is stdout.")
 @declare.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
 def command(
-    since: str,
+    since: str | None,
     until: str | None,
     by: str | None,
     per: str,
@@ -58,7 +58,7 @@ def command(
         raise UsageError("Give one of --csv, --parquet and --json.")
     now = time.time()
     asked: Json = {
-        "since": repr(parse_past(since, now=now)),
+        "since": None if since is None else repr(parse_past(since, now=now)),
         "until": None if until is None else repr(parse_past(until, now=now)),
     }
     client = Client()
