@@ -130,7 +130,7 @@ def test_a_smoothed_curve_is_tensorboards_over_all_points(gpuqd: Gpuqd) -> None:
 def test_pictures_are_whole_files_that_run_nothing(ask: Ask, gpuqd: Gpuqd, tmp_path: Path) -> None:
     for words in (("plot", "1", "2", "loss"), ("plot", "1", "*"), ("histogram", "1", "hidden/kernel")):
         code, said = ask(*words, "--svg", str(tmp_path / "a.svg"), "--png", str(tmp_path / "a.png"))
-        assert (code, said) == (0, "")
+        assert (code, said) == (0, f"gpuq: Wrote {tmp_path}/a.svg.\ngpuq: Wrote {tmp_path}/a.png.\n")
         tree = ElementTree.parse(tmp_path / "a.svg")
         assert {one.tag.rpartition("}")[2] for one in tree.iter()} <= {
             "svg",
@@ -193,7 +193,7 @@ def test_a_report_is_told_in_text_and_as_a_page_by_itself(ask: Ask, tmp_path: Pa
     page_code, said = ask("report", "1", "--html", str(tmp_path / "r.html"))
     page = (tmp_path / "r.html").read_text()
 
-    assert (code, page_code, said) == (0, 0, "")
+    assert (code, page_code, said) == (0, 0, f"gpuq: Wrote {tmp_path}/r.html.\n")
     for word in ("== Job ==", "virtual GPU", "GPU-h", "loss: last 0.002606", "hidden/kernel", "rank 0's log"):
         assert word in text
     assert "\x1b" not in text + page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuq.cli import declare, terminal
+from gpuq.cli import declare
 from gpuq.cli.naming import number_of
 from gpuq.cli.saving import save
 from gpuq.cli.saving_pictures import save_pictures
@@ -33,5 +33,3 @@ def command(
     kind = "histogram" if is_histograms else "scalar"
     path = out or f"job-{number}{'-histograms' if is_histograms else ''}.{_ENDINGS[form]}"
     save(path, client.points(number, tag=list(tags), kind=kind, format=form))
-    if path != "-":
-        terminal.say(f"Wrote {path}.")
