@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 
 from gpuq.bounded import BoundedPattern
 from gpuq.errors import UsageError
+from gpuq.near import hint
 from gpuq.states import SHORT_STATES
 from gpuq.text import clean, fit
 
@@ -92,7 +93,8 @@ def _comparison(field: str, sign: str, value: str, get: Get) -> Test:
     if field not in TEXTS:
         if field in NUMBERS:
             raise UsageError(f"'{_shown(field + sign + value)}' compares with no whole number; write {field}>4.")
-        raise UsageError(f"A job has no '{_shown(field)}' to filter by; there are {', '.join(_fields())}.")
+        there = hint(field, _fields(), f"there are {', '.join(_fields())}.")
+        raise UsageError(f"A job has no '{_shown(field)}' to filter by; {there}")
     if sign not in ("=", "!=", "~"):
         raise UsageError(f"'{_shown(field)}' is no number: write {field}=VALUE, {field}!=VALUE or {field}~PART.")
     test = _text_test(field, "~" if sign == "~" else "=", value, get)

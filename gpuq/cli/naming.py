@@ -37,6 +37,21 @@ def names_of_active(client: Client) -> dict[int, str]:
     return {job["id"]: shown_id(job) for job in client.queue()["jobs"]}
 
 
+def tell_of_unknown(account: str | None) -> None:
+    """Say on stderr that there is no such account: for where nothing was found, which then is no wonder."""
+    if account is None:
+        return
+    from gpuq.cli import terminal
+    from gpuq.client_admin import AdminClient
+    from gpuq.near import hint
+    from gpuq.text import clean, fit
+
+    known = [one["name"] for one in AdminClient().accounts()["accounts"]]
+    if known and account not in known:
+        there = hint(account, known, "`gpuq admin account list` shows those that there are.")
+        terminal.say_error(f"There is no account '{fit(clean(account), 40)}'; {there}")
+
+
 def jobs_named(client: Client, number: int, index: int | None = None) -> list[Json]:
     """Return the job of a number, or that task of an array; of an array's number alone all its tasks, by index.
 

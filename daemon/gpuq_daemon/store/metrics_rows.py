@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from gpuq.errors import NotFoundError
 from gpuq.models import SAMPLED, Series, SeriesKind, Signal, SignalKind
+from gpuq.near import hint
+from gpuq.text import clean
 from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.signals import Signals
@@ -197,9 +199,10 @@ def find(
     asked = {"job_id": job_id, "tag": tag, "kind": str(kind), "rank": rank, "run": run, "attempt": attempt}
     row = db.execute(sql, asked).fetchone()
     if row is None:
-        raise NotFoundError(
-            f"Job {job_id} has no {kind} {tag!r} there; `gpuq plot --list {job_id}` shows what it has, and where."
-        )
+        others = "SELECT DISTINCT tag FROM series WHERE job_id = :job_id AND kind = :kind LIMIT 1000"
+        known = [str(one) for (one,) in db.execute(others, asked) if one != tag]
+        there = hint(tag, known, f"`gpuq plot --list {job_id}` shows what it has, and where.")
+        raise NotFoundError(f"Job {job_id} has no {kind} {tag!r} there; {clean(there)}")
     return row[0], _to_series(row[1:])
 
 

@@ -20,4 +20,6 @@ def command(shell: str) -> None:
     from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
     kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
-    terminal.say((kind.source_template % kind(click.Command("gpuq"), {}, "gpuq", VARIABLE).source_vars()).strip())
+    script = (kind.source_template % kind(click.Command("gpuq"), {}, "gpuq", VARIABLE).source_vars()).strip()
+    # click's file in $fpath answers the first tab key, and at the second only registers itself
+    terminal.say(script.replace("[[ $zsh_eval_context[-1] == loadautofunc ]]", '[[ "$funcstack[1]" == _gpuq ]]'))

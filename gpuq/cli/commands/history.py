@@ -62,6 +62,10 @@ def command(
     if mine or asked["user"] == "me":
         asked["user"] = me()
     found = Client().history(**asked, state=states[0], limit=count)
+    if not found["rows"]:
+        from gpuq.cli.naming import tell_of_unknown  # for those who find nothing
+
+        tell_of_unknown(asked["account"])
     if as_json:
         terminal.say_json(found)
         return

@@ -81,6 +81,10 @@ def command(
     jobs = [job for job in looked_at(client, selected, everything=is_all) if selected.keeps(job)]
     if not jobs and selected.has_numbers:
         raise none_found(selected)
+    if not jobs:
+        from gpuq.cli.naming import tell_of_unknown  # for those who find nothing
+
+        tell_of_unknown(None if asked["account"] is None else str(asked["account"]))
     if as_json:
         terminal.say_json(jobs)
     elif is_table:

@@ -73,6 +73,10 @@ def command(
         return
     with Progress("Adding up what was used"):
         found: Json = Client().usage(**asked)
+    if not found["rows"]:
+        from gpuq.cli.naming import tell_of_unknown  # for those who find nothing
+
+        tell_of_unknown(account)
     if as_json:
         terminal.say_json(found)
     elif as_csv:

@@ -11,6 +11,7 @@ import time
 from gpuq.cli.views.queue import elapsed_s, progress, shown_id
 from gpuq.cli.views.table import table
 from gpuq.errors import UsageError
+from gpuq.near import hint
 from gpuq.states import SHORT_STATES
 from gpuq.text import clean, display_width, fit, pad
 from gpuq.units import duration
@@ -183,7 +184,8 @@ def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> list[str]:
     known = list(known)
     for name in names:
         if name not in known:
-            raise UsageError(f"There is no column '{fit(clean(name), 40)}'; there are {', '.join(known)}.")
+            there = hint(name, known, f"there are {', '.join(known)}.")
+            raise UsageError(f"There is no column '{fit(clean(name), 40)}'; {there}")
     if not names:
         raise UsageError(f"Name columns, as in -o id,name,state; there are {', '.join(known)}.")
     return names
