@@ -27,6 +27,15 @@ class TracedPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodsTold:
+    """Pods of an attempt that have come, changed or gone, as the event `pods` tells them."""
+
+    job_id: int
+    attempt: int
+    pods: tuple[TracedPod, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """An attempt of a job that a handle leads to, with all that it consists of.
 

@@ -33,6 +33,7 @@ from tests.tui.scripted import (
     a_running_job,
     a_series,
     an_app,
+    as_json,
     piloted,
     screen_text,
 )
@@ -466,3 +467,39 @@ def test_keys_that_arrive_together_go_where_they_would_have_gone_one_by_one(
         assert client.ran == [ran]
 
     piloted(app, use)
+
+
+def test_a_trace_is_asked_for_once_and_kept_current_by_what_the_stream_tells() -> None:
+    client = a_client()
+    pod = TracedPod(
+        uid="u", namespace="prod", name="resnet-exec-1", role="executor", executor_id="1", node="n1", phase="Running",
+        exit_code=None, reason=None, first_seen=NOW, last_seen=NOW, gone_at=None,
+    )  # fmt: skip
+    client.traces = (
+        Trace(
+            job_id=1, name="resnet", user="ann", account="root", state="RUNNING", attempt=1, matched="job", rank=None,
+            application_id="app-1", driver_pid=None, started_at=NOW, ended_at=None, end_reason=None, log_uri=None,
+            pods=(pod,),
+        ),
+    )  # fmt: skip
+    app = an_app(client)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("t")
+        for _ in range(3):
+            await pilot.pause()
+        assert "resnet-exec-1  Running" in screen_text(app)
+        late, old = replace(pod, phase="Failed", last_seen=NOW + 1), replace(pod, phase="Pending", last_seen=NOW - 1)
+        for told in (late, old, replace(pod, uid="v", name="resnet-exec-2", executor_id="2")):
+            client.streams[0].tell(("pods", {"job_id": 1, "attempt": 1, "pods": [as_json(told)]}))
+            await pilot.pause()
+            await pilot.pause()
+        assert "resnet-exec-1  Failed" in screen_text(app)
+        assert "resnet-exec-2  Running" in screen_text(app)
+        await pilot.press("r")
+        for _ in range(4):
+            await pilot.pause()
+        asked = [one for one in client.asked if one.startswith("trace")]
+        assert asked == ["trace 1", "trace 1"]  # and again only since all was asked for anew
+
+    piloted(app, use, (120, 40))

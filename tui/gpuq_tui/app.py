@@ -444,6 +444,8 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
             wanted=wanted,
             cluster=self._mirror.cluster,
             gpus=self._mirror.gpus,
+            pods=() if wanted.job_id is None else self._mirror.pods.get(wanted.job_id, ()),
+            beginnings=self._mirror.beginnings,
             jobs=self._mirror.jobs(everything=wanted.everything) if self._mirror.cluster is not None else None,
             job=None if wanted.job_id is None else self._mirror.job(wanted.job_id),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpuq import __version__, models
 from gpuq.client import Json
@@ -16,6 +16,9 @@ from gpuq_tui.foreign import cleaned, cleaned_text
 from gpuq_tui.lines.header import HEARTBEAT_S
 from gpuq_tui.lines.line import Look
 from gpuq_tui.told_job import ToldJob, told_job, told_jobs, told_table
+
+if TYPE_CHECKING:  # only Kubernetes has any
+    from gpuq.tracing import PodsTold
 
 Event = tuple[str, Any]
 _MOST_BATCHES = 64
@@ -41,13 +44,15 @@ class Told:
     """What gpuqd said in one go.
 
     `jobs` are the jobs that are new or changed, None for one that is gone. `is_whole` says that there are no others.
-    `cluster`, `gpus` None: they are as before. `is_heard`: gpuqd is there; `is_news`: and this is more than a sign of
-    life. `problem` says why nothing is heard; None where the user wanted the end of the stream.
+    `pods` are those that have come, changed or gone, by their job and attempt. `cluster`, `gpus` None: they are as
+    before. `is_heard`: gpuqd is there; `is_news`: and this is more than a sign of life. `problem` says why nothing is
+    heard; None where the user wanted the end of the stream.
     """
 
     jobs: dict[int, models.Job | None] = field(default_factory=dict[int, models.Job | None])
     cluster: models.Cluster | None = None
     gpus: tuple[Gpu, ...] | None = None
+    pods: tuple[PodsTold, ...] = ()
     is_whole: bool = False
     is_heard: bool = False
     is_news: bool = False
@@ -124,6 +129,7 @@ class Changes:
 
     def _told(self, events: Sequence[Event]) -> Told:
         changed, is_whole, is_moved, is_used = dict[int, None](), False, False, False
+        pods: list[PodsTold] = []
         for kind, data in events:
             match kind:
                 case "reset":
@@ -149,6 +155,10 @@ class Changes:
                 case "gpus":
                     is_used = True
                     self._take_gpus(data)
+                case "pods":
+                    from gpuq.tracing import PodsTold
+
+                    pods.append(decode(PodsTold, cleaned(data, self._look)))
                 case _:
                     is_moved = self._is_moved(kind, data) or is_moved
         news = {job_id: self._job(job_id) for job_id in changed}
@@ -158,6 +168,7 @@ class Changes:
             jobs=self._jobs | news if is_whole else news,
             cluster=self._model_of_cluster() if is_whole or is_moved else None,
             gpus=tuple(self._gpus.values()) if is_whole or is_used else None,
+            pods=tuple(pods),
             is_whole=is_whole,
             is_heard=True,
             is_news=is_whole or bool(changed) or any(kind for kind, _ in events),

@@ -18,7 +18,7 @@ from gpuq_tui.told_job import told_job
 
 if TYPE_CHECKING:  # what only some views ask for is loaded when they do
     from gpuq.gpus import Gpu
-    from gpuq.tracing import Traced
+    from gpuq.tracing import PodsTold, Traced
     from gpuq_tui.charting import Charts, ChartsWanted
     from gpuq_tui.lines.log import LogPiece
     from gpuq_tui.lines.logs import LogsWanted
@@ -37,7 +37,8 @@ class Wanted:
     """What the view on top shows: all jobs (ended ones too if `everything`), and one of them closer.
 
     `series` is the one whose curve is drawn, thinned to `columns` along `scale`; `logs` are those that are read;
-    `lists` are names of fields of `Lists`. `trace` is a handle. `sought` is looked for in the only one of `logs`.
+    `lists` are names of fields of `Lists`. `trace` is a handle. `is_job_told`: all that is shown of the job the stream
+    tells. `sought` is looked for in the only one of `logs`.
     """
 
     everything: bool = False
@@ -53,10 +54,13 @@ class Wanted:
     messages: bool = False
     sought: Sought | None = None
     trace: str | None = None
+    is_job_told: bool = False
 
     @property
     def is_question(self) -> bool:
         """Whether there is anything that the stream does not tell."""
+        if self.is_job_told and self.trace is None:
+            return False
         return self.job_id is not None or bool(self.lists) or self.charts is not None or self.trace is not None
 
 
@@ -66,13 +70,15 @@ class Answer:
 
     `is_asked` tells an answer about `wanted.job_id` from what the stream told. `job` is there for a job shown whole,
     and for one that has left the list. `problem` says why gpuqd could not be asked; `refused` why one part could not
-    be had.
+    be had. `pods` were told of the job since the stream began anew for the time `beginnings`.
     """
 
     wanted: Wanted
     is_asked: bool = False
     cluster: models.Cluster | None = None
     gpus: tuple[Gpu, ...] | None = None
+    pods: tuple[PodsTold, ...] = ()
+    beginnings: int | None = None
     jobs: tuple[models.Job, ...] | None = None
     why: models.Why | None = None
     job: models.Job | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job
+from gpuq.tracing import PodsTold
 from gpuq_tui.changes import Told
 
 _MOST_ENDED = 1000
@@ -14,13 +16,16 @@ _MOST_ENDED = 1000
 class Mirror:
     """What there is now: jobs that have not ended, those that ended while somebody looked, the cluster.
 
-    `has_ended` says that the others that ended are known too. gpuqd does not tell which of those it forgets, so after
-    many more have ended only the last ones are kept, and all are to be asked for again.
+    `pods` are those that were told of live jobs since the last of so many `beginnings`. `has_ended` says that the
+    others that ended are known too. gpuqd does not tell which of those it forgets, so after many more have ended only
+    the last ones are kept, and all are to be asked for again.
     """
 
     def __init__(self) -> None:
         self.cluster: Cluster | None = None
         self.gpus: tuple[Gpu, ...] = ()
+        self.pods: dict[int, tuple[PodsTold, ...]] = {}
+        self.beginnings = 0
         self.has_ended = False
         self._live: dict[int, Job] = {}
         self._ended: dict[int, Job] = {}
@@ -33,6 +38,10 @@ class Mirror:
         self.gpus = self.gpus if told.gpus is None else told.gpus
         if told.is_whole:  # what ended while nothing was heard is in no list
             self._live, self._is_ordered, self.has_ended = _live(told.jobs), False, False
+            self.pods, self.beginnings = {}, self.beginnings + 1
+        for pods in told.pods:
+            if pods.job_id in self._live:
+                self.pods[pods.job_id] = _with(self.pods.get(pods.job_id, ()), pods)
         for job_id, job in told.jobs.items():
             if self._live.get(job_id) is not job or job_id in self._ended:
                 self._put(job_id, job)
@@ -69,12 +78,19 @@ class Mirror:
             self._live[job_id] = job
             return
         self._live.pop(job_id, None)
+        self.pods.pop(job_id, None)
         if job is not None:
             self._ended[job_id] = job
             if len(self._ended) > (self._most_ended if self.has_ended else _MOST_ENDED):
                 self.has_ended = False
                 while len(self._ended) > _MOST_ENDED:
                     del self._ended[next(iter(self._ended))]
+
+
+def _with(known: tuple[PodsTold, ...], told: PodsTold) -> tuple[PodsTold, ...]:
+    """Return what was told of the newest attempt, each pod once, as it was last told."""
+    before = {pod.uid: pod for one in known if one.attempt == told.attempt for pod in one.pods}
+    return (replace(told, pods=tuple((before | {pod.uid: pod for pod in told.pods}).values())),)
 
 
 def _live(jobs: Mapping[int, Job | None]) -> dict[int, Job]:

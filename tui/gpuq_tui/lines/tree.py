@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpuq.models import Job, Rank
-from gpuq.tracing import Trace, TracedPod
+from gpuq.tracing import PodsTold, Trace, TracedPod
 from gpuq.units import moment, plural
 from gpuq_tui.lines.line import Line, Tone, line
 from gpuq_tui.lines.queue import note
@@ -59,6 +59,20 @@ def tree(job: Job, traces: Sequence[Trace] = ()) -> list[Leaf]:
             leaves.append(Leaf(key=key, line=line(f"  {key} {uri}", Tone.DIM), copy=uri))
     leaves += [_earlier(trace) for trace in traces if trace.attempt and trace.attempt < job.attempt]
     return leaves
+
+
+def with_pods(traces: Sequence[Trace], told: Sequence[PodsTold]) -> Sequence[Trace]:
+    """Return traces with the pods that were told of since, each in the place of its uid."""
+    news = {(one.job_id, one.attempt): one.pods for one in told}
+    return [replace(trace, pods=_newest(trace.pods, news.get((trace.job_id, trace.attempt), ()))) for trace in traces]
+
+
+def _newest(known: Sequence[TracedPod], told: Sequence[TracedPod]) -> tuple[TracedPod, ...]:
+    pods = {pod.uid: pod for pod in known}
+    for pod in told:
+        if pod.uid not in pods or pod.last_seen >= pods[pod.uid].last_seen:  # else it is older than the answer
+            pods[pod.uid] = pod
+    return tuple(pods.values())
 
 
 def _earlier(trace: Trace) -> Leaf:

@@ -13,7 +13,7 @@ from gpuq_tui.feed import Answer, Wanted
 from gpuq_tui.lines.actions import Action, actions
 from gpuq_tui.lines.job import overview_lines
 from gpuq_tui.lines.line import Tone, line
-from gpuq_tui.lines.tree import Leaf, tree
+from gpuq_tui.lines.tree import Leaf, tree, with_pods
 from gpuq_tui.lines.why import title
 from gpuq_tui.screens.rows_view import RowsView
 
@@ -29,6 +29,8 @@ class TraceScreen(RowsView):
     _job: Job | None = None
     _leaves: Sequence[Leaf] = ()
     _traces: Sequence[Trace] = ()
+    _asked: object = None
+    _beginnings = 0
 
     @property
     def selected(self) -> Job | None:
@@ -50,8 +52,16 @@ class TraceScreen(RowsView):
 
     def wanted(self) -> Wanted:
         """Return the job."""
-        job_id = None if self._job is None else self._job.id
-        return Wanted(job_id=job_id, trace=None if job_id is None else str(job_id))
+        if self._job is None:
+            return Wanted()
+        is_known = self._asked == self._as_now
+        return Wanted(job_id=self._job.id, trace=None if is_known else str(self._job.id), is_job_told=True)
+
+    @property
+    def _as_now(self) -> object:
+        """Return what a trace is good for: the stream tells of all else that changes in it."""
+        job = self._job
+        return None if job is None else (job.id, job.attempt, job.state.is_final, self._beginnings)
 
     def keys(self) -> str:
         """Return the commonest keys."""
@@ -89,8 +99,10 @@ class TraceScreen(RowsView):
         known = (*(answer.jobs or ()), *(() if answer.job is None else (answer.job,)))
         if self._job is not None:
             self._job = next((job for job in known if job.id == self._job.id), self._job)
+            self._beginnings = self._beginnings if answer.beginnings is None else answer.beginnings
             if answer.trace is not None and answer.wanted.trace == str(self._job.id):
-                self._traces = answer.trace.traces
+                self._traces, self._asked = answer.trace.traces, self._as_now
+            self._traces = with_pods(self._traces, answer.pods)
         super().show_answer(answer)
 
     def show_rows(self) -> None:
@@ -112,7 +124,7 @@ class TraceScreen(RowsView):
 
     def _choose(self, job: Job | None) -> None:
         if job is None or self._job is None or job.id != self._job.id:
-            self._traces = ()  # those of another one
+            self._traces, self._asked = (), None  # those of another one
         self._job = job
 
     def _leaf(self) -> Leaf | None:
