@@ -21,6 +21,7 @@ WITHOUT_JOBS = {"README.md", "policy.md", "security.md", "operations.md"}
 PAGES = [file for file in documents() if file not in (TUTORIAL, FIRST_DAY) and any(steps(file, {}))]
 
 
+@pytest.mark.timeout(600)  # forty commands one after the other, on a machine that does other things too
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
 def test_a_page_can_be_typed_from_its_start_to_its_end(file: Path) -> None:
     with a_page_world(is_empty=file.name in WITHOUT_JOBS) as (reader, instead):
