@@ -20,6 +20,7 @@ from typing import ClassVar
 from textual import on
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
 
 from gpuq.client import Json
 from gpuq.errors import UsageError
@@ -105,6 +106,7 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
 
     CSS_PATH = "gpuq.tcss"
     ENABLE_COMMAND_PALETTE = False
+    theme: Reactive[str] = Reactive("ansi-dark")  # from the first moment: one that is set has all styles read anew
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", priority=True)]
 
     def __init__(
@@ -122,7 +124,6 @@ class GpuqApp(OrderedKeys, inherit_bindings=False):
         settings_at: Path | None = None,
     ) -> None:
         super().__init__()
-        self.theme = "ansi-dark"
         self.look = look
         self._clock = clock
         self._beside = beside
