@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job
-from gpuq.tracing import PodsTold
 from gpuq_tui.changes import Told
+
+if TYPE_CHECKING:  # only Kubernetes has any
+    from gpuq.tracing import PodsTold
 
 _MOST_ENDED = 1000
 
