@@ -70,7 +70,7 @@ class Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         extensions: Any = scope["extensions"]
-        twice = repeated(scope["path"], scope["query_string"])
+        twice = repeated(scope["path"], scope.get("query_string", b""))
         if twice is not None:
             return await _answer(send, Refusal(400, f"`{twice}` is given more than once: give it once."))
         try:
