@@ -374,3 +374,36 @@ def test_gpuqd_check_says_which_programs_cannot_be_run(site: Site) -> None:
 def test_a_configuration_of_hooks_that_cannot_be_is_refused(site: Site, lines: tuple[str, ...], why: str) -> None:
     with pytest.raises(GpuqError, match=why):
         site.configured(*lines)
+
+
+_LIES = """
+import json, os
+def main_fun(args, ctx):
+    with open(os.path.join(os.path.dirname(os.environ["GPUQ_STOP_FILE"]), "reports.jsonl"), "a") as reports:
+        for node in args[1:]:
+            said = {"kind": "hook", "rank": 0, "hook": "epilog", "text": "The scratch is full.", "node": node}
+            reports.write(json.dumps(said) + "\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "workers", "named", "drained"),
+    [
+        ((), 2, ["plain-1"], 0),  # there is no such program
+        (("[hooks.node_epilog]", 'path = "/etc/gpuq/epilog"'), 1, ["plain-2", "nowhere"], 0),  # others' nodes
+        (("[hooks.node_epilog]", 'path = "/etc/gpuq/epilog"'), 2, ["plain-1", "plain-2"], 1),  # the whole cluster
+    ],
+)
+def test_a_job_that_lies_of_its_nodes_empties_no_cluster(
+    site: Site, settings: tuple[str, ...], workers: int, named: list[str], drained: int
+) -> None:
+    site.configured(*settings)
+    admin = AdminClient(site.gpuqd.client.path)
+
+    job = site.gpuqd.ended(site.gpuqd.enqueue(_LIES, workers=workers, args=named))
+
+    drains = [drain["node"] for drain in admin.drains()]
+    for node in drains:
+        admin.resume(node)
+    assert job["state"] == "COMPLETED"
+    assert len(drains) == drained

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from gpuq.models import Rank, RankState
@@ -30,12 +30,13 @@ class Ingest:
         vitals: Vitals,
         placed: Callable[[ActiveAttempt, Mapping[int, str]], Mapping[int, str]],
         containers: Callable[[ActiveAttempt], Mapping[str, str | None] | None],
-        unfit: Callable[[ActiveAttempt, str | None, Unfit], Awaitable[None]],
+        unfit: Callable[[ActiveAttempt, Collection[str], str | None, Unfit], Awaitable[None]],
     ) -> None:
         """`placed` are the nodes of an attempt's ranks as its engine knows them, given what the ranks told.
 
         `containers` are those that its engine says an attempt has, with their nodes; None where none can say.
-        `unfit` is told of programs of the site's that failed, with the node that it was on as the engine knows it.
+        `unfit` is told of programs of the site's that failed, with the nodes that the attempt holds and the one that it
+        was on, as the engine knows them.
         """
         self._points = points
         self._sampled = sampled
@@ -66,9 +67,10 @@ class Ingest:
         if any(_is_new(rank) for rank in ranks):
             there = await asyncio.to_thread(self._containers, attempt)
             ranks = ranks if there is None else tuple(checked(rank, there) for rank in ranks)
+        held = {*attempt.nodes, *(rank.node for rank in ranks if rank.node is not None)}  # an engine may choose others
         for one in reported.unfit:  # before it counts as read: a gpuqd that is killed in between does it again
             node = self._placed(attempt, {one.rank: one.node or ""}).get(one.rank)
-            await self._unfit(attempt, node, one)
+            await self._unfit(attempt, held, node, one)
         await self._jobs.record(attempt.job_id, attempt.number, replace(reported, ranks=ranks))
         return True
 

@@ -233,7 +233,14 @@ class Service:
                     if isinstance(engine := engines[attempt.partition], KnowsContainers)
                     else None
                 ),
-                unfit=UnfitNodes(accounts, clock, tell=metrics.tell, changed=self._rules_changed).take_out,
+                unfit=UnfitNodes(
+                    lambda: config.hooks,
+                    accounts,
+                    clock,
+                    node_count=lambda: len(self._engines.nodes()),
+                    tell=metrics.tell,
+                    changed=self._rules_changed,
+                ).take_out,
             ),
             engines=engines,
             clock=clock,

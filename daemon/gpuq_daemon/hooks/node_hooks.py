@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from gpuq.errors import GpuqError
 from gpuq.models import Signal, SignalKind
@@ -23,6 +23,7 @@ _LONGEST_REASON = 200
 _KINDS = {"health": SignalKind.PROLOG, "prolog": SignalKind.PROLOG, "epilog": SignalKind.EPILOG}
 MOST_TRIES = 3
 """So often a job starts whose prolog fails on its nodes, beside its own retries: each time elsewhere."""
+_PART_OUT = 4
 
 
 def node_hooks(hooks: HooksTable) -> tuple[NodeHook, ...]:
@@ -38,23 +39,35 @@ def node_hooks(hooks: HooksTable) -> tuple[NodeHook, ...]:
 
 
 class UnfitNodes:
-    """Takes out nodes on which a program of the site's failed. `told` keeps what is wrong with a job; it may block."""
+    """Takes out nodes on which a program of the site's failed. `tell` keeps what is wrong with a job; it may block.
+
+    A job's owner can make his ranks say so: that is heard only of programs that there are, of nodes that the job holds,
+    and for a quarter of all nodes at a time. So neither a liar nor a typing error in a program empties a cluster.
+    """
 
     def __init__(
         self,
+        hooks: Callable[[], HooksTable],
         accounts: AccountStore,
         clock: Clock,
         *,
+        node_count: Callable[[], int],
         tell: Callable[[int, Signal], None],
         changed: Callable[[], None],
     ) -> None:
+        self._hooks = hooks
         self._accounts = accounts
         self._clock = clock
+        self._node_count = node_count
         self._tell = tell
         self._changed = changed
 
-    async def take_out(self, attempt: ActiveAttempt, node: str | None, unfit: Unfit) -> None:
-        """Drain a node that an attempt holds; one that is drained already is left alone."""
+    async def take_out(self, attempt: ActiveAttempt, held: Collection[str], node: str | None, unfit: Unfit) -> None:
+        """Drain a node, if it is one of those that an attempt holds; one that is drained already is left alone."""
+        if all(hook.name != unfit.hook for hook in node_hooks(self._hooks())):
+            logger.warning("a job tells of a program that there is not", extra={"job_id": attempt.job_id})
+            return
+        node = node if node in held else None
         text = clean(unfit.text)
         where = "" if node is None else f" on {node}"
         logger.warning("a node is not fit", extra={"job_id": attempt.job_id, "node": node, "why": text})
@@ -66,7 +79,11 @@ class UnfitNodes:
                 text=fit(f"{text.rstrip('.')}{where}.", 2 * _LONGEST_REASON),
             ),
         )  # fmt: skip
-        if node is None or any(drain.node == node for drain in self._accounts.drained()):
+        drains = self._accounts.drained()
+        if node is None or any(drain.node == node for drain in drains):
+            return
+        if sum(drain.by_user == NODE_HOOK for drain in drains) >= max(1, self._node_count() // _PART_OUT):
+            logger.warning("a node is not taken out: jobs have told of too many", extra={"node": node})
             return
         reason = fit(f"job {attempt.job_id}: {text.removeprefix('The ')}", _LONGEST_REASON)
         try:
