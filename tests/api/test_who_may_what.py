@@ -301,7 +301,9 @@ def test_where_it_is_private_no_answer_names_another_user(private: Cluster) -> N
         told = private.as_(USER).beginning(f"/v1/events?{query}", b"event: ready\n")
         assert f'data: {{"jobs":{jobs}}}' in told
         assert OWNER not in told
+    assert f'data: {{"jobs":{len(listed)}}}' in private.as_(USER).beginning("/v1/events", b"event: ready\n")
     told = private.as_(USER).beginning("/v1/events?table=true", b"event: ready\n")
+    assert f'data: {{"jobs":{len(listed)}}}' in told
     assert "event: table" in told
     assert USER in told
     assert OWNER not in told

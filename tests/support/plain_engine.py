@@ -23,7 +23,8 @@ from tests.support import users
 
 _DRIVER = """
 import atexit, importlib.util, os, pathlib, signal, sys
-folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4:]
+folder, script, roles, args = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[5:]
+nodes = sys.argv[4].split(",")
 
 sys.path.append(os.environ["GPUQ_JOB_PATH"])
 from gpuq_job import blame, orders, process_tree, stopping
@@ -43,12 +44,12 @@ def report(**said):
 
 report(kind="application", application_id="plain-" + os.environ["GPUQ_ATTEMPT"], driver_pid=os.getpid())
 if args == ["--never-begins"]:
-    report(kind="rank", rank=0, role="chief", host="127.0.0.1", state="RESERVED", node="plain-1")
+    report(kind="rank", rank=0, role="chief", host="127.0.0.1", state="RESERVED", node=nodes[0])
     signal.pause()
 for rank, role in enumerate(roles):
     report(kind="rank", rank=rank, role=role, host="127.0.0.1", state="RUNNING", pid=os.getpid(),
            start_time=process_tree.start_time(os.getpid()), boot_id=process_tree.boot_id(),
-           node=f"plain-{rank % 2 + 1}", executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
+           node=nodes[rank], executor_id=str(rank), gpus=[str(rank)] if role in ("chief", "worker") else [])
 printed = printed_to(pathlib.Path(folder, "logs", "rank-0.log"))
 printed.__enter__()
 atexit.register(printed.__exit__, None, None, None)
@@ -112,7 +113,8 @@ class PlainEngine:
     def command(self, attempt: Attempt) -> Command:
         """Return a Python that runs the script's `main_fun` and reports."""
         roles = ["chief", *["worker"] * (attempt.workers - 1), *["ps"] * attempt.ps, *["evaluator"] * attempt.evaluator]
-        words = (str(attempt.folder), str(attempt.script), ",".join(roles), *attempt.args)
+        nodes = self._nodes_of(attempt, len(roles))
+        words = (str(attempt.folder), str(attempt.script), ",".join(roles), ",".join(nodes), *attempt.args)
         owner = attempt.owner if attempt.owner is not None and attempt.owner.uid != 0 else None
         self._uids[attempt.token] = os.geteuid() if owner is None else owner.uid
         python = sys.executable if owner is None else str(users.any_python())
@@ -152,6 +154,14 @@ class PlainEngine:
         for process in left:
             send_signal(process, signal.SIGKILL)
         return len(left)
+
+    def _nodes_of(self, attempt: Attempt, ranks: int) -> list[str]:
+        """Return the node of each rank: workers are where they were planned, the others take turns."""
+        planned = [
+            n for n, gpus in attempt.gpus_by_node.items() for _ in range(gpus // max(1, attempt.gpus_per_worker))
+        ]
+        names = [node.name for node in self.nodes()]
+        return planned + [names[rank % len(names)] for rank in range(len(planned), ranks)]
 
     def _owners(self, token: str) -> tuple[int, ...]:
         """Return whom the attempt runs as; anybody, if an earlier engine started it."""

@@ -9,7 +9,7 @@ from typing import Any
 from gpuq_daemon.api import views
 from gpuq_daemon.api.caller import Caller
 from gpuq_daemon.api.desk import Desk
-from gpuq_daemon.api.visible import may_see, seen_cluster, seen_gpu
+from gpuq_daemon.api.visible import may_see, seen_cluster, seen_gpu, sees_everything
 from gpuq_daemon.feed.columns import by_column
 from gpuq_daemon.feed.deltas import Told
 from gpuq_daemon.feed.feed import encoded
@@ -39,7 +39,7 @@ async def snapshot(
     if not wants.job_ids:
         yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
         yield encoded("gpus", {"gpus": [seen_gpu(who, gpu) for gpu in feed.gpus], "gone": [], "is_whole": True})
-    ids = sorted(wants.job_ids) or (desk.jobs.live_ids(wants.user) if may_see(who, wants.user) else [])
+    ids = sorted(wants.job_ids) or _live_ids(desk, who, wants.user)
     priorities = desk.listing.priorities() if has_table else {}
     for begin in range(0, len(ids), _COLUMNS_AT_A_TIME):
         piece = ids[begin : begin + _COLUMNS_AT_A_TIME]
@@ -53,6 +53,11 @@ async def snapshot(
             jobs = desk.jobs.jobs_of(piece[first : first + _ROWS_AT_A_TIME])
             yield encoded("jobs", {"jobs": [views.whole(desk, job) for job in jobs if may_see(who, job.user)]})
     yield encoded("ready", {"jobs": len(ids)}, at)
+
+
+def _live_ids(desk: Desk, who: Caller, user: str | None) -> list[int]:
+    """Return all live jobs, or one user's: how many there are of those that are not `who`'s to see is not told."""
+    return desk.jobs.live_ids(user if sees_everything(who) else who.owner.user) if may_see(who, user) else []
 
 
 def _fresh(desk: Desk, who: Caller, ids: Sequence[int], priorities: Mapping[int, int]) -> dict[int, tuple[Any, ...]]:
