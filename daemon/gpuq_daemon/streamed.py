@@ -13,7 +13,7 @@ from enum import StrEnum
 _RECORD = struct.Struct("<Q")
 _BLOCK = 4096
 """Records that are read at once."""
-_MOST_STRETCHES = 64 * _BLOCK
+_MOST_STRETCHES = 16 * _BLOCK
 _MOST_READ = 16 * 1024 * 1024
 _AHEAD = 64 * 1024
 

@@ -99,6 +99,13 @@ def test_a_tail_begins_with_a_whole_line_and_starts_anew_when_the_log_shrank() -
     assert tail.with_piece(a_piece("", 50)) == LogTail()
 
 
+def test_of_a_log_that_ends_with_one_long_line_that_is_shown() -> None:
+    tail = LogTail().with_piece(a_piece("its end is here\n", 100))
+    assert [plain(row) for row in tail.view()] == ["its end is here"]
+    assert [plain(row) for row in tail.with_piece(a_piece("next\n", 116)).view()] == ["next"]
+    assert tail.with_earlier(a_piece("before\nand ", 89)).lines == ("and its end is here",)
+
+
 def test_a_log_is_kept_within_bounds() -> None:
     tail = LogTail().with_piece(a_piece("x" * 100_000 + "\n" + "y\n" * (MOST_LINES + 1000) + "z" * 100_000, 0))
 

@@ -275,7 +275,7 @@ def test_a_task_is_cancelled_alone_and_of_an_array_gpuqd_says_which_jobs_are_mea
 
         await pilot.press("colon", *"cancel 4", "enter")
         await pilot.pause()
-        assert client.ran[1:] == [["cancel", "4", "--dry-run"]]
+        assert client.ran[1:] == [["cancel", "--dry-run", "4"]]
         question = text_of(app.screen.query_one(Pane))
         assert "Would cancel the tasks of array 4 (sweep, alice)." in question
         await pilot.press("y", "2", "enter")

@@ -15,6 +15,7 @@ from gpuq_tui.lines.line import PALETTES, Line
 from gpuq_tui.lines.tabs import NAMES
 from gpuq_tui.lines.verbs import (
     NOT_HERE,
+    exactly,
     is_destroying,
     is_following,
     is_reading,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_HISTORY = 200
 _MOST_ANSWER = 64 * 1024  # characters kept of what a change says
+_MOST_NAMED = 64 * 1024 * 1024  # of what names jobs: none may be left out
 READ_ONLY = "This is gpuq top --read-only: it changes nothing."
 
 
@@ -147,9 +149,9 @@ class Desk:
     async def _confirm_found(self, words: Sequence[str]) -> None:
         from gpuq_tui.screens.confirm import found_question
 
-        code, said = await self._said([*words, "--dry-run"])
+        code, said = await self._said([words[0], "--dry-run", *words[1:]], most=_MOST_NAMED)
         if code == 0 and said:
-            await self._sure(words, found_question(words, said), len(said))
+            await self._sure(exactly(words, said), found_question(words, said), len(said))
         else:
             self._app.view.say(said[0] if said else f"{line_of(words)}: no job is meant.")
 
@@ -198,12 +200,12 @@ class Desk:
         screen.add("\n".join(rows))
         screen.end(code)
 
-    async def _said(self, words: Sequence[str]) -> tuple[int, list[str]]:
+    async def _said(self, words: Sequence[str], *, most: int = _MOST_ANSWER) -> tuple[int, list[str]]:
         """Run a line to its end and return its exit code and the lines that it said, without the empty ones."""
         run = self._starts(words, self._app.size.width)
         pieces, said = run.pieces(), ""
         while (piece := await self._beside(partial(_next, pieces))) is not None:
-            said = (said + piece)[-_MOST_ANSWER:]
+            said = (said + piece)[-most:]
         rows = cleaned_log(said, self._app.look).split("\n")
         return await self._beside(run.exit_code), [row for row in rows if row.strip()]
 

@@ -71,9 +71,10 @@ class LogTail:
         return _extended(self, LogPiece(data=text, offset=offset, next_offset=end, size=end, is_final=False))
 
     def view(self) -> list[Line]:
-        """Return what to show, oldest first."""
+        """Return what to show, oldest first; the line whose beginning was not read only where there is no other."""
         last = [line(_shown(self.partial))] if self.partial else []
-        return [line(_shown(text)) for text in self.lines] + last
+        rows = [line(_shown(text)) for text in self.lines] + last
+        return rows or ([line(_shown(self.head))] if self.head else [])
 
 
 def matched(of: Line, sought: str) -> Line:
