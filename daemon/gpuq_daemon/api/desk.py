@@ -10,6 +10,7 @@ from gpuq.gpus import Gpu
 from gpuq.models import Cluster, PriorityTerm, Reason, Signal, Why
 from gpuq.sharing import LentRow, WasteRow
 from gpuq_daemon.api.listing import Listing
+from gpuq_daemon.api.turns import Turns
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import Clock
 from gpuq_daemon.collectors.counted import Counted
@@ -60,6 +61,7 @@ class Desk:
     `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
     `messages` is the outbox, `notices_key` what a user's webhooks are signed with (it reads a file once).
     `remembered` is what admission need not judge again, `counted` what checkpoints have said of themselves.
+    `turns` are those of long questions about the past.
     """
 
     config: Config
@@ -118,6 +120,7 @@ class Desk:
 
     remembered: Remembered = field(default_factory=Remembered)
     counted: Counted = field(default_factory=Counted)
+    turns: Turns = field(default_factory=Turns)
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

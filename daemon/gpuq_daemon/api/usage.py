@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from msgspec import Struct
 from gpuq.errors import UsageError
 from gpuq_daemon.api.caller import caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.turns import refuse_more
 from gpuq_daemon.api.usage_table import table_bytes
 from gpuq_daemon.policy.rollup import DAY_S
 from gpuq_daemon.store.history import History
@@ -143,7 +143,8 @@ async def usage_table(
 ) -> Stream:
     """Return the same as a file that other programs read."""
     found = await _usage(request, desk, asks, What.ALL)
-    data = await asyncio.to_thread(table_bytes, found.by, found.rows, UsageRow, form)
+    asker = caller(request).owner.user
+    data = await desk.turns.take(asker, lambda: table_bytes(found.by, found.rows, UsageRow, form))
     return Stream(iter((data,)), media_type=_TYPE)
 
 
@@ -160,7 +161,7 @@ async def _usage(request: Request[Any, Any, Any], desk: Desk, asks: Question, wh
             raise UsageError("`all` is one sum of everything: add it up by nothing else.")
         wanted = []
     asked = Asked(since=first // DAY_S * DAY_S, until=last, by=tuple(wanted), user=user, account=asks.account)
-    rows = await asyncio.to_thread(_rows, desk.history, asked, asks.per, what, now)
+    rows = await desk.turns.take(who.owner.user, lambda: _rows(desk.history, asked, asks.per, what, now))
     return Usage(since=asked.since, until=last, by=wanted, rows=rows)
 
 
@@ -169,6 +170,7 @@ def _rows(history: History, asked: Asked, per: Per, what: What, now: float) -> l
     waits = {} if what is What.USE else history.waits(asked, per.value)
     nothing = Use()  # who only waited and started
     places = {place: used.get(place, nothing) for place in (*used, *waits)}
+    refuse_more(len(places), "ask of a shorter time, or add it up by fewer things")
     order = sorted(places, key=lambda place: (place[1], -places[place].gpu_s, place[0]))
     return [
         _row(key, None if per is Per.TOTAL else date_of(day), places[key, day], waits.get((key, day)))

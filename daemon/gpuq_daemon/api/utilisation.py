@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -15,8 +14,9 @@ from msgspec import Struct
 
 from gpuq.errors import UsageError
 from gpuq.sharing import NodeSpan, NodeState, UtilisationRow
-from gpuq_daemon.api.caller import caller
+from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.turns import MOST_ROWS, refuse_more
 from gpuq_daemon.api.usage import Per, Since, Until
 from gpuq_daemon.api.usage_table import table_bytes
 from gpuq_daemon.policy.rollup import DAY_S
@@ -25,7 +25,6 @@ from gpuq_daemon.store.history import History
 from gpuq_daemon.store.reports import Asked, date_of, first_day
 
 _LONGEST_S = 100 * 366 * DAY_S
-_MOST_SPANS = 100_000
 _TYPE = "application/octet-stream"  # one for all formats: a document names one
 
 
@@ -67,14 +66,20 @@ _ANSWERS = {
 
 @get("/v1/utilisation")
 async def utilisation(
-    desk: Desk, since: Since = None, until: Until = None, by: _By = None, per: Per = Per.TOTAL
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    since: Since = None,
+    until: Until = None,
+    by: _By = None,
+    per: Per = Per.TOTAL,
 ) -> Utilisation:
     """Return what became of all GPU time: allocated, idle, reserved, planned to be down, down."""
-    return await _utilisation(desk, since, until, by, per)
+    return await _utilisation(desk, caller(request).owner.user, since, until, by, per)
 
 
 @get("/v1/utilisation/table", responses=_ANSWERS)
 async def utilisation_table(
+    request: Request[Any, Any, Any],
     desk: Desk,
     since: Since = None,
     until: Until = None,
@@ -83,8 +88,9 @@ async def utilisation_table(
     form: Annotated[Literal["parquet", "arrow", "csv"], Parameter(query="format")] = "parquet",
 ) -> Stream:
     """Return the same as a file that other programs read."""
-    found = await _utilisation(desk, since, until, by, per)
-    data = await asyncio.to_thread(table_bytes, found.by, found.rows, UtilisationRow, form)
+    asker = caller(request).owner.user
+    found = await _utilisation(desk, asker, since, until, by, per)
+    data = await desk.turns.take(asker, lambda: table_bytes(found.by, found.rows, UtilisationRow, form))
     return Stream(iter((data,)), media_type=_TYPE)
 
 
@@ -95,19 +101,25 @@ async def node_history(
     """Return when nodes joined, left, were down, kept or drained, by whom and why; the last 100 000 are kept."""
     first, last = _bounds(desk, since, until)
     who = caller(request)
-    found = await asyncio.to_thread(desk.history.nodes, since=first, until=last, node=node)
-    recorded = await asyncio.to_thread(desk.history.nodes_recorded)
+    return await desk.turns.take(who.owner.user, lambda: _node_history(desk.history, who, first, last, node))
+
+
+def _node_history(history: History, who: Caller, since: float, until: float, node: str | None) -> NodeHistory:
+    found = history.nodes(since=since, until=until, node=node, most=MOST_ROWS + 1)
+    refuse_more(len(found), "ask of a shorter time, or of one node")
+    recorded = history.nodes_recorded()
     spans = [one if not one.by_user or who.may_see(one.by_user) else replace(one, by_user="") for one in found]
     return NodeHistory(recorded_since=None if recorded is None else recorded[0], spans=spans)
 
 
 async def _utilisation(
-    desk: Desk, since: float | None, until: float | None, by: list[Of] | None, per: Per
+    desk: Desk, asker: str, since: float | None, until: float | None, by: list[Of] | None, per: Per
 ) -> Utilisation:
     first, last = _bounds(desk, since, until)
     wanted = [] if by is None else list(dict.fromkeys(by))
     asked = Asked(since=first, until=last, by=tuple(wanted))
-    recorded, rows = await asyncio.to_thread(_rows, desk.history, asked, per, desk.clock.now())
+    now = desk.clock.now()
+    recorded, rows = await desk.turns.take(asker, lambda: _rows(desk.history, asked, per, now))
     return Utilisation(since=first, until=last, by=wanted, recorded_since=recorded, rows=rows)
 
 

@@ -64,11 +64,15 @@ class Wanted:
 
 
 class History:
-    """Answers in the thread that asks, one at a time; the writer and the event loop go on meanwhile."""
+    """Answers in the thread that asks, one at a time, and beside it one that may take long.
+
+    The writer and the event loop go on meanwhile.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._long = threading.Lock()  # of what may take seconds, so that nothing else waits for it
         self._regexes = threading.BoundedSemaphore(_MOST_REGEXES)
 
     def jobs(self, wanted: Wanted) -> list[tuple[Any, ...]]:
@@ -91,7 +95,7 @@ class History:
         Raises:
             UnavailableError: the state cannot be read.
         """
-        with self._reading() as connection:
+        with self._reading(self._long) as connection:
             return reports.use(connection, asked, now, per)
 
     def waits(self, asked: reports.Asked, per: reports.Per = "total") -> dict[tuple[reports.Key, int], reports.Wait]:
@@ -100,7 +104,7 @@ class History:
         Raises:
             UnavailableError: the state cannot be read.
         """
-        with self._reading() as connection:
+        with self._reading(self._long) as connection:
             return reports.waits(connection, asked, per)
 
     def wasted(self, since: float) -> list[WasteRow]:
@@ -112,14 +116,14 @@ class History:
         with self._reading() as connection:
             return reports.wasted(connection, since=since)
 
-    def nodes(self, *, since: float, until: float, node: str | None = None) -> list[NodeSpan]:
-        """Return what of nodes was so within a time, the oldest first.
+    def nodes(self, *, since: float, until: float, node: str | None = None, most: int | None = None) -> list[NodeSpan]:
+        """Return what of nodes was so within a time, the oldest first; `most` rows of it.
 
         Raises:
             UnavailableError: the state cannot be read.
         """
-        with self._reading() as connection:
-            return nodes.spans(connection, since=since, until=until, node=node)
+        with self._reading(self._long) as connection:
+            return nodes.spans(connection, since=since, until=until, node=node, most=most)
 
     def nodes_recorded(self) -> tuple[float, float] | None:
         """Return since when nodes are recorded, and from when on jobs of before are known; None if never.
@@ -142,10 +146,10 @@ class History:
             self._regexes.release()
 
     @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
+    def _reading(self, lock: threading.Lock | None = None) -> Generator[sqlite3.Connection]:
         try:
             with (
-                self._lock,
+                self._lock if lock is None else lock,
                 closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5)) as connection,
             ):
                 yield connection

@@ -44,12 +44,14 @@ class NodeStore:
         await self._db.write(partial(_note, changed=changed, now=now, most_spans=self._most_spans))
 
 
-def spans(connection: sqlite3.Connection, *, since: float, until: float, node: str | None = None) -> list[NodeSpan]:
-    """Return what of nodes was so within a time, the oldest first."""
+def spans(
+    connection: sqlite3.Connection, *, since: float, until: float, node: str | None = None, most: int | None = None
+) -> list[NodeSpan]:
+    """Return what of nodes was so within a time, the oldest first; `most` rows of it."""
     where = "began_at <= :until AND coalesce(ended_at, :until) >= :since AND (:node IS NULL OR node = :node)"
     cursor = connection.execute(
-        f"SELECT {_COLUMNS} FROM node_spans WHERE {where} ORDER BY began_at, node",
-        {"since": since, "until": until, "node": node},
+        f"SELECT {_COLUMNS} FROM node_spans WHERE {where} ORDER BY began_at, node LIMIT :most",
+        {"since": since, "until": until, "node": node, "most": -1 if most is None else most},
     )
     names = [column[0] for column in cursor.description]
     return [msgspec.convert(dict(zip(names, row, strict=True)), NodeSpan) for row in cursor]
