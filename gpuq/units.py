@@ -6,6 +6,7 @@ from gpuq.errors import NotFoundError, UsageError
 
 MAX_TIME_LIMIT_S = 366 * 86400
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DAY_S = 86400
 _FURTHEST_S = 100 * 366 * 86400
 _LONG_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "min": 60, "sec": 1} | {
     "m": 60,
@@ -102,6 +103,25 @@ def parse_past(text: str, *, now: float) -> float:
         day = time.localtime(at)
         return time.mktime((*day[:2], day[2] - 1, *day[3:6], 0, 0, -1))
     return at
+
+
+def parse_day(text: str, *, now: float) -> float:
+    """Return where a time that is added up by days begins or ends, as Unix seconds.
+
+    Such days are UTC days: `YYYY-MM-DD`, `today` and `yesterday` are those wherever it is asked; else as `parse_past`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    word = text.strip().lower()
+    if word in ("today", "yesterday"):
+        return (now // DAY_S - (word == "yesterday")) * DAY_S
+    at = parse_past(text, now=now)
+    if word.count("-") != 2 or "t" in word:  # no mere day
+        return at
+    import time
+
+    return at + time.localtime(at).tm_gmtoff
 
 
 def _from_now(word: str, now: float) -> float | None:
@@ -259,6 +279,13 @@ def moment(at: float | None) -> str:
     import time
 
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def utc_moment(at: float) -> str:
+    """Return a Unix time as `YYYY-MM-DD HH:MM` in UTC, by whose days use is added up."""
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))
 
 
 def time_near(at: float, now: float) -> str:

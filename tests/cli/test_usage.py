@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gpuq.cli.views.free import free_rows
+from gpuq.units import parse_day
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import FakeDaemon, a_cluster, as_json
 
@@ -53,6 +56,49 @@ def test_nothing_used_is_said(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     daemon.answers["GET /v1/usage"] = FOUND | {"rows": []}
 
     assert "nothing was used" in gpuq("usage").out
+
+
+@pytest.fixture(params=["Asia/Tokyo", "UTC", "America/New_York"])
+def _somewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_somewhere")
+@pytest.mark.parametrize("verb", [("usage",), ("admin", "report", "--csv")])
+def test_a_month_is_the_same_month_wherever_it_is_asked_for(
+    daemon: FakeDaemon, gpuq: Gpuq, verb: tuple[str, ...]
+) -> None:
+    daemon.answers["GET /v1/usage"] = FOUND
+
+    assert gpuq(*verb, "--since", "2026-11-01", "--until", "2026-12-01").code == 0
+    asked = daemon.asked[-1][2]
+    assert (asked["since"], asked["until"]) == ("1793491200.0", "1796083200.0")
+
+
+@pytest.mark.usefixtures("_somewhere")
+def test_the_time_that_is_added_up_is_told_as_its_days_are_cut(daemon: FakeDaemon, gpuq: Gpuq) -> None:
+    daemon.answers["GET /v1/usage"] = FOUND
+
+    assert gpuq("usage").out.startswith("1970-01-01 00:00 to 1970-01-02 00:00 UTC: ")
+
+
+@pytest.mark.usefixtures("_somewhere")
+@pytest.mark.parametrize(
+    ("word", "at"),
+    [
+        ("today", 1_793_491_200.0),
+        ("yesterday", 1_793_404_800.0),
+        ("2026-10-31", 1_793_404_800.0),
+        ("1h", 1_793_495_400.0),
+        ("now-1h", 1_793_495_400.0),
+    ],
+)
+def test_days_are_utc_days(word: str, at: float) -> None:
+    assert parse_day(word, now=1_793_499_000.0) == at  # 2026-11-01 02:10 UTC
 
 
 def test_free_counts_what_is_out_apart(daemon: FakeDaemon, gpuq: Gpuq) -> None:

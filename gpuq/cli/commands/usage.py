@@ -12,7 +12,7 @@ from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.progress import Progress
 from gpuq.text import clean
-from gpuq.units import parse_past
+from gpuq.units import parse_day
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def command(
     if parquet is not None and (as_csv or as_json):
         raise UsageError("Give one of --csv, --parquet and --json.")
     asked: Json = {
-        "since": None if since is None else repr(parse_past(since, now=now)),
-        "until": None if until is None else repr(parse_past(until, now=now)),
+        "since": None if since is None else repr(parse_day(since, now=now)),
+        "until": None if until is None else repr(parse_day(until, now=now)),
         "by": wanted,
         "per": per,
         "user": me() if user == "me" else user,

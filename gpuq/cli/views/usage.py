@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuq.cli.views.table import table
-from gpuq.units import duration, moment
+from gpuq.units import duration, utc_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _BAR = 20
 def usage_lines(found: Json, *, width: int | None, mark: str = "…") -> list[str]:
     """Return the time, a line for each row with a bar for its share of the most, and the sum."""
     rows: list[Json] = found["rows"]
-    head = f"{moment(found['since'])} to {moment(found['until'])}"
+    head = f"{utc_moment(found['since'])} to {utc_moment(found['until'])} UTC"
     if not rows:
         return [f"{head}: nothing was used."]
     has_periods, has_waits = any(row["period"] for row in rows), any(row["started"] for row in rows)

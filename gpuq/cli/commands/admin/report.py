@@ -12,7 +12,7 @@ from gpuq.cli.views.usage import COLUMNS, usage_rows
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.progress import Progress
-from gpuq.units import parse_past
+from gpuq.units import parse_day
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def command(
     UTILISATION: parts of all GPU time there was. PLANNED: drained by an operator,
         or in maintenance. DOWN: down, or taken out by the health check.
         RESERVED: kept idle for a reservation.
+    JOBS: those that ended; in tables of waits those that started.
+    WAIT, HALF: how long half of them waited at most; 95%: 95 of 100.
     GANG: waits by how many GPUs a job asked for.
     FOR NOTHING: held by what failed; until training began; the same once more
         after a restart.
@@ -58,8 +60,8 @@ def command(
         raise UsageError("Give one of --csv, --parquet and --json.")
     now = time.time()
     asked: Json = {
-        "since": None if since is None else repr(parse_past(since, now=now)),
-        "until": None if until is None else repr(parse_past(until, now=now)),
+        "since": None if since is None else repr(parse_day(since, now=now)),
+        "until": None if until is None else repr(parse_day(until, now=now)),
     }
     client = Client()
     if utilisation:
