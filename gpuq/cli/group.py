@@ -36,14 +36,35 @@ _SECTIONS = {
 # What those type who come from Slurm, another queue or the shell; no spelling is near enough to guess it.
 _MEANT = {
     **dict.fromkeys(("submit", "sbatch", "srun", "run", "qsub"), "enqueue"),
-    **dict.fromkeys(("ls", "list", "ps", "status", "squeue", "sq", "sinfo", "sacct", "qstat"), "queue"),
+    **dict.fromkeys(("ls", "list", "ps", "status", "squeue", "sq", "qstat"), "queue"),
     **dict.fromkeys(("info", "scontrol"), "show"),
+    "sinfo": "nodes",
+    "sacct": "history",
+    "sprio": "prio",
+    "sshare": "share",
+    "sreport": "usage",
+    "sattach": "logs",
+    "sacctmgr": "admin",
     **dict.fromkeys(("scancel", "kill", "rm", "stop", "qdel"), "cancel"),
     **dict.fromkeys(("log", "tail"), "logs"),
-    **dict.fromkeys(("--gpus", "--gres"), "--gpus-per-worker"),
+    **dict.fromkeys(("-G", "--gpus", "--gres", "--gpus-per-node", "--gpus-per-task"), "--gpus-per-worker"),
     **dict.fromkeys(("--nodes", "--ntasks"), "--workers"),
+    **dict.fromkeys(("-t", "--states"), "--state"),
+    **dict.fromkeys(("-i", "--iterate"), "--watch"),
+    **dict.fromkeys(("-C", "--constraint"), "--gpu-type"),
+    **dict.fromkeys(("--mem", "--mem-per-cpu"), "--memory-per-worker"),
+    "--cpus-per-task": "--cpus-per-worker",
     "--job-name": "--name",
+    "-W": "--wait",
     "-n": "--workers",  # sbatch's tasks; elsewhere -n is a name, and known
+}
+# Options from elsewhere that no option here stands for, and what does the same, where a verb has that.
+_JOBS = frozenset(("job_id", "job_ids", "words"))
+_INSTEAD = {
+    "--me": (frozenset(("-u",)), "`-u me` chooses your own jobs."),
+    "--start": (frozenset(("--watch",)), "`gpuq when ID` tells when a job will start."),
+    **dict.fromkeys(("-j", "--job", "--jobs"), (_JOBS, "a job is named by its number alone.")),
+    **dict.fromkeys(("-l", "--long"), (frozenset(("--no-header",)), "`-o` chooses columns.")),
 }
 # What one group of commands calls otherwise than another.
 _ALIKE = (
@@ -211,9 +232,13 @@ def sentence(error: click.ClickException, command: str) -> str:
 
 def _no_such_option(name: str, context: click.Context | None, command: str) -> str:
     params = context.command.params if context else []
-    if any(p.name in ("job_id", "job_ids", "words") for p in params) and name[1:2].isdigit():
+    names = {p.name for p in params}
+    if _JOBS & names and name[1:2].isdigit():
         return f"{_shown(name)} is not a job number: give a whole number from 1, as `gpuq queue` shows."
     known = [option for p in params if isinstance(p, click.Option) for option in p.opts]
+    needs, instead = _INSTEAD.get(name, (frozenset[str](), ""))
+    if needs & {*known, *names}:
+        return f"There is no option {_shown(name)}; {instead}"
     rest = " Words for the script go after `--`." if command.endswith("enqueue") else ""
     return f"There is no option {_shown(name)}; {_hint(name, known, command + ' --help')}{rest}"
 

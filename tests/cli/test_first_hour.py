@@ -208,10 +208,12 @@ def test_a_shell_script_is_told_from_a_python_one(
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        *[([word], "queue") for word in ("ls", "ps", "status", "squeue", "sq", "sinfo")],
+        *[([word], "queue") for word in ("ls", "ps", "status", "squeue", "sq")],
         *[([word], "cancel") for word in ("scancel", "kill", "rm")],
         *[([word], "enqueue") for word in ("submit", "sbatch")],
         (["info", "3"], "show"),
+        (["sinfo"], "nodes"),
+        (["sacct"], "history"),
         (["log", "3"], "logs"),
         (["enqueue", "--gpus", "2", "a.py"], "--gpus-per-worker"),
         (["enqueue", "-n", "2", "a.py"], "--workers"),

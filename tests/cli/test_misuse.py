@@ -61,7 +61,28 @@ _TABLE = """
 2 | squeue | queue
 2 | sbatch x.sh | enqueue
 2 | scancel 1 | cancel
-2 | sinfo | queue
+2 | sinfo | nodes
+2 | sacct -S now-2days | history
+2 | sshare -a | share
+2 | queue -t PD | --state
+2 | cancel -t PD | --state
+2 | history -t F | --state
+2 | queue --me | -u me
+2 | cancel --me | -u me
+2 | queue --start | gpuq when
+2 | queue -i 5 | --watch
+2 | queue -j 12 | number alone
+2 | logs -j 12 | number alone
+2 | queue -l | -o
+2 | history --long | -o
+2 | history --start | --state
+2 | enqueue --mem 4G x.py | --memory-per-worker
+2 | enqueue -C a100 x.py | --gpu-type
+2 | enqueue --cpus-per-task 4 x.py | --cpus-per-worker
+2 | update 1 TimeLimit=1:00:00 | did you mean time?
+2 | update 1 JobName=x | did you mean name?
+2 | update 1 NumNodes=x | did you mean nodes?
+2 | update 1 NICE=x | did you mean nice?
 2 | kill 1 | cancel
 2 | log 1 | logs
 2 | nonsense | nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 
 from gpuq.asking import read
@@ -12,6 +11,7 @@ from gpuq.cli.selecting import changes_jobs
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.filters import is_expression
+from gpuq.near import hint
 from gpuq.text import clean, fit
 from gpuq.units import parse_count, parse_job_id
 
@@ -55,6 +55,18 @@ FIELDS = {
     "notify-to": "notify_to",
     "mail-type": "mail_type",
     "mail-user": "mail_user",
+}
+# What scontrol calls them, where no spelling is near enough.
+_SLURM = {
+    "timelimit": "time",
+    "jobname": "name",
+    "starttime": "begin",
+    "eligibletime": "begin",
+    "numnodes": "nodes",
+    "numtasks": "workers",
+    "gres": "gpus-per-worker",
+    "features": "gpu-type",
+    "arraytaskthrottle": "throttle",
 }
 _CLEARED = {
     "time": "time_limit_s",
@@ -173,5 +185,5 @@ def _is_top(value: str) -> bool:
 
 def _hint(field: str) -> str:
     known = [*FIELDS, "throttle", "priority"]
-    near = difflib.get_close_matches(field[:40], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"fields are {', '.join(known)}."
+    meant = _SLURM.get(field.lower())
+    return f"did you mean {meant}?" if meant is not None else hint(field, known, f"fields are {', '.join(known)}.")
