@@ -217,7 +217,11 @@ def test_a_reservation_for_an_account_is_for_those_below_it_too():
     assert reservation.with_those_below(replace(window, accounts=frozenset()), parents).is_maintenance
 
 
-@pytest.mark.parametrize("text", ["singleton," * 1001, "afterok:1:1" * 3000, "," * 5000, "afterok" + ":1" * 2500])
+@pytest.mark.parametrize(
+    "text",
+    ["singleton," * 1001, "afterok:1:1" * 3000, "," * 5000, "afterok" + ":1" * 1001, "afterok:1," * 1000 + "after:1"],
+    ids=["kinds", "words", "commas", "jobs of one kind", "kinds of one job"],
+)
 def test_dependencies_without_end_are_refused_before_they_are_read(text: str) -> None:
     with pytest.raises(UsageError, match="at most 1000 others"):
         dependency.parse(text)

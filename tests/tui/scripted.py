@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class QuietError(Exception):
-    """A scripted stream has nothing to tell until it is closed."""
+    """There is nothing to tell yet."""
 
     def __init__(self, until: asyncio.Event) -> None:
         super().__init__()
@@ -201,6 +201,8 @@ class ScriptedClient:
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
     asked: list[str] = field(default_factory=list[str])
     asked_logs: list[tuple[int | None, int]] = field(default_factory=list[tuple[int | None, int]])
+    held_logs: asyncio.Event | None = None
+    """No log is read while this is there and not set."""
 
     def stream(self, *, last: str | None = None, heartbeat_s: float = 15, table: bool = False) -> ScriptedStream:
         self._fail()
@@ -301,6 +303,8 @@ class ScriptedClient:
         until: int | None = None,
     ) -> Json:
         self._find(job_id)
+        if self.held_logs is not None and not self.held_logs.is_set():
+            raise QuietError(self.held_logs)
         self.asked_logs.append((rank, offset))
         log = self.log if attempt is None else f"attempt {attempt}\n"
         log = self.rank_logs.get(rank, log)
@@ -374,7 +378,7 @@ class ScriptedClient:
 
 
 async def at_once(function: Callable[[], T], /) -> T:
-    """Return `function()`; a scripted stream that would block is waited for."""
+    """Return `function()`; what would block is waited for."""
     while True:
         try:
             return function()

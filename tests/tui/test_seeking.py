@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -71,18 +72,20 @@ def test_a_search_goes_through_the_whole_log_and_shows_the_place() -> None:
     piloted(app, use, (100, 30))
 
 
-def test_what_is_nowhere_is_said_and_a_search_can_be_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = an_app(ScriptedClient(queue=[a_running_job(1)], log=a_log()))
+def test_what_is_nowhere_is_said_and_a_search_can_be_broken_off() -> None:
+    client = ScriptedClient(queue=[a_running_job(1)], log=a_log())
+    app = an_app(client)
 
     async def use(pilot: Pilot[None]) -> None:
         await pilot.press("enter", "L", "slash", *"nowhere", "enter")
         for _ in range(8):
             await pilot.pause()
         assert "'nowhere' does not stand further up in this log." in screen_text(app)
-        monkeypatch.setattr(seeking, "PIECE", 5000)
+        client.held_logs = asyncio.Event()
         await pilot.press("slash", *"needle", "enter", "escape")
         await pilot.pause()
         assert "The search was ended." in screen_text(app)
+        client.held_logs.set()
         for _ in range(8):
             await pilot.pause()
         assert "line 59999 of" in screen_text(app)
