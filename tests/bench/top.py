@@ -32,10 +32,6 @@ _SETTLE_S = 6.0
 _QUIET_S = 30.0
 _BUSY_S = 10.0
 _CHANGES_A_SECOND = 100
-_PROGRAM = (
-    "import sys; from gpuq.client_admin import AdminClient; from gpuq_tui.app import run; "
-    "sys.exit(run(AdminClient(sys.argv[1])))"
-)
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -147,8 +143,13 @@ def _shown(socket: str, size: tuple[int, int] = (80, 24), until: bytes = b"live,
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
     }  # as installed
-    environment |= {"TERM": "xterm", "LANG": "C.UTF-8", "XDG_CONFIG_HOME": os.path.dirname(socket)}
-    command = [sys.executable, "-c", _PROGRAM, socket]
+    environment |= {
+        "TERM": "xterm",
+        "LANG": "C.UTF-8",
+        "XDG_CONFIG_HOME": os.path.dirname(socket),
+        "GPUQ_SOCKET": socket,
+    }
+    command = [os.path.join(os.path.dirname(sys.executable), "gpuq"), "top"]
     with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
         output = b""
         while until not in output:

@@ -69,7 +69,8 @@ def run(
 ) -> int:
     """Show the full-screen terminal until the user quits; return the exit code: 128 + N after signal N, else 0.
 
-    It begins with `jobs` in `view`; without one, with all of the first of them.
+    It begins with `jobs` in `view`; without one, with all of the first of them. Where Python collects no garbage, it
+    does so again once there is a queue: nothing that is loaded until then is any, ten thousand jobs neither.
 
     Raises:
         UsageError: this is not a terminal.
@@ -92,7 +93,6 @@ def run(
         user=getpass.getuser(),
         settings_at=settings.place(os.environ),
     )
-    gc.disable()  # until there is a queue: ten thousand jobs are no garbage
     app.run(mouse=mouse)
     return app.return_code or 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -42,6 +43,7 @@ def command(
         return 0
     if port is not None:
         raise UsageError("--port is for --web.")
+    gc.disable()  # a tenth of what it takes to load all this; the interface has garbage collected once there is a queue
     app = _module("app", "tui")
     if "TEXTUAL_DRIVER" not in os.environ and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("gpuq top needs a terminal; `gpuq queue` prints the same for a pipe.")
