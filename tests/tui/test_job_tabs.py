@@ -10,11 +10,13 @@ from textual.pilot import Pilot
 
 from gpuq.models import Job, JobState, Message, Signal, SignalKind
 from gpuq.tracing import Trace
+from gpuq_tui.lines import log as log_lines
 from gpuq_tui.lines.chart import label
 from gpuq_tui.lines.line import Line, Look, plain
-from gpuq_tui.lines.log import LogPiece, LogTail
+from gpuq_tui.lines.log import MOST_LINES, LogPiece, LogTail
 from gpuq_tui.lines.logs import Logs
 from gpuq_tui.lines.story import event_lines, timeline_lines
+from gpuq_tui.widgets.log import LogPane
 from tests.tui.scripted import (
     A_CHECKPOINT,
     HOSTILE,
@@ -210,6 +212,48 @@ def test_a_great_log_opens_at_its_end_and_goes_on_upwards() -> None:
         assert "line 0\nline 1\n" in screen_text(app)
 
     piloted(app, use)
+
+
+def test_what_is_read_stays_in_place_while_more_comes_than_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ScriptedClient(queue=[a_running_job(1)], log="".join(f"line {i}\n" for i in range(1000)))
+    app = an_app(client)
+    monkeypatch.setattr(log_lines, "MOST_LINES", 2_500)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("enter", "L")
+        await pilot.pause()
+        await pilot.press("k", "k", "backslash")
+        before = screen_text(app).splitlines()[3:-1]
+        for pieces in range(1, 3):
+            client.log += "".join(f"line {i:198}\n" for i in range(1000 * pieces, 1000 * (pieces + 1)))
+            await pilot.press("r")
+            await pilot.pause()
+            assert screen_text(app).splitlines()[3:-1] == before
+        assert plain(app.screen.query_one("#log", LogPane).lines[0]) == "line 500"
+
+    piloted(app, use)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lines_that_are_not_kept_any_more_are_told(ranks: int) -> None:
+    def with_lines(logs: Logs, begin: int, end: int) -> Logs:
+        def piece(data: str, offset: int) -> LogPiece:
+            end = offset + len(data)
+            return LogPiece(data=data, offset=offset, next_offset=end, size=end, is_final=False)
+
+        texts = ["".join(f"{i} of {rank}\n" for i in range(begin, end)) for rank in range(ranks)]
+        return logs.with_pieces(
+            [piece(text, tail.next_offset or 0) for text, tail in zip(texts, logs.tails, strict=True)]
+        )
+
+    most = MOST_LINES // ranks
+    full = with_lines(Logs.of(range(ranks), None), 0, most)
+
+    more = with_lines(full, most, most + 7)
+
+    assert more.above(full) == -7 * ranks
+    assert len({plain(row) for row in more.view()}) == len(more.view()) == MOST_LINES
+    assert more.view()[: -7 * ranks] == full.view()[7 * ranks :]
 
 
 def test_merged_lines_stand_by_their_times_where_they_have_some() -> None:

@@ -34,7 +34,8 @@ class LogTail:
     """The newest complete `lines`, the beginning of the next one, and where to read on (None: at the tail).
 
     `begin` is where they begin, 0 at the log's beginning, None where that is not known any more; `head` is the end of a
-    line from there on, whose beginning was not read.
+    line from there on, whose beginning was not read. `first` is the number of the first of `lines`, the one that was
+    read first being 0.
     """
 
     lines: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class LogTail:
     is_final: bool = False
     begin: int | None = None
     head: str = ""
+    first: int = 0
     is_told_apart: bool | None = None
 
     def with_earlier(self, piece: LogPiece) -> LogTail:
@@ -54,14 +56,15 @@ class LogTail:
         whole = (*(text[:_MOST_LETTERS] for text in lines), *self.lines)
         if len(whole) > MOST_LINES:
             return replace(self, begin=None)
-        return replace(self, lines=whole, begin=piece.offset, head=head)
+        return replace(self, lines=whole, begin=piece.offset, head=head, first=self.first - len(lines))
 
     def with_piece(self, piece: LogPiece) -> LogTail:
         """Return the tail with a piece added; a piece from elsewhere or of a log that shrank begins anew."""
         if self.next_offset is not None and piece.size < self.next_offset:
             return LogTail()
         if piece.offset != self.next_offset:
-            return _begun(piece)
+            anew = _begun(piece)
+            return replace(anew, first=anew.first + self.first + len(self.lines))
         return _extended(self, piece)
 
     def with_text(self, text: str) -> LogTail:
@@ -110,14 +113,16 @@ def _begun(piece: LogPiece) -> LogTail:
 def _extended(tail: LogTail, piece: LogPiece) -> LogTail:
     *complete, partial = (tail.partial + piece.data).split("\n")
     lines = (*tail.lines, *(text[:_MOST_LETTERS] for text in complete))
+    gone = max(0, len(lines) - MOST_LINES)
     return LogTail(
-        lines=lines[-MOST_LINES:],
+        lines=lines[gone:],
         partial=partial[:_MOST_LETTERS],
         next_offset=piece.next_offset,
         is_final=piece.is_final,
         is_told_apart=piece.is_told_apart,
-        begin=tail.begin if len(lines) <= MOST_LINES else None,
+        begin=None if gone else tail.begin,
         head=tail.head,
+        first=tail.first + gone,
     )
 
 

@@ -35,7 +35,8 @@ class LogsWanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """What is read so far. Of several ranks `merged` has the lines as they came, each with its rank's place.
+    """What is read so far. Of several ranks `merged` has the lines as they came, each with its rank's place, the first
+    of them after `merged_gone` that are not kept any more.
 
     With a `start` it is a part in the midst of the only log, at first up to `stop`: no more is read than is asked for.
     """
@@ -44,6 +45,7 @@ class Logs:
     attempt: int | None = None
     tails: tuple[LogTail, ...] = (LogTail(),)
     merged: tuple[tuple[int, str], ...] = ()
+    merged_gone: int = 0
     is_earlier_wanted: bool = False
     stream: str | None = None
     start: int | None = None
@@ -126,7 +128,18 @@ class Logs:
             list(_stamped(i, _added(old, new))) for i, (old, new) in enumerate(zip(self.tails, tails, strict=True))
         ]
         fresh = tuple((i, text) for _, i, text in heapq.merge(*added, key=lambda one: one[0]))
-        return replace(logs, merged=(*self.merged, *fresh)[-MOST_LINES:])
+        merged = (*self.merged, *fresh)
+        gone = max(0, len(merged) - MOST_LINES)
+        return replace(logs, merged=merged[gone:], merged_gone=self.merged_gone + gone)
+
+    def above(self, old: Logs) -> int:
+        """Return how many lines stand above those that `old` began with; below zero: so many of those are gone."""
+        if (old.ranks, old.attempt, old.stream, old.start) != (self.ranks, self.attempt, self.stream, self.start):
+            return 0
+        before, after = old.tails[0], self.tails[0]
+        if len(self.ranks) > 1:
+            return old.merged_gone - self.merged_gone
+        return 0 if before.next_offset is None or after.next_offset is None else before.first - after.first
 
     def view(self) -> list[Line]:
         """Return what to show, oldest first."""
@@ -140,9 +153,9 @@ class Logs:
 
 def _added(old: LogTail, new: LogTail) -> Sequence[str]:
     """Return the complete lines that are new; all where the log was begun anew."""
-    if old.next_offset is None or new.next_offset is None or new.lines[: len(old.lines)] != old.lines:
+    if old.next_offset is None or new.next_offset is None:
         return new.lines
-    return new.lines[len(old.lines) :]
+    return new.lines[max(0, old.first + len(old.lines) - new.first) :]
 
 
 def _stamped(place: int, lines: Sequence[str]) -> Iterator[tuple[str, int, str]]:

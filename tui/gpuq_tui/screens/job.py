@@ -425,7 +425,7 @@ class JobScreen(View):
     def _show_log(self) -> None:
         above = 0
         if self._viewed is not self._log or not self._log_lines:
-            above = self._above()
+            above = 0 if self._viewed is None else self._log.above(self._viewed)
             self._viewed, self._log_lines = self._log, self._log.view()
         lines = self._log_lines
         if not lines:
@@ -451,15 +451,6 @@ class JobScreen(View):
         if self._is_found and self._log.is_begun:
             self._is_found = False
             self._log_pane.show_match()
-
-    def _above(self) -> int:
-        """Return how many lines are new above those that were shown."""
-        old = self._viewed
-        if old is None or len(old.tails) != 1 or old.ranks != self._log.ranks or old.attempt != self._log.attempt:
-            return 0
-        before, after = old.tails[0], self._log.tails[0]
-        is_longer_above = before.begin != after.begin and after.begin is not None
-        return len(after.lines) - len(before.lines) if is_longer_above and before.begin is not None else 0
 
 
 _TABS = {"O": "overview", "T": "timeline", "L": "log", "E": "events", "C": "checkpoints"}

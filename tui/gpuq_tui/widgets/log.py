@@ -65,10 +65,12 @@ class LogPane(Pane):
         """Show other lines; the end of them if it is followed. `is_ended` says that no more will come.
 
         `is_part`: they are from the midst of a log; `may_be_more`: more can be looked through than is here.
-        `above` is how many of them are new above the others: what is on the screen stays there.
+        `above` is how many of them are new above the others, below zero how many have gone from above: what is on the
+        screen stays there.
         """
-        if above and not self._is_followed:
-            self._top += above
+        if not self._is_followed:
+            self._top += sum(len(self._rows(one)) for one in lines[: max(0, above)])
+            self._top -= sum(len(self._rows(one)) for one in self._whole[: max(0, -above)])
         self._whole, self._is_ended, self._title = lines, is_ended, title
         self._is_part, self._may_be_more = is_part, may_be_more
         self._is_followed = self._is_followed and not is_part
