@@ -383,6 +383,7 @@ class Scheduler:
             began = await self._jobs.start(with_tokens, now=now, gpus_of=gpus_of)
         for job in self._jobs.active_of(began):
             self._held[job.job_id] = job
+            self._engine.stop(job.job_id)  # known already if everything was read anew since it was committed
             self._engine.begin(job)
             self._tell_awaited(self._jobs.array_of(job.job_id))
             logger.info("planned", extra={"job_id": job.job_id})
