@@ -426,6 +426,24 @@ def test_hostile_names_break_no_view(size: tuple[int, int], is_ascii: bool) -> N
     piloted(app, use, size)
 
 
+@pytest.mark.parametrize("height", [9, 13, 14])
+def test_a_low_terminal_shows_the_list_and_not_only_what_is_told_of_its_first_line(height: int) -> None:
+    app = an_app(a_client())
+    first = {"1": "> 1 ", "4": "> n1", "5": "> job 1 resnet", "7": "> "}
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key, text in first.items():
+            await pilot.press(key)
+            await pilot.pause()
+            assert text in screen_text(app)
+        await pilot.press("1")
+        await pilot.resize_terminal(40, 24)
+        await pilot.pause()
+        assert "Why " in screen_text(app)
+
+    piloted(app, use, (40, height))
+
+
 def test_the_last_line_of_every_view_fits_80_columns() -> None:
     app = an_app(a_client())
 

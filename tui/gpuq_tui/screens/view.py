@@ -31,6 +31,7 @@ class View(NamedKeys, Screen[None], inherit_bindings=False):
     """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-high")]  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this view", key_display="?"),
         Binding("tab", "pane(1)", "next pane"),
