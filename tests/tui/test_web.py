@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from tests.support.daemon import plain_gpuqd
 
 
 @pytest.fixture
-def page() -> Iterator[str]:
-    """Give the address of a page that shows one job."""
+def served() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Give the address of a page that shows one job, and the process that serves it."""
     with plain_gpuqd() as gpuqd:
         gpuqd.enqueue("import time\ndef main_fun(args, ctx): time.sleep(600)\n", name="seen-in-a-browser")
         words = [Path(sys.executable).with_name("gpuq"), "top", "--web", "--read-only"]
@@ -34,11 +35,12 @@ def page() -> Iterator[str]:
             assert process.stdout is not None
             found = re.search(r"http://\S+", process.stdout.readline())
             assert found is not None
-            yield found[0]
+            yield found[0], process
             process.terminate()
 
 
-def test_only_who_knows_the_token_sees_it(page: str) -> None:
+def test_only_who_knows_the_token_sees_it_until_ctrl_c(served: tuple[str, subprocess.Popen[str]]) -> None:
+    page, process = served
     base = page.split("/?")[0]
 
     async def asked() -> tuple[list[int], bytes]:
@@ -55,17 +57,21 @@ def test_only_who_knows_the_token_sees_it(page: str) -> None:
                 assert "token" not in str(answer.url)
             async with browser.get(f"{base}/", headers={"Origin": "http://elsewhere.example"}) as answer:
                 seen.append(answer.status)
+            async with browser.get(f"{base}/", headers={"Host": "elsewhere.example"}) as answer:
+                seen.append(answer.status)
             screen = b""
             async with browser.ws_connect(f"{base}/ws?width=80&height=24", headers={"Origin": base}) as socket:
                 async with asyncio.timeout(60):
                     while b"seen-in-a-brow" not in screen:
                         message = await socket.receive()
                         screen += message.data if message.type is aiohttp.WSMsgType.BINARY else b""
+                process.send_signal(signal.SIGINT)
+                assert await asyncio.to_thread(process.wait, 45) == 0  # the page is open still
         return seen, screen
 
     seen, screen = asyncio.run(asked())
 
-    assert seen == [403, 403, 403, 403, 403, 200, 403]
+    assert seen == [403, 403, 403, 403, 403, 200, 403, 403]
     assert b"seen-in-a-brow" in screen
 
 

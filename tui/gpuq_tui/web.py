@@ -23,6 +23,7 @@ from gpuq_tui.running import PROGRAM
 
 _COOKIE = "gpuq"
 _OWN_ONLY = "default-src 'self' 'unsafe-inline' data: blob:; connect-src 'self' ws:"
+_LEAVE_S = 1.0  # a page that is open ends by itself only when its browser leaves it
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -49,7 +50,7 @@ class Page(Server):
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ended.set)
-        runner = web.AppRunner(await self._make_app())
+        runner = web.AppRunner(await self._make_app(), shutdown_timeout=_LEAVE_S)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         print(f"gpuq top is at {self.address}\nCtrl-C ends it.", flush=True)
@@ -63,12 +64,13 @@ class Page(Server):
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse who has no token, and other sites' pages."""
+        """Refuse who has no token, and pages of other sites, also of one whose name has come to mean this machine."""
         origin = request.headers.get("Origin")
         typed = request.query.get("token")
         given = typed if typed is not None else request.cookies.get(_COOKIE, "")
         is_known = hmac.compare_digest(given.encode(errors="surrogateescape"), self._token.encode())
-        if not is_known or (origin is not None and origin != self.public_url):
+        is_ours = f"http://{request.host}" == self.public_url and origin in (None, self.public_url)
+        if not is_known or not is_ours:
             raise web.HTTPForbidden(text="Open the address that gpuq top --web has printed.")
         if typed is not None:  # out of the address, where history and screens would show it
             answer = web.HTTPFound("/")
