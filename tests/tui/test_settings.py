@@ -71,6 +71,11 @@ def test_what_is_kept_comes_back_and_what_is_wrong_is_named(tmp_path: Path) -> N
     at.write_bytes(b"\xff = ")
     assert settings.load(at)[0] == Settings()
     assert "is not used" in settings.load(at)[1]
+    at.write_text("a = " + "[" * 100_000)
+    assert "is not used" in settings.load(at)[1]
+    at.write_text('[keys]\nactions = "f2"\npause = "f3\n')
+    assert "is not lost" in settings.save(at, kept)
+    assert "f2" in at.read_text()
     at.write_text('palette = "blind"\n[keys]\nactions = "f2"\npause = 3\n"go why" = ""\n')
     found, problem = settings.load(at)
     assert found == Settings(palette="blind", keys={"actions": "f2"})

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from gpuq_tui.lines.line import PALETTES
 from gpuq_tui.lines.order import ORDERS, OWNERS
@@ -17,6 +18,7 @@ _HEAD = (
     "# What gpuq top remembers: order and owner as last chosen, palette and keys as written here.\n"
     "# It may be edited while gpuq top does not run.\n"
 )
+_UNREADABLE = (OSError, ValueError, RecursionError)  # ValueError: not TOML, not UTF-8
 _CHOICES = {"order": tuple(ORDERS), "owner": OWNERS, "palette": PALETTES}
 
 
@@ -45,10 +47,8 @@ def place(environ: Mapping[str, str]) -> Path:
 def load(path: Path) -> tuple[Settings, str]:
     """Return what is kept, and a sentence if it cannot be used; what is wrong counts as not set."""
     try:
-        known = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Settings(), ""
-    except (OSError, ValueError) as error:  # ValueError: not TOML, not UTF-8
+        known = _known(path)
+    except _UNREADABLE as error:
         return Settings(), f"{path} is not used: {error}"
     settings, wrong = Settings(), list[str]()
     for one in fields(Settings):
@@ -68,8 +68,20 @@ def load(path: Path) -> tuple[Settings, str]:
     return settings, f"{path}: {', '.join(wrong)} cannot be used." if wrong else ""
 
 
+def _known(path: Path) -> dict[str, Any]:
+    """Return what stands in the file, nothing if there is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
 def save(path: Path, settings: Settings) -> str:
-    """Keep them; return a sentence if that fails, which is no reason to stop."""
+    """Keep them; return a sentence if that fails, which is no reason to stop. A file that cannot be read stays."""
+    try:
+        _known(path)
+    except _UNREADABLE as error:
+        return f"Not remembered, so that what was written into {path} is not lost: {error}"
     plain = ((one.name, getattr(settings, one.name)) for one in fields(Settings) if one.name != "keys")
     lines = [*(f"{name} = {json.dumps(value)}" for name, value in plain), "", "[keys]"]
     lines += [f"{json.dumps(deed)} = {json.dumps(key)}" for deed, key in settings.keys.items()]
