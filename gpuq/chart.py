@@ -14,9 +14,9 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
-from gpuq.models import Curve
 from gpuq.raster import BRAILLE, Cell, points, polyline
 from gpuq.scale import along, axis, scaled, start_of, unit
+from gpuq.summaries import Curve
 from gpuq.text import clean, fit
 from gpuq.units import number, plural
 

@@ -323,7 +323,7 @@ class Client:
         return self._ask("GET", f"/v1/jobs/{job_id}/logs", which)
 
     def series(self, job_id: int) -> list[Json]:
-        """Return the job's tags (`models.Series`)."""
+        """Return the job's tags (`summaries.Series`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/series")["series"]
 
     def curve(
@@ -340,7 +340,7 @@ class Client:
         begin: float | None = None,
         end: float | None = None,
     ) -> Json:
-        """Return a scalar's points thinned to `columns` (`models.Curve`); `x` is one of `scale.X_AXES`.
+        """Return a scalar's points thinned to `columns` (`summaries.Curve`); `x` is one of `scale.X_AXES`.
 
         Without `rank` and `run`, the first series of that name, by rank, is taken; without `attempt`, all of them.
         `begin` and `end` are those of the part of x that is wanted.
@@ -349,19 +349,19 @@ class Client:
         return self._ask("GET", f"/v1/jobs/{job_id}/curve", {**which, "columns": columns, "x": x, "smooth": smooth})
 
     def heat_map(self, job_id: int, tag: str, **how: Any) -> Json:
-        """Return a tag's distributions over its steps (`models.HeatMap`); `how` is what the route takes."""
+        """Return a tag's distributions over its steps (`summaries.HeatMap`); `how` is what the route takes."""
         return self._ask("GET", f"/v1/jobs/{job_id}/heatmap", {"tag": tag, **how})
 
     def histograms(self, job_id: int, tag: str, **how: Any) -> Json:
-        """Return a tag's distributions as they were written (`models.Histograms`)."""
+        """Return a tag's distributions as they were written (`summaries.Histograms`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/histograms", {"tag": tag, **how})
 
     def texts(self, job_id: int, **which: Any) -> list[Json]:
-        """Return the newest texts of a job (`models.Text`); `tag`, `rank`, `run`, `attempt`, `at_most`."""
+        """Return the newest texts of a job (`summaries.Text`); `tag`, `rank`, `run`, `attempt`, `at_most`."""
         return self._ask("GET", f"/v1/jobs/{job_id}/texts", which)["texts"]
 
     def pictures(self, job_id: int, **which: Any) -> list[Json]:
-        """Return where the newest pictures of a job are (`models.Picture`); `which` as for `texts`."""
+        """Return where the newest pictures of a job are (`summaries.Picture`); `which` as for `texts`."""
         return self._ask("GET", f"/v1/jobs/{job_id}/pictures", which)["pictures"]
 
     def one_picture(self, job_id: int, picture_id: int) -> bytes:
@@ -369,7 +369,7 @@ class Client:
         return self._bytes(f"/v1/jobs/{job_id}/pictures/{picture_id}", {})
 
     def event_files(self, job_id: int) -> Json:
-        """Return `{"attempt", "files": [models.EventFile]}` of the job's newest attempt."""
+        """Return `{"attempt", "files": [summaries.EventFile]}` of the job's newest attempt."""
         return self._ask("GET", f"/v1/jobs/{job_id}/event-files")
 
     def event_bytes(self, job_id: int, path: str, *, attempt: int, offset: int, limit: int) -> bytes:
@@ -378,7 +378,7 @@ class Client:
         return self._bytes(f"/v1/jobs/{job_id}/event-files/bytes", which)
 
     def compare(self, ids: Sequence[int], tags: Sequence[str], **which: Any) -> Json:
-        """Return `{"tags": [models.Compared], "left_out"}` of several jobs; `rank`, `run`."""
+        """Return `{"tags": [summaries.Compared], "left_out"}` of several jobs; `rank`, `run`."""
         return self._ask("GET", "/v1/compare", {"job": list(ids), "tag": list(tags), **which})
 
     def trace(self, handle: str) -> Json:
@@ -409,15 +409,15 @@ class Client:
         yield from pieces(self._connected(timeout_s=self.timeout_s), f"/v1/jobs/{job_id}/points?{query}")
 
     def checkpoints(self, job_id: int) -> list[Json]:
-        """Return the job's checkpoints by step (`models.Checkpoint`)."""
+        """Return the job's checkpoints by step (`summaries.Checkpoint`)."""
         return self._ask("GET", f"/v1/jobs/{job_id}/checkpoints")["checkpoints"]
 
     def checkpoint(self, job_id: int, at: str | None = None) -> Json:
-        """Return what a checkpoint holds (`models.CheckpointContents`); `at` is a step or a name, else the newest."""
+        """Return what a checkpoint has (`summaries.CheckpointContents`); `at` is a step or a name, else the newest."""
         return self._ask("GET", f"/v1/jobs/{job_id}/checkpoint", {"at": at})
 
     def distribution(self, job_id: int, name: str, *, at: str | None, minus: str | None, bins: int) -> Json:
-        """Return how a variable's numbers are distributed (`models.Distribution`)."""
+        """Return how a variable's numbers are distributed (`summaries.Distribution`)."""
         question = {"name": name, "at": at, "minus": minus, "bins": bins}
         return self._ask("GET", f"/v1/jobs/{job_id}/weights", question)
 

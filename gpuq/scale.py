@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gpuq.models import Curve
+    from gpuq.summaries import Curve
 
 _RESOLUTION = 1e-9
 _DAY_S = 86_400.0

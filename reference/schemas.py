@@ -18,25 +18,19 @@ import msgspec
 from gpuq.diagnosis import Diagnosis
 from gpuq.gpus import Gpu
 from gpuq.identity import AuditRow, TokenRow
-from gpuq.models import (
+from gpuq.models import Code, Hparam, Job, Message, Node, PriorityTerm, Why
+from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ReservationRow, WasteRow
+from gpuq.summaries import (
     Checkpoint,
     CheckpointContents,
-    Code,
     Compared,
     Curve,
     Distribution,
     Histograms,
-    Hparam,
-    Job,
-    Message,
-    Node,
     Picture,
-    PriorityTerm,
     Series,
     Text,
-    Why,
 )
-from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ReservationRow, WasteRow
 from gpuq.tracing import Traced
 from gpuq_daemon.api.ahead import EtaReport, WouldMove
 from gpuq_daemon.api.history import Ended

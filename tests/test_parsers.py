@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpuq import models
+from gpuq import models, summaries
 from gpuq.errors import UsageError
 from gpuq.text import clean, clean_log
 from gpuq.wire import decode
@@ -53,7 +53,7 @@ def test_a_configuration_is_understood_or_refused_with_a_sentence(tmp_path: Path
 
 
 @settings(deadline=None)
-@given(_JSON, st.sampled_from([models.Job, models.Cluster, models.Why, models.Series, models.Curve, models.Rank]))
+@given(_JSON, st.sampled_from([models.Job, models.Cluster, models.Why, summaries.Series, summaries.Curve, models.Rank]))
 def test_json_that_is_no_model_is_a_type_or_value_error(value: Any, model: type[Any]) -> None:
     with contextlib.suppress(TypeError, ValueError):
         decode(model, value)

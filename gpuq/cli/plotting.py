@@ -9,9 +9,9 @@ from gpuq.chart import ChartOptions, draw, labels, legend
 from gpuq.cli import terminal
 from gpuq.cli.undrawn import why_silent
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.models import SAMPLED, Curve
 from gpuq.near import hint
 from gpuq.states import FINAL
+from gpuq.summaries import SAMPLED, Curve
 from gpuq.text import clean, fit
 from gpuq.wire import decode
 

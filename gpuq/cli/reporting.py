@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gpuq.client import Client, Json
 
-_SAMPLED = "/gpuq"  # gpuq.models.SAMPLED; loading that costs more than this
+_SAMPLED = "/gpuq"  # gpuq.summaries.SAMPLED; loading that costs more than this
 _LOG_BYTES = 16 * 1024
 _LOG_LINES = 30
 _MOST_TAGS = 40
@@ -21,8 +21,8 @@ _MOST_WEIGHTS = 12
 class Report:
     """What is told of a job; where there is nothing of a kind, it is empty.
 
-    `scalars` are `models.Compared` of the job alone, `histograms` tags, `weights` `models.Distribution` of the largest
-    variables in its newest checkpoint, `damage` why that cannot be read. `log` are the last lines of `log_rank`.
+    `scalars` are `summaries.Compared` of the job alone, `histograms` tags, `weights` `summaries.Distribution` of the
+    largest variables in its newest checkpoint, `damage` why that cannot be read. `log` ends that of `log_rank`.
     """
 
     def __init__(self, client: Client, job_id: int) -> None:

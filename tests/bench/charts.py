@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gpuq.chart import ChartOptions, draw
-from gpuq.models import Curve, Series, SeriesKind
+from gpuq.summaries import Curve, Series, SeriesKind
 from tests.bench.rows import Row
 
 _POINTS = 10_000_000

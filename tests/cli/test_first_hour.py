@@ -16,7 +16,8 @@ from gpuq.cli.following import wait_for_start
 from gpuq.cli.views.job import job_lines
 from gpuq.cli.views.queue import comment, elapsed_s, queue_lines
 from gpuq.client import Client
-from gpuq.models import JobState, Reason, SeriesKind, Why
+from gpuq.models import JobState, Reason, Why
+from gpuq.summaries import SeriesKind
 from tests.cli.conftest import Gpuq
 from tests.support.fake_daemon import FakeDaemon, Script, a_curve, a_job, a_log, as_json
 

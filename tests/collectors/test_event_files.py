@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.collectors.event_files import EventFileFollower
 from gpuq_daemon.files.local import LocalFiles
 from gpuq_daemon.series.points import Batch, SeriesKey

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuq.models import SeriesKind, Signal, SignalKind
+from gpuq.models import Signal, SignalKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.series.points import ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey
 from gpuq_daemon.series.signals import Signals
 

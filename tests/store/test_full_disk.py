@@ -12,7 +12,7 @@ import pytest
 
 from gpuq.errors import FullError, UnavailableError
 from gpuq.identity import TokenRow
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.recording import Entry
 from gpuq_daemon.series.points import Batch, FilePosition, ScalarPoint, ScalarPoints, SeriesKey

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.errors import NotFoundError
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.series.chunk import pack
 from gpuq_daemon.series.growing import Kept
 from gpuq_daemon.series.points import (

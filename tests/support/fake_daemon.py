@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from gpuq.models import Cluster, Curve, Job, JobState, Node, Series, SeriesKind
+from gpuq.models import Cluster, Job, JobState, Node
+from gpuq.summaries import Curve, Series, SeriesKind
 
 
 @dataclass(frozen=True)

@@ -15,26 +15,9 @@ from gpuq import models
 from gpuq.client import Json
 from gpuq.errors import ForbiddenError, NotFoundError, UnavailableError
 from gpuq.gpus import Gpu
-from gpuq.models import (
-    Checkpoint,
-    CheckpointContents,
-    Cluster,
-    Curve,
-    Distribution,
-    HeatMap,
-    Job,
-    JobState,
-    Node,
-    Progress,
-    Rank,
-    RankState,
-    Reason,
-    Series,
-    SeriesKind,
-    Weights,
-    Why,
-)
+from gpuq.models import Cluster, Job, JobState, Node, Progress, Rank, RankState, Reason, Why
 from gpuq.sharing import AccountRow, Drain, LimitRow, Member, QosRow, ShareRow
+from gpuq.summaries import Checkpoint, CheckpointContents, Curve, Distribution, HeatMap, Series, SeriesKind, Weights
 from gpuq.tracing import Trace, Traced
 from gpuq_tui.app import GpuqApp
 from gpuq_tui.changes import Event

@@ -7,7 +7,8 @@ import random
 from dataclasses import replace
 
 from gpuq.gpus import Gpu, GpuState
-from gpuq.models import Curve, HeatMap, Job, Node, Progress, Reason, SeriesKind, Signal, SignalKind
+from gpuq.models import Job, Node, Progress, Reason, Signal, SignalKind
+from gpuq.summaries import Curve, HeatMap, SeriesKind
 from tests.tui.scripted import NOW, ScriptedClient, a_curve, a_job, a_running_job, a_series
 
 _WAITING = (

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from gpuq.models import JobState, SeriesKind
+from gpuq.models import JobState
+from gpuq.summaries import SeriesKind
 from gpuq_tui.lines.chart import chart_lines, places, value_at
 from gpuq_tui.lines.coloured import coloured
 from gpuq_tui.lines.line import Look, Tone, plain

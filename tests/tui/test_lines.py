@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from gpuq.models import Cluster, Holder, JobState, Node, Progress, Reason, SeriesKind, Why
+from gpuq.models import Cluster, Holder, JobState, Node, Progress, Reason, Why
+from gpuq.summaries import SeriesKind
 from gpuq_tui.foreign import cleaned, cleaned_log
 from gpuq_tui.lines.chart import chart_lines, chartable, first_shown
 from gpuq_tui.lines.duration import short

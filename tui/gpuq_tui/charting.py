@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from gpuq import models
+from gpuq import summaries
 from gpuq.client import Json
 from gpuq.errors import NotFoundError
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq.wire import decode
 from gpuq_tui.asking import Asks, Parts
 from gpuq_tui.foreign import cleaned
@@ -51,7 +51,7 @@ class Name:
 class Shown:
     """What is in a chart: curves, or distributions as the API tells them, in clean text."""
 
-    curves: tuple[models.Curve, ...] = ()
+    curves: tuple[summaries.Curve, ...] = ()
     distributions: Json | None = None
 
 
@@ -96,8 +96,8 @@ class Charting:
         return Charts(names=tuple(names), shown=tuple(shown))
 
     def _drawn(
-        self, name: Name, found: dict[int, tuple[models.Series, ...]], wanted: ChartsWanted, part: Parts
-    ) -> Iterator[models.Curve]:
+        self, name: Name, found: dict[int, tuple[summaries.Series, ...]], wanted: ChartsWanted, part: Parts
+    ) -> Iterator[summaries.Curve]:
         for job_id in wanted.job_ids:
             for one in found[job_id]:
                 if one.tag == name.tag and name.run in (None, one.run):
@@ -105,9 +105,9 @@ class Charting:
                     if (curve := part.take("curves", ask)) is not None:
                         yield curve
 
-    def _series(self, job_id: int) -> tuple[models.Series, ...]:
+    def _series(self, job_id: int) -> tuple[summaries.Series, ...]:
         # tags and runs stay as they are: they go back in the question for a curve
-        return tuple(decode(models.Series, row) for row in self._client.series(job_id))
+        return tuple(decode(summaries.Series, row) for row in self._client.series(job_id))
 
     def _histograms(self, job_id: int) -> list[Name]:
         series = (one for one in self._series(job_id) if one.kind is SeriesKind.HISTOGRAM)
@@ -130,7 +130,7 @@ class Charting:
         return cleaned(found, self._look)
 
 
-def drawn(client: Asks, series: models.Series, columns: int, scale: Scale) -> models.Curve:
+def drawn(client: Asks, series: summaries.Series, columns: int, scale: Scale) -> summaries.Curve:
     """Return the part of a curve that a scale shows."""
     begin, end = scale.part
     found = client.curve(
@@ -144,4 +144,4 @@ def drawn(client: Asks, series: models.Series, columns: int, scale: Scale) -> mo
         begin=begin,
         end=end,
     )
-    return decode(models.Curve, found)
+    return decode(summaries.Curve, found)

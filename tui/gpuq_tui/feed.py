@@ -17,6 +17,7 @@ from gpuq_tui.lines.scale import Scale
 from gpuq_tui.told_job import told_job
 
 if TYPE_CHECKING:  # what only some views ask for is loaded when they do
+    from gpuq import summaries
     from gpuq.gpus import Gpu
     from gpuq.tracing import PodsTold, Traced
     from gpuq_tui.charting import Charts, ChartsWanted
@@ -44,7 +45,7 @@ class Wanted:
     everything: bool = False
     job_id: int | None = None
     is_whole_job: bool = False
-    series: models.Series | None = None
+    series: summaries.Series | None = None
     columns: int = 200
     scale: Scale = Scale()  # noqa: RUF009 - it is frozen
     lists: tuple[str, ...] = ()
@@ -82,12 +83,12 @@ class Answer:
     jobs: tuple[models.Job, ...] | None = None
     why: models.Why | None = None
     job: models.Job | None = None
-    series: tuple[models.Series, ...] | None = None
-    curve: models.Curve | None = None
+    series: tuple[summaries.Series, ...] | None = None
+    curve: summaries.Curve | None = None
     logs: tuple[LogPiece | None, ...] | None = None
     seen: Seen | None = None
     earlier: LogPiece | None = None
-    checkpoints: tuple[models.Checkpoint, ...] | None = None
+    checkpoints: tuple[summaries.Checkpoint, ...] | None = None
     messages: tuple[models.Message, ...] | None = None
     lists: Lists | None = None
     charts: Charts | None = None
@@ -179,18 +180,22 @@ class Feed:
             curve=part.take("curve", lambda: self._curve(wanted)),
         )
         if wanted.checkpoints:
+            from gpuq.summaries import Checkpoint
+
             rows = part.take("checkpoints", lambda: self._client.checkpoints(job_id))
-            answer = replace(answer, checkpoints=tuple(self._model(models.Checkpoint, row) for row in rows or ()))
+            answer = replace(answer, checkpoints=tuple(self._model(Checkpoint, row) for row in rows or ()))
         if wanted.messages:
             rows = part.take("messages", lambda: self._client.messages(job=job_id))
             answer = replace(answer, messages=tuple(self._model(models.Message, row) for row in rows or ()))
         return answer if wanted.logs is None else self._with_logs(answer, job_id, wanted.logs, part)
 
-    def _series(self, job_id: int) -> tuple[models.Series, ...]:
-        # tags and runs stay as they are: they go back in the question for a curve
-        return tuple(decode(models.Series, row) for row in self._client.series(job_id))
+    def _series(self, job_id: int) -> tuple[summaries.Series, ...]:
+        from gpuq.summaries import Series
 
-    def _curve(self, wanted: Wanted) -> models.Curve | None:
+        # tags and runs stay as they are: they go back in the question for a curve
+        return tuple(decode(Series, row) for row in self._client.series(job_id))
+
+    def _curve(self, wanted: Wanted) -> summaries.Curve | None:
         if wanted.series is None:
             return None
         from gpuq_tui.charting import drawn

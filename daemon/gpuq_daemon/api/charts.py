@@ -11,7 +11,7 @@ from litestar.params import Parameter
 
 from gpuq.chart import labels
 from gpuq.errors import NotFoundError, UsageError
-from gpuq.models import Curve, SeriesKind
+from gpuq.summaries import Curve, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import GpuqError, NotFoundError
-from gpuq.models import Checkpoint, CheckpointContents, Distribution, Weights
+from gpuq.summaries import Checkpoint, CheckpointContents, Distribution, Weights
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from gpuq import sweep
 from gpuq.errors import NotFoundError
-from gpuq.models import SAMPLED, Compared, Hparam, Job, SeriesKind
+from gpuq.models import Hparam, Job
+from gpuq.summaries import SAMPLED, Compared, SeriesKind
 from gpuq.text import clean, fit
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId

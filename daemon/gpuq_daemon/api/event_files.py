@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import EventFile
+from gpuq.summaries import EventFile
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.series import Attempt

@@ -12,7 +12,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Picture, Text
+from gpuq.summaries import Picture, Text
 from gpuq_daemon.api.charts import PICTURE_HEADERS
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.event_files import event_bytes

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Series, SeriesKind
+from gpuq.summaries import Series, SeriesKind
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.series import Attempt, Rank, Tag

@@ -11,7 +11,7 @@ from litestar import Request, get
 from litestar.params import Parameter
 from msgspec import Struct
 
-from gpuq.models import Buckets, Curve, HeatMap, Histograms, Series
+from gpuq.summaries import Buckets, Curve, HeatMap, Histograms, Series
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import JobId
 from gpuq_daemon.api.visible import visible_job

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.eventfile.events import Points
 from gpuq_daemon.eventfile.reader import EventReader
 from gpuq_daemon.eventfile.tfrecord import RecordReader

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from gpuq.models import Curve
 from gpuq.scale import along, scaled, start_of
+from gpuq.summaries import Curve
 from gpuq_daemon.drawing.figure import Area, Figure, Label, Line, Shape
 from gpuq_daemon.drawing.frame import Frame
 

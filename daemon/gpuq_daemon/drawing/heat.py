@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from gpuq.models import HeatMap
+from gpuq.summaries import HeatMap
 from gpuq_daemon.drawing.figure import Area, Figure, Label, Shape
 from gpuq_daemon.drawing.frame import Frame
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from gpuq.models import Compared, Series, Standing
+from gpuq.summaries import Compared, Series, Standing
 
 if TYPE_CHECKING:
-    from gpuq_daemon.series.thin import Columns, Floats
+    from gpuq_daemon.series.smooth import Floats
+    from gpuq_daemon.series.thin import Columns
 
 _LESS_IS_BETTER = re.compile(
     r"loss|err|perplexity|(?:^|[^a-z])(?:mse|mae|rmse|mape|nll|kl|ppl|wer|cer|fid)(?:[^a-z]|$)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gpuq_daemon.series.thin import Columns
 
 if TYPE_CHECKING:
-    from gpuq_daemon.series.thin import Floats
+    from gpuq_daemon.series.smooth import Floats
 
 MOST_POINTS = 2_000_000
 """So many points are kept of all series together, 24 bytes each, and half as much again for what comes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gpuq.models import SeriesKind
+from gpuq.summaries import SeriesKind
 from gpuq_daemon.series.notes import Note
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from gpuq.models import SAMPLED, SeriesKind
+from gpuq.summaries import SAMPLED, SeriesKind
 from gpuq_daemon.series.points import ScalarPoints, SeriesKey
 
 SECONDS = "step/seconds"

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 from statistics import median
 
-from gpuq.models import SAMPLED, SeriesKind, Signal, SignalKind
+from gpuq.models import Signal, SignalKind
+from gpuq.summaries import SAMPLED, SeriesKind
 from gpuq.text import clean, fit
 from gpuq.units import number
 from gpuq_daemon.series.points import ScalarColumns, ScalarPoint, ScalarPoints, SeriesKey

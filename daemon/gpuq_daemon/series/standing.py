@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gpuq.models import SAMPLED, Series, SeriesKind
+from gpuq.summaries import SAMPLED, Series, SeriesKind
 
 _VALIDATION = re.compile(r"(?:^|[^a-z])(?:val|valid|validation|eval|evaluation|test)(?:[^a-z]|$)")
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
-from gpuq.models import Series, SeriesKind
+from gpuq.summaries import Series, SeriesKind
 from gpuq_daemon.series.points import HistogramPoint
 from gpuq_daemon.series.thin import Columns
 

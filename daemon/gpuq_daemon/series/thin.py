@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats: TypeAlias = NDArray[np.float64]
+    from gpuq_daemon.series.smooth import Floats
 
 Axis: TypeAlias = Literal["step", "wall"]
 
@@ -39,7 +39,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinned:
-    """A curve of few columns, by x; see `gpuq.models.Curve` for the fields."""
+    """A curve of few columns, by x; see `gpuq.summaries.Curve` for the fields."""
 
     steps: tuple[float, ...] = ()
     wall_times: tuple[float, ...] = ()

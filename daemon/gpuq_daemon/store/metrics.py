@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from gpuq.models import SAMPLED, Curve, Hparam, Picture, Progress, Restart, Series, SeriesKind, Signal, Text
+from gpuq.models import Hparam, Progress, Signal
+from gpuq.summaries import SAMPLED, Curve, Picture, Restart, Series, SeriesKind, Text
 from gpuq_daemon.series.chunk import unpack_histogram
 from gpuq_daemon.series.growing import Kept
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint

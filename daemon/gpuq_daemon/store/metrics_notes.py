@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from gpuq.errors import NotFoundError
-from gpuq.models import Hparam, Picture, Text
+from gpuq.models import Hparam
+from gpuq.summaries import Picture, Text
 from gpuq_daemon.series import notes
 from gpuq_daemon.series.notes import MOST_NOTES
 from gpuq_daemon.series.points import Batch

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from gpuq.errors import NotFoundError
-from gpuq.models import SAMPLED, Series, SeriesKind, Signal, SignalKind
+from gpuq.models import Signal, SignalKind
 from gpuq.near import hint
+from gpuq.summaries import SAMPLED, Series, SeriesKind
 from gpuq.text import clean
 from gpuq_daemon.series.chunk import POINTS_PER_CHUNK, pack, pack_columns, pack_histogram, unpack, value_at
 from gpuq_daemon.series.points import Batch, FilePosition, HistogramPoint, ScalarPoint, ScalarPoints, SeriesKey

@@ -6,8 +6,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from gpuq import chart
-from gpuq.models import SAMPLED, Curve, Job, Series, SeriesKind
+from gpuq.models import Job
 from gpuq.scale import along, start_of
+from gpuq.summaries import SAMPLED, Curve, Series, SeriesKind
 from gpuq.units import moment, number
 from gpuq_tui.foreign import cleaned_text
 from gpuq_tui.lines.coloured import coloured

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpuq.models import Checkpoint, Job, Message
+from gpuq.models import Job, Message
 from gpuq.scale import axis
+from gpuq.summaries import Checkpoint
 from gpuq.tracing import Trace
 from gpuq.units import moment, plural, size
 from gpuq_tui.lines.line import Line, Look, Tone, fit, line, wrap

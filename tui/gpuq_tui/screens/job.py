@@ -12,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from gpuq.cli.views.checkpoint import checkpoint_lines
-from gpuq.models import Checkpoint, Curve, Job, JobState, Message, Rank, Series, Why
+from gpuq.models import Job, JobState, Message, Rank, Why
+from gpuq.summaries import Checkpoint, Curve, Series
 from gpuq.tracing import Trace
 from gpuq.units import plural, size
 from gpuq_tui.feed import Answer, Wanted

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from gpuq.models import Curve
+from gpuq.summaries import Curve
 from gpuq_tui.lines.chart import chart_lines, places
 from gpuq_tui.lines.line import Line, Look
 from gpuq_tui.lines.scale import Scale
