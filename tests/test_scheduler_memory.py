@@ -17,10 +17,11 @@ from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.jobs import JobStore, Owner, Request
 from gpuq_daemon.store.promises import PromiseStore
+from gpuq_daemon.vitals import Vitals
 from tests.support.values import a_spec
 
 
-def a_scheduler(database: Database, jobs: JobStore, folder: Path) -> Scheduler:
+def a_scheduler(database: Database, jobs: JobStore, folder: Path, vitals: Vitals | None = None) -> Scheduler:
     config = Config(state_dir=str(folder), partition={"p": EmbeddedPartition()})
     return Scheduler(
         jobs=jobs,
@@ -35,6 +36,7 @@ def a_scheduler(database: Database, jobs: JobStore, folder: Path) -> Scheduler:
         recalculate_every_s=lambda: 60.0,
         passed=lambda: None,
         recalculated=lambda _: None,
+        vitals=vitals,
     )
 
 
@@ -83,6 +85,27 @@ def test_what_became_of_a_job_is_kept_for_those_who_wait_for_it_and_no_longer(tm
         assert kept(scheduler) == [first]
         await ended(jobs, scheduler, waits)
         assert kept(scheduler) == []
+        database.close()
+
+    asyncio.run(course())
+
+
+def test_a_queue_is_read_once_before_its_first_pass(tmp_path: Path) -> None:
+    async def course() -> None:
+        database, vitals = Database(tmp_path / "state.db", "state"), Vitals()
+        jobs = JobStore(database)
+        [held] = await queued(jobs, hold=True)
+        scheduler = a_scheduler(database, jobs, tmp_path, vitals)
+
+        knew = scheduler.is_pending(held)
+        scheduler.read()
+        knows = scheduler.is_held(held)
+        await scheduler.pass_once()
+
+        assert (knew, knows) == (False, True)
+        assert [(one.name, one.count) for one in vitals.passes.spreads() if one.name == "read anew"] == [
+            ("read anew", 1)
+        ]
         database.close()
 
     asyncio.run(course())

