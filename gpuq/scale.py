@@ -103,12 +103,13 @@ def power_of_ten(exponent: float) -> float:
 
 
 def tick_labels(values: Sequence[float]) -> list[str]:
-    """Return labels with as many decimals as tell the ticks apart."""
+    """Return labels with as many decimals as tell the ticks apart, and one more where they are not round."""
     step = values[1] - values[0] if len(values) > 1 else 0.0
     largest = max(abs(v) for v in values)
     if not step or largest >= 1e6 or step < 1e-4:
         return [number(v + 0.0) for v in values]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals += any(abs(round(v, decimals) - v) > step / 20 for v in values)
     return [f"{v + 0.0:.{decimals}f}" for v in values]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuq.chart import ChartOptions, draw, labels, legend, smoothed
-from gpuq.scale import axis, log_ticks, ticks, time_ticks
+from gpuq.scale import axis, log_ticks, tick_labels, ticks, time_ticks
 from gpuq_daemon.drawing import curves as drawing
 from tests.support.fake_daemon import a_curve
 
@@ -53,6 +53,20 @@ def test_colour_is_there_only_if_asked_for() -> None:
 
     assert "\x1b[" in draw(curves, ChartOptions(color=True))
     assert "\x1b[" not in draw(curves, ChartOptions())
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([0.2, 0.4, 0.6], ["0.2", "0.4", "0.6"]),
+        ([0.0, 0.25, 0.5], ["0.00", "0.25", "0.50"]),
+        ([0.0, 2.5, 5.0], ["0.0", "2.5", "5.0"]),
+        ([0.0, 133.33, 266.67], ["0", "133", "267"]),
+        ([500.0, 1000.0], ["500", "1000"]),
+    ],
+)
+def test_numbers_beside_an_axis_are_as_exact_as_it_needs(values: list[float], told: list[str]) -> None:
+    assert tick_labels(values) == told
 
 
 def test_labels_say_what_differs() -> None:

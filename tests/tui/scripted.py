@@ -84,7 +84,7 @@ class ScriptedRun:
         self.is_closed = True
 
 
-NOW = 1_000_000.0
+NOW = 1_795_600_000.0  # 2026-11-25 09:46:40 UTC
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 [bold]x[/bold] [/] ‮rtl \U0001f469‍\U0001f469 漢字 \udcff\n" + "n" * 10_000
 
 
@@ -179,6 +179,8 @@ class ScriptedClient:
     nodes: tuple[Node, ...] = ()
     are_streams_told: bool = True
     told: list[models.Message] = field(default_factory=list[models.Message])
+    whys: dict[int, Why] = field(default_factory=dict[int, Why])
+    """By job; of the others a word or two."""
     rank_logs: dict[int | None, str] = field(default_factory=dict[int | None, str])
     asked_curves: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     streams: list[ScriptedStream] = field(default_factory=list[ScriptedStream])
@@ -222,6 +224,8 @@ class ScriptedClient:
     def why(self, job_id: int) -> Json:
         job = self._find(job_id)
         self.asked.append(f"why {job_id}")
+        if job_id in self.whys:
+            return as_json(self.whys[job_id])
         text = f"Job {job_id} needs {job.gpus} GPUs and 0 are free."
         return as_json(
             Why(

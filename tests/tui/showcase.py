@@ -7,8 +7,9 @@ import random
 from dataclasses import replace
 
 from gpuq.gpus import Gpu, GpuState
-from gpuq.models import Job, Node, Progress, Reason, Signal, SignalKind
+from gpuq.models import Holder, Job, JobState, Node, Progress, Reason, Signal, SignalKind, Why
 from gpuq.summaries import Curve, HeatMap, SeriesKind
+from gpuq.units import moment
 from tests.tui.scripted import NOW, ScriptedClient, a_curve, a_job, a_running_job, a_series
 
 _WAITING = (
@@ -41,6 +42,7 @@ def showcase() -> ScriptedClient:
         bend=_of_job,
         heat=_spreading,
         gpu_cells=_gpus(),
+        whys={110: _why()},
         log="".join(
             f"step {step} loss {_loss(step):.4f} img/s {410 + step % 7}\n" for step in range(17_900, 18_230, 10)
         ),
@@ -68,6 +70,23 @@ def _waiting() -> list[Job]:
               gpu_kind="GPU", partition="a100", reason=reason, submitted_at=NOW - waited, priority=812_000 - 20_000 * i)
         for i, (name, user, account, gpus, reason, waited) in enumerate(_WAITING)
     ]  # fmt: skip
+
+
+def _why() -> Why:
+    until = {job_id: NOW + 43_200 - 12_120 - 700 * (job_id - 104) for job_id in (104, 105, 106, 107)}
+    held = {107: ("carol", 2), 106: ("dave", 4), 105: ("erin", 8), 104: ("alice", 8)}
+    holders = tuple(Holder(job_id=i, user=user, gpus=gpus, until=until[i]) for i, (user, gpus) in held.items())
+    named = "; ".join(
+        f"job {one.job_id} ({one.user}) holds {one.gpus} until {moment(until[one.job_id])} at the latest"
+        for one in holders[:3]
+    )
+    start_at = until[105]
+    return Why(
+        job_id=110, state=JobState.PENDING, reason=Reason.RESOURCES,
+        text=f"needs 16 GPUs (4 x 4), 2 of 24 free: {named} and 1 more job; starts by {moment(start_at)}.",
+        needs_gpus=16, free_gpus=2, total_gpus=24, held_by=holders, start_at=start_at, p50_at=NOW + 5400,
+        p90_at=NOW + 16_000, priority=812_000,
+    )  # fmt: skip
 
 
 def _sweep() -> list[Job]:
@@ -117,7 +136,7 @@ def _spreading(tag: str, bins: int) -> HeatMap:
         places = ((2 * (k + 0.5) / bins - 1 - middle) / width for k in range(bins))
         return tuple(float(round(5000 * math.exp(-place * place / 2))) for place in places)
 
-    series = a_series(tag, kind=SeriesKind.HISTOGRAM, count=len(steps))
+    series = a_series(tag, kind=SeriesKind.HISTOGRAM, count=len(steps), job_id=104)
     return HeatMap(series=series, low=-1.0, high=1.0, steps=steps, counts=tuple(map(counts, steps)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -223,6 +224,8 @@ def test_why_shows_the_arithmetic_and_who_holds_gpus() -> None:
 
     assert "Why   Three jobs are ahead." in text
     assert "needs 2, free 0 of 4; 3 jobs ahead want 6" in text
+    one = replace(why, jobs_ahead=1, gpus_ahead=2)
+    assert any("1 job ahead wants 2" in plain(part) for part in why_lines(a_job(1), one, now=NOW, width=80, look=LOOK))
     assert "4 GPUs by job 9 of bob (at most 1m more)" in text
     assert "1 GPU by job 8 of eve (no time limit)" in text
 

@@ -59,8 +59,12 @@ def whole_lines(job: Job, why: Why | None, *, now: float, width: int, look: Look
 
 
 def _arithmetic(why: Why) -> str:
-    ahead = f"; {why.jobs_ahead} jobs ahead want {why.gpus_ahead}" if why.jobs_ahead else ""
+    ahead = f"; {_ahead(why.jobs_ahead)} {why.gpus_ahead}" if why.jobs_ahead else ""
     return f"needs {why.needs_gpus}, free {why.free_gpus} of {why.total_gpus}{ahead}"
+
+
+def _ahead(jobs: int) -> str:
+    return "1 job ahead wants" if jobs == 1 else f"{jobs} jobs ahead want"
 
 
 def _holder(holder: Holder, now: float, width: int) -> list[Line]:
