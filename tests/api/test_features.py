@@ -8,7 +8,7 @@ import pwd
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from gpuq_daemon.aside import Aside
 from gpuq_daemon.bell import Bell
 from gpuq_daemon.clock import WallClock
 from gpuq_daemon.config import Config
+from gpuq_daemon.feed.deltas import told, told_unbegun
 from gpuq_daemon.feed.feed import Feed
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecast.packing import Scene
@@ -255,6 +256,29 @@ def test_an_arrays_tasks_are_told_alone_and_page_by_page(rig: Rig) -> None:
     rig.client.cancel(array, index=4)
     until(lambda: indexes(array=array) == [3, 5], timeout_s=15, what="the end of a task")
     assert indexes(array=array, everything=True) == [3, 4, 5]
+
+
+def test_what_is_told_without_reading_a_job_whole_is_what_reading_it_tells(rig: Rig) -> None:
+    later = time.time() + 1e6
+    asked: list[dict[str, Any]] = [
+        {},
+        {"workers": 2, "exclusive": True, "layout": "spread", "nice": 7, "time_limit_s": 60, "hold": True},
+        {"cpus_per_worker": 2, "memory_mib_per_worker": 100, "signal_s": 30, "retries": 2, "stop_on": "nan"},
+        {"begin_at": later, "deadline": later + 100.5, "time_limit_s": 60, "array": "0-2%2", "gpu_type": "v100"},
+        {"dependency": "afterok:1", "nodes": 1, "name": "x", "evaluator": True, "partition": "q"},
+    ]
+    for spec in asked:
+        rig.enqueue(**spec)
+    started = rig.enqueue()["id"]
+    rig.start(started)
+
+    found = rig.jobs.unbegun(range(1, started + 2))
+
+    assert list(found) == list(range(1, started))
+    for job in rig.jobs.jobs_of(found):
+        user, fields = found[job.id]
+        seen = replace(job, reason=Reason.PRIORITY, start_at=later, gpu_kind="x")
+        assert told_unbegun(user, {**fields, "gpu_kind": "x"}, Reason.PRIORITY, later) == told(seen)
 
 
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:

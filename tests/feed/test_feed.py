@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
@@ -38,6 +38,10 @@ class World:
     def jobs(self, job_ids: Sequence[int]) -> list[Job]:
         self.reads += len(job_ids)
         return [self.all[job_id] for job_id in job_ids if job_id in self.all]
+
+    def unbegun(self, job_ids: Sequence[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+        fresh = (job for job_id in job_ids if (job := self.all.get(job_id)) is not None)
+        return {job.id: (job.user, asdict(job)) for job in fresh if job.state is JobState.PENDING and job.attempt == 0}
 
     def live_ids(self) -> list[int]:
         return [job.id for job in self.all.values() if not job.state.is_final]

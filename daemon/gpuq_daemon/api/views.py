@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gpuq.coming_up import coming_up
 from gpuq.gpus import Gpu
@@ -77,6 +78,14 @@ class Sources:
         """Return those of the jobs that there are."""
         desk = self._desk()
         return [whole(desk, job) for job in desk.jobs.jobs_of(job_ids)]
+
+    def unbegun(self, job_ids: Sequence[int]) -> Mapping[int, tuple[str, Mapping[str, Any]]]:
+        """Return those of the jobs that wait and have never begun: the user, and the fields that may be changed."""
+        desk = self._desk()
+        found = desk.jobs.unbegun(job_ids)
+        for _, asked in found.values():
+            asked["gpu_kind"] = desk.gpu_kind(asked["partition"])
+        return found
 
     def live_ids(self) -> Sequence[int]:
         """Return the jobs that have not ended."""

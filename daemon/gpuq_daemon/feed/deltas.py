@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -92,6 +92,21 @@ class Told(NamedTuple):
 def told(job: Job) -> Told:
     """Return what is told once the job's whole row has been."""
     return Told(job.user, _shared(_course_of(job)), _shared(_asked_of(job)))
+
+
+_UNBEGUN = {
+    **dict.fromkeys(_COURSE),
+    **dict.fromkeys(("nodes", "ranks", "error_tail", "signals"), ()),
+    **dict.fromkeys(("attempt", "retried", "damaged_events"), 0),
+    "state": JobState.PENDING,
+}
+"""The course of a job that waits and has never begun."""
+
+
+def told_unbegun(user: str, asked: Mapping[str, Any], reason: Reason, start_at: float | None) -> Told:
+    """Return what is told of a job that waits and has never begun, by the fields that may be changed."""
+    course = tuple({**_UNBEGUN, "reason": reason, "start_at": start_at}.values())
+    return Told(user, _shared(course), _shared(tuple(asked[name] for name in _ASKED)))
 
 
 def delta(before: Told, job: Job) -> dict[str, Any]:

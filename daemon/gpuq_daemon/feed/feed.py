@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, Node, Reason
 from gpuq.tracing import TracedPod
-from gpuq_daemon.feed.deltas import Told, delta, told, with_outlook
+from gpuq_daemon.feed.deltas import Told, delta, told, told_unbegun, with_outlook
 from gpuq_daemon.feed.gpus import Key, told_gpus
 from gpuq_daemon.feed.listener import Listener, Wants
 from gpuq_daemon.feed.position import Position
@@ -38,6 +38,10 @@ class Sources(Protocol):
 
     def jobs(self, job_ids: Sequence[int]) -> list[Job]:
         """Return those of the jobs that there are, as everybody sees them."""
+        ...
+
+    def unbegun(self, job_ids: Sequence[int]) -> Mapping[int, tuple[str, Mapping[str, Any]]]:
+        """Return those of the jobs that wait and have never begun: the user, and the fields that may be changed."""
         ...
 
     def live_ids(self) -> Sequence[int]:
@@ -237,8 +241,16 @@ class Feed:
         self._cluster = self._sources.cluster()
         self._gpus = {(gpu.node, gpu.place): gpu for gpu in self._sources.gpus()}
         ids = self._sources.live_ids()
+        waiting = {job_id: (reason, start_at) for job_id, reason, start_at in self._sources.waiting()}
         for begin in range(0, len(ids), _AT_A_TIME):
-            self._told.update((job.id, told(job)) for job in self._sources.jobs(ids[begin : begin + _AT_A_TIME]))
+            piece = ids[begin : begin + _AT_A_TIME]
+            self._told.update(
+                (job_id, told_unbegun(user, asked, *waiting[job_id]))
+                for job_id, (user, asked) in self._sources.unbegun(piece).items()
+                if job_id in waiting
+            )
+            rest = [job_id for job_id in piece if job_id not in self._told]
+            self._told.update((job.id, told(job)) for job in self._sources.jobs(rest))
             await asyncio.sleep(0)
 
     def _cool(self) -> None:

@@ -15,11 +15,13 @@ from gpuq_daemon.store.attempts import ActiveAttempt, active_attempts
 from gpuq_daemon.store.database import Database
 from gpuq_daemon.store.job_rows import (
     ACTIVE_COLUMNS,
+    ASKED,
     HOLDING,
     ORIGIN,
     QUEUED_COLUMNS,
     Charged,
     active_jobs,
+    asked_of,
     code_of,
     fate_of,
     job_of,
@@ -92,6 +94,18 @@ class JobQuestions:
         """Return by id what never changes of jobs, in the order of `job_rows.ORIGIN`."""
         asked = f"SELECT id, {', '.join(ORIGIN)} FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
         return {job_id: origin_of(*values) for job_id, *values in self._db.tuples(asked, _ids(job_ids))}
+
+    def unbegun(self, job_ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Return by id those of the jobs that wait and have never begun: the user, and the fields of `job_rows.ASKED`.
+
+        A tenth of what reading them whole takes.
+        """
+        found = self._db.tuples(
+            f"""SELECT id, user, {", ".join(ASKED)} FROM jobs
+                WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'PENDING' AND attempt = 0""",
+            _ids(job_ids),
+        )
+        return {job_id: (user, asked_of(*values)) for job_id, user, *values in found}
 
     def live_ids(self, user: str | None = None) -> list[int]:
         """Return the jobs that have not ended, by id."""

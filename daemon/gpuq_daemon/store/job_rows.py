@@ -266,6 +266,22 @@ def origin_of(
     return (script_name, script_sha256, words, sweep, array_index, *flags, *plain)
 
 
+ASKED = (
+    *("name", "partition", "workers", "gpus_per_worker", "time_limit_s", "account", "qos", "gpu_type", "nodes_wanted"),
+    *("exclusive", "layout", "cpus_per_worker", "memory_mib_per_worker", "nice", "is_top", "hold", "begin_at"),
+    *("deadline", "dependency", "throttle", "reservation", "signal_s", "stop_on", "retries", "notify"),
+)
+"""Fields of a pending job that may be changed, and are columns by the same names."""
+
+
+def asked_of(*values: Any) -> dict[str, Any]:
+    """Return a row of `ASKED` as everybody sees it, by field."""
+    asked = dict(zip(ASKED, values, strict=True))
+    asked["exclusive"], asked["is_top"] = asked["exclusive"] == 1, asked["is_top"] == 1
+    asked["gpus"] = asked["workers"] * asked["gpus_per_worker"]
+    return asked
+
+
 _axes = lru_cache(256)(parse)
 
 
