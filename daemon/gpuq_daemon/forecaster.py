@@ -96,6 +96,10 @@ class Forecaster:
         """
         return None if self._scheduler.is_held(job_id) else self._known.get(job_id)
 
+    def estimates(self) -> dict[int, Estimate]:
+        """Return the same of all jobs of which it is known, by job."""
+        return {job_id: one for job_id, one in self._known.items() if not self._scheduler.is_held(job_id)}
+
     async def run(self) -> None:
         """Estimate whenever it is due, for ever."""
         while True:

@@ -245,11 +245,18 @@ class Scheduler:
             promise = self._engine.promise(job_id)
             yield job_id, reason, promise.start_at if promise is not None and isfinite(promise.start_at) else None
 
+    def reasons(self) -> Iterator[tuple[PendingJob, Reason]]:
+        """Go through the pending jobs with their reason."""
+        self._plan_if_changed()
+        for job_id, reason in self._engine.reasons():
+            yield self._engine.pending(job_id), reason
+
     def outlooks(self) -> Iterator[tuple[PendingJob, Reason, int, float | None]]:
         """Go through the pending jobs with their reason, their priority and the start that they are promised."""
         self._plan_if_changed()
+        promises, _ = self._engine.remembered()
         for job, reason, priority in self._engine.outlooks():
-            promise = self._engine.promise(job.job_id)
+            promise = promises.get(job.job_id)
             yield job, reason, priority, promise.start_at if promise and isfinite(promise.start_at) else None
 
     def is_pending(self, job_id: int) -> bool:

@@ -340,7 +340,7 @@ class Service:
                 self._scheduler,
                 gpu_kinds=self._engines.gpu_kinds,
                 whole=lambda job: views.whole(self._desk, job),
-                estimate=self._forecaster.estimate,
+                estimates=self._forecaster.estimates,
             ),
             diagnose=self._diagnose,
             reload=self._reloader.reload,

@@ -68,6 +68,9 @@ class EveryPendingJob:
     def outlooks(self) -> Iterable[tuple[PendingJob, Reason, int, float | None]]:
         return [(job, Reason.PRIORITY, 0, None) for job in self._jobs.pending()]
 
+    def reasons(self) -> Iterable[tuple[PendingJob, Reason]]:
+        return [(job, reason) for job, reason, _, _ in self.outlooks()]
+
     def is_pending(self, job_id: int) -> bool:
         return any(job.job_id == job_id for job in self._jobs.pending())
 

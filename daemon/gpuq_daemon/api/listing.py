@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -21,6 +20,8 @@ _TABLE = (
     *("id", "name", "user", "partition", "gpus", "submitted_at", "reason", "array_id", "array_index", "throttle"),
     *("p50_at", "p90_at"),
 )
+_ENDING = b',"reason":"%b","priority":%d,"start_at":%b%b}'
+_UNKNOWN = b',"p50_at":null,"p90_at":null'
 
 
 Sees = Callable[[str], bool]  # whether a user's jobs are shown to who asks
@@ -33,6 +34,10 @@ class WaitingJobs(Protocol):
 
     def outlooks(self) -> Iterable[tuple[PendingJob, Reason, int, float | None]]:
         """Go through the pending jobs with their reason, their priority and the start that they are promised."""
+        ...
+
+    def reasons(self) -> Iterable[tuple[PendingJob, Reason]]:
+        """Go through the pending jobs with their reason."""
         ...
 
     def is_pending(self, job_id: int) -> bool:
@@ -48,7 +53,11 @@ class _Kept(NamedTuple):
 
 
 class Listing:
-    """Answers for everybody who lists the queue. `whole` makes a stored job what everybody sees."""
+    """Answers for everybody who lists the queue. `whole` makes a stored job what everybody sees.
+
+    What is made for each of very many jobs are texts and numbers, no tuples: the collector of garbage would go through
+    them again and again.
+    """
 
     def __init__(
         self,
@@ -57,9 +66,9 @@ class Listing:
         *,
         gpu_kinds: Callable[[], Mapping[str, str]],
         whole: Callable[[Job], Job],
-        estimate: Callable[[int], Estimate | None] = lambda _: None,
+        estimates: Callable[[], Mapping[int, Estimate]] = dict,
     ) -> None:
-        self._estimate = estimate
+        self._estimates = estimates
         self._jobs = jobs
         self._queue = queue
         self._gpu_kinds = gpu_kinds
@@ -67,47 +76,45 @@ class Listing:
         self._kinds: dict[str, str] = {}
         self._kept: dict[int, _Kept] = {}
 
-    def jobs(self, user: str | None = None, sees: Sees | None = None) -> msgspec.Raw:
-        """Return the jobs that have not ended (`models.Job`) as an array by id, all or one user's, the newest 10 000.
+    def jobs(self, user: str | None = None, sees: Sees | None = None) -> list[bytes]:
+        """Return the jobs that have not ended (`models.Job`), all or one user's: pieces of a JSON array.
 
-        `sees` None: everybody's.
+        They are by id, the newest 10 000, and to be put together once: that is ten megabytes. `sees` None: everybody's.
         """
-        made: dict[int, tuple[bytes, bytes]] = {}
-        waiting = [
-            (
-                job,
-                b',"reason":"%b","priority":%d,"start_at":%b%b}'
-                % (reason.encode(), priority, _number(at), _starts(self._estimate(job.job_id))),
-            )
-            for job, reason, priority, at in self._queue.outlooks()
-            if (user is None or job.user == user) and (sees is None or sees(job.user))
-        ]
-        self._make({job.job_id: job for job, _ in waiting})
-        for job, ending in waiting:
-            if job.job_id in self._kept:
-                made[job.job_id] = self._kept[job.job_id].text, ending
-        for job in self._active(user, sees):
-            made[job.id] = msgspec.json.encode(self._whole(job)), b""
-        pieces: list[bytes] = []  # put together once: of ten thousand jobs it is ten megabytes
-        for job_id in sorted(made)[-_MOST:]:
-            pieces += (b",", *made[job_id])
-        return msgspec.Raw(b"".join((b"[", *pieces[1:], b"]")))
+        estimates = self._estimates()
+        waiting: dict[int, PendingJob] = {}
+        endings: dict[int, bytes] = {}
+        for job, reason, priority, at in self._queue.outlooks():
+            if (user is None or job.user == user) and (sees is None or sees(job.user)):
+                job_id = job.job_id
+                waiting[job_id] = job
+                starts = _UNKNOWN if (known := estimates.get(job_id)) is None else _starts(known)
+                endings[job_id] = _ENDING % (reason.encode(), priority, b"null" if at is None else _number(at), starts)
+        self._make(waiting)
+        active = {job.id: msgspec.json.encode(self._whole(job)) for job in self._active(user, sees)}
+        kept = self._kept
+        pieces: list[bytes] = []
+        for job_id in sorted((waiting.keys() & kept.keys()) | active.keys())[-_MOST:]:
+            pieces += (b",", active[job_id]) if job_id in active else (b",", kept[job_id].text, endings[job_id])
+        return [b"[", *pieces[1:], b"]"]
 
     def table(self, user: str | None = None, sees: Sees | None = None) -> dict[str, Any]:
         """Return what a table shows: `pending` by column, by id, and the `jobs` that hold GPUs (`models.Job`)."""
-        rows = [
-            (
-                *(job.job_id, job.name, job.user, job.partition, job.gpus, job.submitted_at, reason),
-                *(job.array_id, job.array_index, job.throttle),
-                *_both(self._estimate(job.job_id)),
-            )
-            for job, reason, _, _ in self._queue.outlooks()
-            if (user is None or job.user == user) and (sees is None or sees(job.user))
-        ]
-        rows.sort(key=itemgetter(0))
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_TABLE)
-        active = [self._whole(job) for job in self._active(user, sees)]
-        return {"pending": dict(zip(_TABLE, columns, strict=True)), "jobs": active}
+        waiting: dict[int, PendingJob] = {}
+        reasons: dict[int, Reason] = {}
+        for job, reason in self._queue.reasons():
+            if (user is None or job.user == user) and (sees is None or sees(job.user)):
+                waiting[job.job_id], reasons[job.job_id] = job, reason
+        ids, estimates = sorted(waiting), self._estimates()
+        jobs, known = [waiting[job_id] for job_id in ids], [estimates.get(job_id) for job_id in ids]
+        found = {
+            "id": ids,
+            "reason": [reasons[job_id] for job_id in ids],
+            "p50_at": [None if one is None else one.p50_at for one in known],
+            "p90_at": [None if one is None else one.p90_at for one in known],
+        }
+        pending = {name: found[name] if name in found else [getattr(job, name) for job in jobs] for name in _TABLE}
+        return {"pending": pending, "jobs": [self._whole(job) for job in self._active(user, sees)]}
 
     def priorities(self) -> dict[int, int]:
         """Return the priority of every pending job."""
@@ -142,16 +149,12 @@ def _beginning(job: Job) -> bytes:
     """
     text = msgspec.json.encode(job)
     text = text.replace(b'"reason":null,', b"", 1).replace(b'"priority":null,', b"", 1)
-    text = text.replace(b',"p50_at":null,"p90_at":null', b"", 1)
+    text = text.replace(_UNKNOWN, b"", 1)
     return text.replace(b',"start_at":null', b"", 1).removesuffix(b"}")
 
 
-def _both(estimate: Estimate | None) -> tuple[float | None, float | None]:
-    return (None, None) if estimate is None else (estimate.p50_at, estimate.p90_at)
-
-
-def _starts(estimate: Estimate | None) -> bytes:
-    return b',"p50_at":%b,"p90_at":%b' % tuple(map(_number, _both(estimate)))
+def _starts(estimate: Estimate) -> bytes:
+    return b',"p50_at":%b,"p90_at":%b' % (_number(estimate.p50_at), _number(estimate.p90_at))
 
 
 def _number(value: float | None) -> bytes:
