@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from gpuq.client import Client, Json
 from gpuq.client_admin import AdminClient
 from gpuq.errors import GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
+from gpuq_daemon.api import snapshot as snapshot_module
 from gpuq_daemon.api.app import make_app
+from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listing import Listing
@@ -30,6 +33,7 @@ from gpuq_daemon.clock import WallClock
 from gpuq_daemon.config import Config
 from gpuq_daemon.feed.deltas import told, told_unbegun
 from gpuq_daemon.feed.feed import Feed
+from gpuq_daemon.feed.listener import Wants
 from gpuq_daemon.files.door import Door
 from gpuq_daemon.forecast.packing import Scene
 from gpuq_daemon.forecaster import Forecaster
@@ -110,6 +114,7 @@ class Rig:
     admin: AdminClient
     jobs: JobStore
     loop: asyncio.AbstractEventLoop
+    desk: Desk = field(init=False)
     told: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
     tested: list[PendingJob] = field(default_factory=list[PendingJob])
 
@@ -221,6 +226,7 @@ def rig() -> Iterator[Rig]:
             notices_key=lambda user: f"key of {user}",
             submit_filter=SubmitFilter(config),
         )
+        made.desk = desk
         server, socket = make_server(Gate(make_app(desk), desk), config.listen), listen(config.socket_path)
         thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[socket])))
         thread.start()
@@ -282,6 +288,37 @@ def test_what_is_told_without_reading_a_job_whole_is_what_reading_it_tells(rig: 
         user, fields = found[job.id]
         seen = replace(job, reason=Reason.PRIORITY, start_at=later, gpu_kind="x")
         assert told_unbegun(user, {**fields, "gpu_kind": "x"}, Reason.PRIORITY, later) == told(seen)
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+def test_between_any_two_parts_of_a_streams_beginning_others_have_their_turn(
+    rig: Rig, has_table: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_module, "_ROWS_AT_A_TIME", 1)
+    monkeypatch.setattr(snapshot_module, "_COLUMNS_AT_A_TIME", 1)
+    rig.enqueue(array="0-7")
+    who = Caller(owner=Owner(user="ann", uid=1), role=Role.USER, source="a test")
+
+    async def turns() -> list[int]:
+        taken, turn, is_over = list[int](), 0, False
+
+        def others() -> None:
+            nonlocal turn
+            turn += 1
+            if not is_over:
+                rig.loop.call_soon(others)
+
+        others()
+        with rig.desk.feed.listening(Wants()) as listener:
+            async for _ in snapshot_module.snapshot(rig.desk, who, listener, "new", has_table=has_table):
+                taken.append(turn)  # and it is asked for the next at once, as by a connection that is gone
+        is_over = True
+        return taken
+
+    taken = asyncio.run_coroutine_threadsafe(turns(), rig.loop).result(30)
+
+    assert len(taken) >= 10
+    assert all(after > before for before, after in pairwise(taken[:-1]))
 
 
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gpuq_daemon.api import views
@@ -12,7 +13,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.visible import may_see, seen_cluster, seen_gpu, sees_everything
 from gpuq_daemon.feed.columns import by_column
 from gpuq_daemon.feed.deltas import Told
-from gpuq_daemon.feed.feed import encoded
+from gpuq_daemon.feed.feed import Feed, encoded
 from gpuq_daemon.feed.listener import Listener
 from gpuq_daemon.store.job_rows import ORIGIN
 
@@ -36,23 +37,39 @@ async def snapshot(
     at = feed.position
     listener.seen = at.number
     yield encoded("reset", {"why": why, "epoch": at.epoch, "number": at.number})
-    if not wants.job_ids:
-        yield encoded("cluster", seen_cluster(who, desk, desk.cluster()))
-        yield encoded("gpus", {"gpus": [seen_gpu(who, gpu) for gpu in feed.gpus], "gone": [], "is_whole": True})
-    ids = sorted(wants.job_ids) or _live_ids(desk, who, wants.user)
-    priorities = desk.listing.priorities() if has_table else {}
+    async with _turn(feed):
+        ids = sorted(wants.job_ids) or _live_ids(desk, who, wants.user)
+        priorities = desk.listing.priorities() if has_table else {}
+        cluster = b"" if wants.job_ids else _cluster(desk, who)
+    yield cluster
     for begin in range(0, len(ids), _COLUMNS_AT_A_TIME):
         piece = ids[begin : begin + _COLUMNS_AT_A_TIME]
         if has_table:
-            rows = _fresh(desk, who, piece, priorities)
-            if rows:
-                yield encoded("table", by_column(FIELDS, list(rows.values())))
+            async with _turn(feed):
+                rows = _fresh(desk, who, piece, priorities)
+                table = encoded("table", by_column(FIELDS, list(rows.values()))) if rows else b""
+            yield table
             piece = [job_id for job_id in piece if job_id not in rows]
-            await asyncio.sleep(0)
         for first in range(0, len(piece), _ROWS_AT_A_TIME):
-            jobs = desk.jobs.jobs_of(piece[first : first + _ROWS_AT_A_TIME])
-            yield encoded("jobs", {"jobs": [views.whole(desk, job) for job in jobs if may_see(who, job.user)]})
+            async with _turn(feed):
+                jobs = desk.jobs.jobs_of(piece[first : first + _ROWS_AT_A_TIME])
+                seen = [views.whole(desk, job) for job in jobs if may_see(who, job.user)]
+                text = encoded("jobs", {"jobs": seen})
+            yield text
     yield encoded("ready", {"jobs": len(ids)}, at)
+
+
+@asynccontextmanager
+async def _turn(feed: Feed) -> AsyncGenerator[None]:
+    """Let one stream at a time make a part of its beginning, and every other request be answered in between."""
+    async with feed.turn:
+        yield
+        await asyncio.sleep(0)
+
+
+def _cluster(desk: Desk, who: Caller) -> bytes:
+    gpus = {"gpus": [seen_gpu(who, gpu) for gpu in desk.feed.gpus], "gone": [], "is_whole": True}
+    return encoded("cluster", seen_cluster(who, desk, desk.cluster())) + encoded("gpus", gpus)
 
 
 def _live_ids(desk: Desk, who: Caller, user: str | None) -> list[int]:

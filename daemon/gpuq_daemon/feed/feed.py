@@ -79,6 +79,7 @@ class Feed:
         self._asked_at = 0.0
         self._stir = asyncio.Event()
         self._settling = asyncio.Lock()
+        self.turn = asyncio.Lock()  # whose turn it is to make a part of a stream's beginning
         self._listeners: set[Listener] = set()
         self._of_job: dict[int, set[Listener]] = {}
         self._shared: tuple[int, int, bytes] | None = None
