@@ -135,7 +135,9 @@ def test_a_prolog_that_takes_too_long_is_ended_with_all_that_it_started(site: Si
 
 def test_a_hook_has_ended_when_it_has_though_what_it_left_in_another_session_keeps_its_output(site: Site) -> None:
     answer = json.dumps({"job": {"name": "filtered"}})
-    site.hook("submit_filter", f"setsid sh -c 'echo $$ > left; sleep 600' &\necho '{answer}'")
+    site.hook(
+        "submit_filter", f"setsid sh -c 'echo $$ > left; sleep 600' &\nuntil [ -s left ]; do :; done\necho '{answer}'"
+    )
     try:
         job = site.gpuqd.client.job(site.gpuqd.enqueue(QUICK))
         until(lambda: site.said("left") != "", timeout_s=15, what="what it leaves")

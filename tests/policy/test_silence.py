@@ -20,6 +20,8 @@ def every(seconds: float, count: int) -> list[float]:
         (every(60, 10), 1540 + 301, 1540),
         (every(0.1, 10), 1001 + 170, None),  # a writer keeps points back that long
         (every(0.1, 10), 1001 + 190, 1000.9),
+        ([at - 500 for at in every(0.1, 10)], 900 + 180, None),  # they were copied from another training
+        ([at - 500 for at in every(0.1, 10)], 900 + 181, 900),
         ([], 900 + 1200, None),
         ([], 900 + 1201, 900),
         (every(3600, 3), 8200 + 1201, 8200),

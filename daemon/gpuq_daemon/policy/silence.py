@@ -17,7 +17,7 @@ def silent_since(now: float, running_at: float, wall_times: Sequence[float], lon
     `wall_times` are those of its newest points, the oldest first, in its present attempt. With too few of them to know
     its pace, `longest_s` without any is silence.
     """
-    last = max(wall_times, default=running_at)
+    last = max((running_at, *wall_times))  # points may be older than the training: copied, or of a wrong clock
     gaps = [after - before for before, after in pairwise(wall_times) if after >= before]
     allowed = longest_s if len(wall_times) < _LEAST_POINTS else max(_MANY * median(gaps or [0.0]), _LEAST_S)
     return last if now - last > allowed else None
