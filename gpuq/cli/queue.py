@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 from gpuq.cli import terminal
@@ -19,10 +20,13 @@ def print_open(client: Client, user: str | None, *, is_mine: bool, as_json: bool
     if as_json:
         terminal.say_ascii(client.jobs_text(user=user))
         return
-    mark = "…" if terminal.is_utf8() else "~"
-    lines = open_queue_lines(
-        client.queue(user=user), time.time(), width=terminal.width(), mark=mark, whose="yours: " if is_mine else ""
-    )
+    mark, whose = "…" if terminal.is_utf8() else "~", "yours: " if is_mine else ""
+    gc.disable()  # ten thousand rows are no garbage
+    try:
+        queue = client.queue(user=user)
+        lines = open_queue_lines(queue, time.time(), width=terminal.width(), mark=mark, whose=whose)
+    finally:
+        gc.enable()
     terminal.say("\n".join(lines))
 
 
