@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gpuq_job.rank_log import shortened
+from gpuq_job.words import words
 
 USER_ERROR = "UserError"
 OUT_OF_MEMORY = "OutOfMemory"
@@ -48,7 +49,7 @@ _NO_ONE_THERE = ("UnavailableError",)  # TensorFlow's word for a peer that does 
 def of_error(error: BaseException) -> str:
     """Return whose fault an exception is that ended the user's function."""
     chain = list(_chain(error))
-    text = "\n".join(str(one) for one in chain)
+    text = "\n".join(words(one) for one in chain)
     names = {type(one).__name__ for one in chain}
     if _GPU_IS_GONE.search(text):
         return GPU_LOST

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 
 from gpuq_job.carrier import Cargo
+from gpuq_job.rank_log import flush
 from gpuq_job.spec import Run
 from gpuq_job.streams import Streams
 
@@ -42,8 +43,7 @@ class Carrying:
         """Return when all is carried that the rank has written, or cannot be."""
         if self._carrier is None:
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         self._streams.tell()
         assert self._carrier.stdin is not None
         self._carrier.stdin.close()

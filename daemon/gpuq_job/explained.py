@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+from gpuq_job.words import words
+
 _KERAS = "/keras/src/"
 _FIT = (
     "Keras 3's model.fit does not work on several workers of MultiWorkerMirroredStrategy: write the training loop, "
@@ -16,7 +18,7 @@ def explained(error: BaseException) -> str | None:
 
     Source: Keras' issue 20585, "Attempt to convert a value (PerReplica ...".
     """
-    if "PerReplica" not in str(error):
+    if "PerReplica" not in words(error):
         return None
     files = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
     return _FIT if any(_KERAS in file for file in files) else None

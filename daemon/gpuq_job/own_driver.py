@@ -24,8 +24,9 @@ from gpuq_job import blame, independent, pod_orders, script, spec, tfos
 from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
-from gpuq_job.rank import MainFun, Words, exit_code, one_line, surround
+from gpuq_job.rank import MainFun, Words, surround
 from gpuq_job.reports import Reports
+from gpuq_job.words import exit_code, one_line, words
 
 _POLL_S = 0.1
 _LAST_WORDS_S = 1.0
@@ -80,6 +81,8 @@ class OwnDriver:
             script.beside(Path(self.run.script))
             runpy.run_path(self.run.script, run_name="__main__")
         except SystemExit as request:
+            if request.code is not None and not isinstance(request.code, int):
+                print(words(request.code), file=sys.stderr)
             return *exit_code(request, "the driver script"), blame.USER_ERROR
         except BaseException as error:  # whatever it is, it ended the script
             traceback.print_exc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
@@ -21,11 +22,12 @@ from gpuq_job.fed import Fed
 from gpuq_job.link import RankEnd
 from gpuq_job.node_hooks import failure
 from gpuq_job.orders import STOP, Order
-from gpuq_job.rank_log import printed_to, shortened, tail
+from gpuq_job.rank_log import flush, printed_to, say, say_error, tail
 from gpuq_job.sampling import sampled
 from gpuq_job.serving import end_with_training
 from gpuq_job.spec import Run
 from gpuq_job.witnessed import Witness
+from gpuq_job.words import exit_code, one_line, words
 
 
 class Words(list[str]):
@@ -129,12 +131,13 @@ class MainFun:
         if code == 0:
             end.tell("DONE", exit_code=0, stopped=stopping.heeded())
             return None
-        sys.stdout.flush()
+        flush()
         end.tell("FAILED", exit_code=code, error=error, reason=reason, tail=tail(self.run.log(rank)))
         return error
 
     def _end_of(self, end: RankEnd, rank: int, args: Any, ctx: Any, fed: Fed | None) -> tuple[int, str, str]:
         """Run the script; return the code it ends with, what went wrong in one line, and whose fault it was."""
+        has_begun, log = False, self.run.log(rank)
         try:
             _surround_rank(self.run, rank)
             signal.signal(signal.SIGUSR1, note_request)  # the script may set a handler of its own
@@ -143,12 +146,19 @@ class MainFun:
             end.tell("RUNNING", **_whereabouts())
             if fed is not None:
                 fed.begin(tfos.data_feed())
+            has_begun = True
             with sampled(self.run.sample_every_s, end.tell_sample):
-                main_fun(args, ctx)
+                script.check_that_it_ran(main_fun(args, ctx))
         except SystemExit as request:
-            return *exit_code(request), blame.USER_ERROR
+            code, why = exit_code(request)
+            if code == 0 and not has_begun and stopping.heeded() is None:
+                code, why = 1, _NEVER_BEGAN
+            if request.code is not None and not isinstance(request.code, int):
+                say_error(f"{words(request.code)}\n", log)
+            return code, why, blame.USER_ERROR
         except BaseException as caught:  # whatever it is, it ended this rank and must be told
-            traceback.print_exception(type(caught), caught, _users_part(caught))
+            told = traceback.format_exception(type(caught), caught, _users_part(caught))
+            say_error("".join(told), log)
             return 1, explained(caught) or one_line(caught), blame.of_error(caught)
         return 0, "", ""
 
@@ -165,7 +175,7 @@ def _here(run: Run, script_text: str) -> Run:
 
 def note_request(*_: object) -> None:
     """Print that the job is to stop soon: what SIGUSR1 does where the script does nothing."""
-    print(f"gpuq: asked to stop soon ({stopping.requested()})", flush=True)
+    say(f"gpuq: asked to stop soon ({stopping.requested()})")
 
 
 def obey(word: str) -> None:
@@ -178,13 +188,14 @@ def obey(word: str) -> None:
 
 def print_stacks() -> None:
     """Print where each thread of this process is, in one piece between two lines that can be looked for."""
-    with tempfile.TemporaryFile() as file:
+    with contextlib.suppress(OSError), tempfile.TemporaryFile() as file:  # who listens must hear the next order too
         faulthandler.dump_traceback(file=file, all_threads=True)
         file.seek(0)
         stacks = file.read()
-    os.write(2, b"\n".join((STACKS_BEGIN.encode(), stacks.rstrip(b"\n"), STACKS_END.encode(), b"")))
+        os.write(2, b"\n".join((STACKS_BEGIN.encode(), stacks.rstrip(b"\n"), STACKS_END.encode(), b"")))
 
 
+_NEVER_BEGAN = "The script ended with sys.exit while it was loaded: its function was never called"
 STACKS_BEGIN = "gpuq: stacks of every thread, asked for by gpuq stacks"
 STACKS_END = "gpuq: end of stacks"
 
@@ -223,23 +234,6 @@ def _whereabouts() -> dict[str, object]:
         "executor_id": os.environ.get("SPARK_EXECUTOR_ID"),
         "gpus": [word for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word],
     }
-
-
-def exit_code(request: SystemExit, who: str = "main_fun") -> tuple[int, str]:
-    """Return what a process would have ended with, by the rules of `sys.exit`."""
-    code = request.code
-    if code is None:
-        return 0, ""
-    if isinstance(code, int):
-        return code & 0xFF, f"{who} ended with sys.exit({code})"
-    print(code, file=sys.stderr)
-    return 1, shortened(f"{who} ended with sys.exit: {str(code).strip()}")
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception's type and message in one line."""
-    text = " ".join(str(error).split())
-    return shortened(f"{type(error).__name__}: {text}") if text else type(error).__name__
 
 
 def _users_part(error: BaseException) -> Any:

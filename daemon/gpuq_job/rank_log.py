@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,9 @@ from gpuq_job.streams import Streams
 
 _TAIL_BYTES = 64 * 1024
 _MAX_LINE = 1000
+_OF_STACKS = re.compile(r"$|  |Thread |Current thread|Extension modules: |<|\.\.\.")
+_SPOILT = (OSError, ValueError, AttributeError, TypeError)
+"""What a stream raises that a script has closed, replaced, or limited the size of."""
 
 
 @contextlib.contextmanager
@@ -25,7 +29,7 @@ def printed_to(path: Path) -> Generator[Streams]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     logs = [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600) for _ in range(2)]
-    _flush()
+    flush()
     seen = Streams(path.with_suffix(".streams"), *logs)
     before, streams = (os.dup(1), os.dup(2)), (sys.stdout, sys.stderr)
     try:
@@ -37,7 +41,7 @@ def printed_to(path: Path) -> Generator[Streams]:
         sys.stdout, sys.stderr = _printing_to(1, seen), _printing_to(2, seen)
         yield seen
     finally:
-        _flush()
+        flush()
         sys.stdout, sys.stderr = streams
         for saved, number in zip(before, (1, 2), strict=True):
             os.dup2(saved, number)
@@ -48,7 +52,7 @@ def printed_to(path: Path) -> Generator[Streams]:
 
 
 class _Lenient(io.FileIO):
-    """A file whose disk may be full: what has no room is dropped, for no training shall end over its own log."""
+    """A file whose disk may be full, or that may grow no more: what is too much is dropped, and ends no training."""
 
     def __init__(self, number: int, seen: Streams) -> None:
         super().__init__(number, "w", closefd=False)
@@ -61,7 +65,7 @@ class _Lenient(io.FileIO):
             with self._seen.alone():
                 return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             return size
 
@@ -72,20 +76,57 @@ def _printing_to(number: int, seen: Streams) -> io.TextIOWrapper:
 
 
 def tail(path: Path, lines: int = 20) -> list[str]:
-    """Return the last lines of a log, each cut at 1000 characters; empty if it cannot be read."""
+    """Return the last lines of a log, each cut at 1000 characters; empty if it cannot be read.
+
+    Where the log ends with what Python tells of a crash, it is the lines around where that begins: after them come the
+    stacks of all threads.
+    """
     try:
         with open(path, "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
             text = stream.read(_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return []
-    return [line[:_MAX_LINE] for line in text.splitlines()[-lines:]]
+    found = text.splitlines()
+    crash = _crash(found)
+    begin = len(found) - lines if crash is None else min(crash - lines // 4, len(found) - lines)
+    return [line[:_MAX_LINE] for line in found[max(0, begin) :][:lines]]
 
 
-def _flush() -> None:
+def _crash(lines: list[str]) -> int | None:
+    """Return where what Python tells of a crash begins, None if the lines do not end with that.
+
+    Source: CPython's faulthandler.c and traceback.c.
+    """
+    for number in reversed(range(len(lines))):
+        if lines[number].startswith("Fatal Python error: "):
+            return number
+        if not _OF_STACKS.match(lines[number]):
+            return None
+    return None
+
+
+def flush() -> None:
+    """Write what the streams hold back, whatever a script has made of them."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*_SPOILT):
             stream.flush()
+
+
+def say(text: str) -> None:
+    """Print a line, unless a script has spoilt its standard output: that must not decide what becomes of it."""
+    with contextlib.suppress(*_SPOILT):
+        print(text, flush=True)
+
+
+def say_error(text: str, path: Path) -> None:
+    """Print to the standard error, and where a script has spoilt that, to the end of the log at `path`."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except _SPOILT:
+        with contextlib.suppress(OSError), open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(text)
 
 
 def shortened(text: str, *, most: int = 500) -> str:

@@ -6,11 +6,13 @@ Everything has a time limit. What goes wrong is raised as OSError, RemoteError (
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import getpass
 import http.client
 import json
 import os
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -24,6 +26,7 @@ T = TypeVar("T")
 
 _STEP_S, _REACH_S = 10.0, 3.0
 _LEASE_S, _LEASE_PAUSE_S = 20.0, 0.3
+_FIRST_AGE_S, _LONGEST_AGE_S = 1.0, 1800.0
 _MOVED_ON = ("StandbyException", "RetriableException")
 
 
@@ -109,11 +112,20 @@ def _native_client() -> Callable[..., Any] | None:
 class Native:
     """HDFS by its own protocol: the file stays open, and what is written is flushed to the DataNodes' disks."""
 
-    def __init__(self, new_client: Callable[[], Any], nodes: tuple[WebAddress, ...], root: str) -> None:
+    def __init__(
+        self,
+        new_client: Callable[[], Any],
+        nodes: tuple[WebAddress, ...],
+        root: str,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._new_client = new_client
         self._nodes = nodes
         self._root = root
+        self._ticks = ticks
         self._kept: Any = None
+        self._is_doubtful = True
+        self._made_at, self._least_age_s = 0.0, _FIRST_AGE_S
 
     async def append_to(self, path: str) -> tuple[Appending, int]:
         """Return the file, its lease taken from whoever wrote before: that can only be an earlier self."""
@@ -154,16 +166,26 @@ class Native:
         return f"{self._root}/{path}"
 
     async def _do(self, step: Callable[[Any], Awaitable[T]]) -> T:
-        if self._kept is None:
+        if self._is_doubtful:
             await self._reach()
-            self._kept = self._new_client()
+        if self._kept is None:
+            self._kept, self._made_at = _never_let_go(self._new_client()), self._ticks()
         try:
-            return await _native(step(self._kept))
+            found = await _native(step(self._kept))
         except FileNotFoundError:
             raise
         except BaseException:
-            self._kept = None
+            self._doubt()
             raise
+        self._is_doubtful = False
+        return found
+
+    def _doubt(self) -> None:
+        """Have another client after one that failed; the more there were, the seldomer, for all of them stay."""
+        self._is_doubtful = True
+        if self._kept is not None and self._ticks() - self._made_at >= self._least_age_s:
+            self._kept = None
+            self._least_age_s = min(2 * self._least_age_s, _LONGEST_AGE_S)
 
     async def _reach(self) -> None:
         """Return if a NameNode takes connections; the library panics, and says so at length, where none does."""
@@ -175,6 +197,16 @@ class Native:
             writer.close()
             return
         raise RemoteError(f"its NameNode does not answer at {', '.join(map(str, self._nodes))}")
+
+
+def _never_let_go(client: T) -> T:
+    """Return a client of the library that this process keeps to its end, whoever forgets it.
+
+    To free one is to wait for its threads, with Python's lock held for which one of them may be waiting: it just has
+    told the event loop that a step is done.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+    return client
 
 
 class _NativeFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -46,3 +47,18 @@ def function(module: ModuleType, name: str, arguments: str) -> Callable[..., Any
     if not callable(found):
         raise AttributeError(f"{Path(str(module.__file__)).name} defines no function {name}({arguments})")
     return found
+
+
+def check_that_it_ran(returned: object) -> None:
+    """Check that what the user's function returned is not itself, still to be run.
+
+    Raises:
+        TypeError: nothing of it has run.
+    """
+    if inspect.iscoroutine(returned) or inspect.isgenerator(returned):
+        returned.close()
+    elif not inspect.isasyncgen(returned):
+        return
+    raise TypeError(
+        "main_fun is `async`, or has `yield`, so nothing of it has run: have a plain function run it (asyncio.run)"
+    )

@@ -83,7 +83,8 @@ def stop(save: Callable[[], object] | None = None) -> None:
         save()
     reason = requested() or "a peer stops"
     _Request.is_heeded = True
-    print(f"gpuq: stopped ({reason})", flush=True)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # whatever became of the standard output
+        print(f"gpuq: stopped ({reason})", flush=True)
     raise Stopped(reason)
 
 

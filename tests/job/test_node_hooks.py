@@ -39,6 +39,8 @@ def test_it_is_told_of_its_job_and_its_gpus_and_of_nothing_else(
         ("echo first; echo 'scratch is full'; exit 3", "ended with exit code 3: scratch is full."),
         ("kill -9 $$", "ended with signal 9."),
         ("yes | head -c 10000000; exit 1", "ended with exit code 1: y."),
+        ("echo why; exec >&- 2>&-; sleep 0.2; exit 1", "ended with exit code 1: why."),
+        ("setsid yes & sleep 0.2; exit 1", "ended with exit code 1: y."),
     ],
 )
 def test_how_it_failed_is_told_with_its_last_line(tmp_path: Path, script: str, says: str) -> None:
@@ -70,3 +72,18 @@ def test_nothing_is_left_of_one_that_takes_too_long(tmp_path: Path) -> None:
     assert failure(hook, {}) == f"The node prolog {hook.path} did not end within 1 s."
     child = int((tmp_path / "child").read_text())
     until(lambda: not os.path.exists(f"/proc/{child}"), timeout_s=10, what="nothing left")
+
+
+def test_what_it_says_takes_no_room_on_a_disk_that_may_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no room"))
+
+    said = failure(a_hook(tmp_path, "echo 'scratch is full'; exit 3"), {})
+
+    assert said is not None
+    assert said.endswith("ended with exit code 3: scratch is full.")
+
+
+def test_one_that_talks_without_end_is_ended_in_time(tmp_path: Path) -> None:
+    hook = a_hook(tmp_path, "exec yes", timeout_s=0.5)
+
+    assert failure(hook, {}) == f"The node prolog {hook.path} did not end within 0.5 s."

@@ -189,6 +189,7 @@ def test_a_rank_that_does_not_reach_the_jobs_folder_says_so(tmp_path: Path) -> N
         ("sys.exit('no data')", 1, "main_fun ended with sys.exit: no data"),
         ("sys.exit()", 0, None),
         ("sys.exit(0)", 0, None),
+        ("sys.exit(256)", 1, "main_fun ended with sys.exit(256)"),  # as of os.system
         ("return 5", 0, None),
     ],
 )
@@ -201,6 +202,52 @@ def test_every_end_has_its_exit_code(tmp_path: Path, body: str, code: int, error
         assert ended["tail"] == ended["log"].splitlines()
 
 
+@pytest.mark.parametrize(
+    "spoils",
+    [
+        "sys.stdout.close()",
+        "sys.stderr.close()",
+        "os.close(1)",
+        "os.close(2)",
+        "sys.stdout = sys.stderr = None",
+        "sys.stdout = sys.stderr = 5",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+    ],
+)
+def test_what_a_script_makes_of_its_streams_does_not_make_its_failure_a_nodes(tmp_path: Path, spoils: str) -> None:
+    script = f"import os, resource, sys\ndef main_fun(args, ctx):\n    {spoils}\n    raise ValueError('its own')\n"
+
+    ended = outcome_of(tmp_path, script)
+
+    assert (ended["exit_code"], ended["error"], ended["reason"]) == (1, "ValueError: its own", "UserError")
+    assert "FSIZE" in spoils or ended["log"].endswith("ValueError: its own\n")
+
+
+@pytest.mark.parametrize("raises", ["raise Mute", "sys.exit(Mute())"])
+def test_what_cannot_say_what_it_is_fails_all_the_same(tmp_path: Path, raises: str) -> None:
+    mute = "class Mute(Exception):\n    def __str__(self): raise RuntimeError\n"
+    ended = outcome_of(tmp_path, f"import sys\n{mute}def main_fun(args, ctx): {raises}\n")
+
+    assert (ended["exit_code"], ended["reason"]) == (1, "UserError")
+    assert ended["error"].endswith("a Mute whose own words failed: RuntimeError")
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("async def main_fun(args, ctx): print('trains')", "nothing of it has run"),
+        ("def main_fun(args, ctx): print('trains'); yield", "nothing of it has run"),
+        ("async def main_fun(args, ctx): print('trains'); yield", "nothing of it has run"),
+        ("def main_fun(args, ctx): print('trains')\nraise SystemExit(0)", "its function was never called"),
+    ],
+)
+def test_a_function_that_has_not_run_has_not_completed(tmp_path: Path, script: str, error: str) -> None:
+    ended = outcome_of(tmp_path, script + "\n")
+
+    assert (ended["exit_code"], ended["reason"], "trains" in ended["log"].split("\n")) == (1, "UserError", False)
+    assert error in ended["error"]
+
+
 @pytest.mark.parametrize("body", ["os._exit(0)", "os.kill(os.getpid(), 9)", "ctypes.string_at(1)"])
 def test_a_process_that_ends_without_a_word_is_lost(tmp_path: Path, body: str) -> None:
     ended = outcome_of(
@@ -209,8 +256,10 @@ def test_a_process_that_ends_without_a_word_is_lost(tmp_path: Path, body: str) -
 
     lines = ended["log"].splitlines()
     assert (ended["exit_code"], ended["failed_rank"]) == (137, 0)
-    assert (lines[0], ended["tail"]) == ("begin", lines[-20:])  # a crash tells where each of its threads is
-    assert ("Segmentation fault" in ended["log"]) == ("ctypes.s" in body)
+    is_crash = "ctypes.s" in body  # it tells where each of its threads is; what comes first counts
+    assert (lines[0], ended["tail"][0], ended["tail"]) == ("begin", "begin", lines[:20])
+    assert ("Fatal Python error: Segmentation fault" in ended["tail"]) == is_crash
+    assert ended["reason"] == ("UserError" if is_crash else "NodeLost")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +308,13 @@ def test_the_tail_is_bounded(tmp_path: Path) -> None:
     assert rank_log.tail(log) == [str(i) for i in range(10, 30)]
     assert max(map(len, rank_log.tail(log, 100))) <= 1000
     assert rank_log.tail(tmp_path / "none") == []
+
+
+def test_a_crash_that_was_another_process_is_not_the_end_of_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Fatal Python error: Aborted\n  File x\n" + "step\n" * 30)
+
+    assert rank_log.tail(log) == ["step"] * 20
 
 
 def test_the_spec_is_private_and_comes_back(tmp_path: Path) -> None:
