@@ -40,6 +40,7 @@ from gpuq_daemon.forecaster import Forecaster
 from gpuq_daemon.hooks.submit_filter import SubmitFilter
 from gpuq_daemon.partitions import EmbeddedPartition
 from gpuq_daemon.places import place_of
+from gpuq_daemon.policy import script
 from gpuq_daemon.policy.fairtree import NO_SHARES
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import PendingJob, Snapshot, Start
@@ -319,6 +320,19 @@ def test_between_any_two_parts_of_a_streams_beginning_others_have_their_turn(
 
     assert len(taken) >= 10
     assert all(after > before for before, after in pairwise(taken[:-1]))
+
+
+def test_a_long_script_is_not_read_by_gpuqd_itself(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(text: str) -> None:
+        pytest.fail("it stops all of gpuqd while it is read")
+
+    monkeypatch.setattr(script.ast, "parse", parse)
+    long = "a\n" * 20_000
+
+    assert rig.enqueue(script=MAIN_FUN + long)["id"] == 1
+    assert rig.enqueue(script=MAIN_FUN + long)["id"] == 2
+    with pytest.raises(UsageError, match="has no `main_fun`"):
+        rig.enqueue(script=long)
 
 
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from dataclasses import replace
-from functools import partial
 
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
 from gpuq.models import JobSpec
@@ -16,7 +14,7 @@ from gpuq_daemon.api.caller import Caller, Role
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.jobs import task_of
 from gpuq_daemon.hook_tables import JobDefaults
-from gpuq_daemon.policy import array, dependency, limits, ways
+from gpuq_daemon.policy import array, dependency, limits, script, ways
 from gpuq_daemon.policy.accounts import ROOT, Tree, account_of
 from gpuq_daemon.policy.admission import queue_refusal, refusal, rules_refusal
 from gpuq_daemon.policy.gang import Gang
@@ -27,7 +25,7 @@ from gpuq_daemon.store.jobs import Request
 from gpuq_daemon.store.queued import QueueCounts
 
 _LONG_DEPENDENCY = 64 * 1024
-_LONG_SCRIPT = 32 * 1024  # characters; a longer one takes too long to parse on the event loop
+_LONG_SCRIPT = 16 * 1024  # characters; a longer one takes too long to parse in this process
 
 
 async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | None = None) -> Request:
@@ -132,8 +130,9 @@ def _partition(desk: Desk, spec: JobSpec) -> str:
 
 async def _check(desk: Desk, spec: JobSpec, name: str, partition: str, sha256: str) -> None:
     most = desk.config.max_script_kib * 1024
-    check = partial(
-        refusal,
+    is_read_beside = _LONG_SCRIPT < len(spec.script) <= most and not desk.remembered.knows(sha256, most)
+    found = await desk.scripts.fault(spec.script) if is_read_beside else None
+    refused = refusal(
         spec,
         name=name,
         partition=partition,
@@ -143,9 +142,8 @@ async def _check(desk: Desk, spec: JobSpec, name: str, partition: str, sha256: s
         now=desk.clock.now(),
         sha256=sha256,
         remembered=desk.remembered,
+        fault=(lambda _: found) if is_read_beside else script.fault,
     )
-    is_quick = len(spec.script) < _LONG_SCRIPT or desk.remembered.knows(sha256, most)
-    refused = check() if is_quick else await asyncio.to_thread(check)
     if refused is not None:
         raise UsageError(refused)
 

@@ -27,6 +27,7 @@ from gpuq_daemon.policy.remembered import Remembered
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import NodeView, PendingJob
 from gpuq_daemon.record_reading import RecordReading
+from gpuq_daemon.script_reading import ScriptReader
 from gpuq_daemon.store.accounts import AccountStore
 from gpuq_daemon.store.audit import AuditStore
 from gpuq_daemon.store.history import History
@@ -61,7 +62,7 @@ class Desk:
     `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
     `messages` is the outbox, `notices_key` what a user's webhooks are signed with (it reads a file once).
     `remembered` is what admission need not judge again, `counted` what checkpoints have said of themselves.
-    `turns` are those of long questions about the past.
+    `turns` are those of long questions about the past, `scripts` reads long ones.
     """
 
     config: Config
@@ -121,6 +122,7 @@ class Desk:
     remembered: Remembered = field(default_factory=Remembered)
     counted: Counted = field(default_factory=Counted)
     turns: Turns = field(default_factory=Turns)
+    scripts: ScriptReader = field(default_factory=ScriptReader)
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""

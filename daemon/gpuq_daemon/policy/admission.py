@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import isfinite
 
@@ -12,7 +10,7 @@ from gpuq.errors import UsageError
 from gpuq.models import JobSpec, SignalKind
 from gpuq.text import clean, fit
 from gpuq.units import plural
-from gpuq_daemon.policy import array, code, dependency, limits, reservation
+from gpuq_daemon.policy import array, code, dependency, limits, reservation, script
 from gpuq_daemon.policy.capacity import never_fits
 from gpuq_daemon.policy.gang import Gang, Layout
 from gpuq_daemon.policy.limits import Limits, Owner, Scope
@@ -49,10 +47,12 @@ def refusal(
     now: float,
     sha256: str = "",
     remembered: Remembered | None = None,
+    fault: Callable[[str], str | None] = script.fault,
 ) -> str | None:
     """Return why the job cannot be queued whoever asks, in one sentence, or None if it can.
 
-    `sha256` is that of the script, for what is `remembered` of it; None begins anew.
+    `sha256` is that of the script, for what is `remembered` of it; None begins anew. `fault` says what is
+    wrong with it.
     """
     known, gang = remembered or Remembered(), partial(gang_of, spec)
     return (
@@ -62,7 +62,7 @@ def refusal(
         or _bad_text(spec, name)
         or _bad_words(spec)
         or code.refusal(spec.code, spec.script_name)
-        or known.script(sha256, max_script_bytes, lambda: _bad_script(spec, max_script_bytes))
+        or known.script(sha256, max_script_bytes, lambda: _bad_script(spec, max_script_bytes, fault))
         or known.gang(partition, gang(), nodes, lambda: _never_fits(gang(), partition, nodes, gpu_kind))
     )
 
@@ -270,7 +270,7 @@ def _bad_text(spec: JobSpec, name: str) -> str | None:
     return None
 
 
-def _bad_script(spec: JobSpec, max_bytes: int) -> str | None:
+def _bad_script(spec: JobSpec, max_bytes: int, fault: Callable[[str], str | None]) -> str | None:
     try:
         size = len(spec.script.encode())
     except UnicodeEncodeError:
@@ -280,30 +280,4 @@ def _bad_script(spec: JobSpec, max_bytes: int) -> str | None:
             f"The script has {size / 1048576:.1f} MiB; at most {max_bytes / 1048576:.3g} MiB are allowed: "
             "keep data in files of their own."
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the script's own run may warn of
-            tree = ast.parse(spec.script)
-    except SyntaxError as error:
-        return f"The script has a syntax error in line {error.lineno}: {error.msg}."
-    except (ValueError, RecursionError, MemoryError):
-        return "The script is not Python that can be read: it holds a zero byte or is nested too deeply."
-    if not any(_defines_main_fun(node) for node in tree.body):
-        return "The script has no `main_fun`: add `def main_fun(args, ctx):`, which every worker runs."
-    return None
-
-
-def _defines_main_fun(node: ast.stmt) -> bool:
-    match node:
-        case ast.FunctionDef(name="main_fun"):
-            return True
-        case ast.Assign(targets=targets):
-            return any(isinstance(target, ast.Name) and target.id == "main_fun" for target in targets)
-        case ast.AnnAssign(target=ast.Name(id="main_fun"), value=ast.expr()):
-            return True
-        case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return any((alias.asname or alias.name) == "main_fun" for alias in names)
-        case ast.If(body=body, orelse=orelse) | ast.Try(body=body, orelse=orelse):
-            return any(_defines_main_fun(child) for child in (*body, *orelse))
-        case _:
-            return False
+    return fault(spec.script)
