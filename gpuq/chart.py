@@ -105,14 +105,17 @@ def sample(index: int, options: ChartOptions, *, among: int) -> str:
     return _marker_sample(index, options) if among > 1 else ""
 
 
-def labels(curves: Sequence[Curve]) -> list[str]:
-    """Return for each curve what tells it from the others: tag, and job, rank and run where they differ."""
+def labels(curves: Sequence[Curve], names: Mapping[int, str] | None = None) -> list[str]:
+    """Return for each curve what tells it from the others: tag, and job, rank and run where they differ.
+
+    `names` are what jobs are called that are tasks of arrays.
+    """
     series = [curve.series for curve in curves]
     several_jobs = len({s.job_id for s in series}) > 1
     several_ranks = len({s.rank for s in series}) > 1
     several_runs = len({s.run for s in series}) > 1
     return [
-        (f"{s.job_id} " if several_jobs else "")
+        (f"{(names or {}).get(s.job_id, s.job_id)} " if several_jobs else "")
         + s.tag
         + (f" rank {s.rank}" if several_ranks else "")
         + (f" {s.run}" if several_runs and s.run != "." else "")

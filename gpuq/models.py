@@ -373,12 +373,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A job that has GPUs which another one waits for. `until` is its time limit's end, if it has one."""
+    """A job that has GPUs which another one waits for. `until` is its time limit's end, if it has one.
+
+    `task` is what people call it, `12_3`, where it is a task of an array.
+    """
 
     job_id: int
     user: str
     gpus: int
     until: float | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +419,7 @@ class Why:
     `p50_at` and `p90_at` are estimates of the start, as a `Job` has them; `past_runs` is how many jobs that have ended
     run times were judged by.
     `tasks` are all of an array, where the job is the one that has the array's number; None for any other.
+    `task` is what people call the job, `12_3`, where it is a task of an array.
     """
 
     job_id: int
@@ -437,6 +442,7 @@ class Why:
     p90_at: float | None = None
     past_runs: int | None = None
     tasks: Tasks | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,13 +138,16 @@ class Moved:
 class Decision:
     """What a pass did to a job: start, stop, move, or drop where it missed its deadline.
 
-    `for_job` is whom it made way for.
+    `for_job` is whom it made way for. `task` and `for_task` are what people call the two, `12_3`, where they are tasks
+    of arrays.
     """
 
     job_id: int
     what: str
     for_job: int | None = None
     nodes: tuple[str, ...] = ()
+    task: str | None = None
+    for_task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,10 @@ def test_a_job_whose_prolog_fails_waits_held_and_says_so_everywhere(
         assert text in re.sub(r"\s+", " ", said(capfd, *words)), words
     assert site.gpuqd.client.logs(job_id, rank=0)["data"] == "", "nothing of it ran"
     site.hook("prolog", "exit 0")
+    said(capfd, "update", str(job_id), "begin=now+1hour")
     assert "released" in said(capfd, "release", str(job_id)).lower()
+    assert "prolog" not in said(capfd, "why", str(job_id)), "that is over"
+    said(capfd, "update", str(job_id), "begin=none")
     assert site.gpuqd.ended(job_id)["state"] == "COMPLETED"
 
 

@@ -50,6 +50,8 @@ _MEANT = {
     **dict.fromkeys(("-G", "--gpus", "--gres", "--gpus-per-node", "--gpus-per-task"), "--gpus-per-worker"),
     **dict.fromkeys(("--nodes", "--ntasks"), "--workers"),
     **dict.fromkeys(("-t", "--states"), "--state"),
+    "--starttime": "--since",
+    "--endtime": "--until",
     **dict.fromkeys(("-i", "--iterate"), "--watch"),
     **dict.fromkeys(("-C", "--constraint"), "--gpu-type"),
     **dict.fromkeys(("--mem", "--mem-per-cpu"), "--memory-per-worker"),
@@ -60,11 +62,19 @@ _MEANT = {
 }
 # Options from elsewhere that no option here stands for, and what does the same, where a verb has that.
 _JOBS = frozenset(("job_id", "job_ids", "words"))
+_SCRIPT = frozenset(("script",))
 _INSTEAD = {
     "--me": (frozenset(("-u",)), "`-u me` chooses your own jobs."),
     "--start": (frozenset(("--watch",)), "`gpuq when ID` tells when a job will start."),
     **dict.fromkeys(("-j", "--job", "--jobs"), (_JOBS, "a job is named by its number alone.")),
     **dict.fromkeys(("-l", "--long"), (frozenset(("--no-header",)), "`-o` chooses columns.")),
+    "--sort": (frozenset(("--no-header",)), "pipe it into `sort`, or press s in `gpuq top`."),
+    "--wrap": (_SCRIPT, "a job is a Python script with `def main_fun(args, ctx):`, not a line of shell."),
+    "--parsable": (_SCRIPT, "`--json` prints the job, with its number as `id`."),
+    "--export": (_SCRIPT, "a job sees none of the shell's variables: give it words behind `--`."),
+    **dict.fromkeys(("--output", "--error", "-e"), (_SCRIPT, "`gpuq logs ID` has what it prints, `-f` while it does.")),
+    **dict.fromkeys(("--chdir", "-D"), (_SCRIPT, "a job has a folder of its own; `--files` puts files there.")),
+    "--requeue": (_SCRIPT, "`--retries N` lets it run again."),
 }
 # What one group of commands calls otherwise than another.
 _ALIKE = (
@@ -75,6 +85,11 @@ _ALIKE = (
     ("resume", "undrain", "enable"),
 )
 
+# What click calls a word that is no number.
+_NO_NUMBER = (
+    *(("is not a valid integer range", "is not a whole number"), ("is not a valid integer", "is not a whole number")),
+    *(("is not a valid float range", "is not a number"), ("is not a valid float", "is not a number")),
+)
 _LONGEST = 150  # of what help says of a command in one sentence
 _HELP = frozenset(("-h", "--help"))
 _EPILOG = """\b
@@ -124,6 +139,11 @@ class Verbs(click.Group):
         """
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
+            from gpuq.cli.slurm import instead
+
+            same = instead(args) if ctx.parent is None else None
+            if same is not None:
+                raise UsageError(f"There is no command {_shown(args[0])}; here it is {same}.")
             raise UsageError(
                 f"There is no command {_shown(args[0])}; {_hint(args[0], known, f'{ctx.command_path} --help')}"
             )
@@ -227,6 +247,8 @@ def sentence(error: click.ClickException, command: str) -> str:
     if isinstance(error, click.NoSuchOption):
         return _no_such_option(error.option_name, context, command)
     message = " ".join(error.format_message().split()).rstrip(".")
+    for clicks, ours in _NO_NUMBER:
+        message = message.replace(clicks, ours)
     return f"{message}; see `{command} --help`."
 
 

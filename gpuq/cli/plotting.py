@@ -17,7 +17,7 @@ from gpuq.wire import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gpuq.client import Client, Json
 
@@ -41,6 +41,7 @@ class Plot:
         rank: int | None = None,
         run: str | None = None,
         attempt: int | None = None,
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self.client = client
         self.ids = ids
@@ -49,6 +50,11 @@ class Plot:
         self.rank = rank
         self.run = run
         self.attempt = attempt
+        self._names = names or {}
+
+    def name(self, job_id: int) -> str:
+        """Return what people call one of the jobs."""
+        return self._names.get(job_id, str(job_id))
 
     def ask(self) -> list[Json]:
         """Return the curves as they are now, by job and tag."""
@@ -98,8 +104,9 @@ class Plot:
     def text(self, answers: Sequence[Json]) -> str:
         """Return the chart with a line of numbers for each curve below it."""
         curves = [decode(Curve, answer) for answer in answers]
-        names = labels(curves)
-        title = ("job " if len(self.ids) == 1 else "jobs ") + ", ".join(map(str, self.ids))
+        called = {job_id: self.name(job_id) for job_id in self.ids}
+        names = labels(curves, called)
+        title = ("job " if len(self.ids) == 1 else "jobs ") + ", ".join(called.values())
         tags = {curve.series.tag for curve in curves}
         if len(tags) == 1:
             title += f": {tags.pop()}"
@@ -118,7 +125,7 @@ class Plot:
             scalars = [one for one in scalars if _fits(one["run"], self.run)]
             if not scalars:
                 raise NotFoundError(
-                    f"Job {job_id} has no run '{fit(clean(self.run), 60)}'; it has {_some(runs)}"
+                    f"Job {self.name(job_id)} has no run '{fit(clean(self.run), 60)}'; it has {_some(runs)}"
                     f"{' (no folder of its own)' if runs == ['.'] else ''}."
                 )
         is_each = self.run is not None and _is_pattern(self.run)
@@ -142,11 +149,14 @@ class Plot:
         for one in (one for found in series.values() for one in found):
             if one["kind"] == "histogram" and one["tag"] == word:
                 raise UsageError(
-                    f"'{shown}' of job {one['job_id']} is a histogram: `gpuq histogram {one['job_id']} TAG` draws it."
+                    f"'{shown}' of job {self.name(one['job_id'])} is a histogram: "
+                    f"`gpuq histogram {self.name(one['job_id'])} TAG` draws it."
                 )
         if not tags:
             raise NotFoundError(why_silent(self.client, job_id))
-        raise NotFoundError(f"Job {job_id} has no tag '{shown}'; {hint(word, tags, f'it has {_some(tags)}.')}")
+        raise NotFoundError(
+            f"Job {self.name(job_id)} has no tag '{shown}'; {hint(word, tags, f'it has {_some(tags)}.')}"
+        )
 
 
 def _is_pattern(word: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.silence import why_nothing
 
 TYPE_CHECKING = False
@@ -14,7 +15,7 @@ def why_silent(client: Client, job_id: int) -> str:
     job = client.job(job_id)
     has_started = job["attempt"] > 0 and job["started_at"] is not None
     return why_nothing(
-        job_id,
+        shown_id(job),
         job["state"],
         has_started=has_started,
         error=job["error"],

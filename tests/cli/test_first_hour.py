@@ -89,9 +89,9 @@ def test_each_reason_to_wait_is_said_once_and_the_start(daemon: FakeDaemon, capf
     wait_for_start(Client(), as_json(a_job()), sleep=slept.append)
 
     assert capfd.readouterr().err.splitlines() == [
-        "gpuq: job 12 waits: Resources: needs 2 GPUs, 0 of 2 free.",
-        "gpuq: job 12 waits: Priority: 1 job is ahead.",
-        "gpuq: job 12 is starting on node-1: 0 of 1 ranks reserved.",
+        "gpuq: Job 12 waits (Resources): needs 2 GPUs, 0 of 2 free.",
+        "gpuq: Job 12 waits (Priority): 1 job is ahead.",
+        "gpuq: Job 12 is starting on node-1: 0 of 1 ranks reserved.",
     ]
     assert len(slept) == 5
 
@@ -104,10 +104,10 @@ def test_a_log_that_is_not_there_yet_is_explained(daemon: FakeDaemon, gpuq: Gpuq
         "GET /v1/jobs/13": a_job(id=13, state=JobState.CANCELLED, ended_at=1_500.0),
     }
 
-    assert gpuq("logs", "12").err == "gpuq: job 12 waits: Resources: needs 2 GPUs, 0 of 2 free.\n"
+    assert gpuq("logs", "12").err == "gpuq: Job 12 waits (Resources): needs 2 GPUs, 0 of 2 free.\n"
     assert gpuq("logs", "13").err == "gpuq: Job 13 ended before it started, so it has no log.\n"
     daemon.answers["GET /v1/jobs/12/why"] = STARTING
-    assert gpuq("logs", "12", "-f").err == "gpuq: job 12 is starting on node-1: 0 of 1 ranks reserved.\n"
+    assert gpuq("logs", "12", "-f").err == "gpuq: Job 12 is starting on node-1: 0 of 1 ranks reserved.\n"
 
 
 @pytest.mark.parametrize(("failed_rank", "count"), [(0, 1), (1, 2)])

@@ -83,6 +83,25 @@ _TABLE = """
 2 | update 1 JobName=x | did you mean name?
 2 | update 1 NumNodes=x | did you mean nodes?
 2 | update 1 NICE=x | did you mean nice?
+2 | scontrol hold 12 | here it is `gpuq hold ID`
+2 | scontrol show jobid=12 | here it is `gpuq show ID`
+2 | scontrol show nodes | here it is `gpuq nodes`
+2 | scontrol update NodeName=n7 State=drain | `gpuq admin node drain NODE --reason TEXT`
+2 | scontrol update JobId=12 TimeLimit=1 | `gpuq update ID FIELD=VALUE`
+2 | scontrol suspend 12 | `gpuq requeue --hold ID`
+2 | sacctmgr add user ann | here it is `gpuq admin user`
+2 | sreport cluster Utilization | `gpuq admin report --utilisation`
+2 | sdiag | `gpuq admin diag`
+2 | seff 12 | `gpuq report ID`
+2 | salloc -n 2 | `gpuq enqueue --wait`
+2 | show job 12 | what shows a job is `gpuq show ID`
+2 | show node n7 | what shows a node is `gpuq nodes`
+2 | update jobid=12 time=1h | `gpuq update 12 time=2h`
+2 | queue --sort=-p | `sort`
+2 | enqueue --wrap ls x.py | main_fun
+2 | enqueue --export=ALL x.py | behind `--`
+2 | enqueue --output=x.out x.py | `gpuq logs ID`
+2 | history --starttime x | --since
 2 | kill 1 | cancel
 2 | log 1 | logs
 2 | nonsense | nodes
@@ -275,7 +294,7 @@ _TABLE = """
 2 | admin reservation add x | create
 3 | admin reservation delete none | none
 3 | admin token revoke 99 | 99
-2 | admin token revoke x | x
+3 | admin token revoke x | There is no token 'x'
 2 | admin token create --expires x | x
 2 | admin audit --since never | never
 2 | admin audit --limit x | --limit

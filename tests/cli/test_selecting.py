@@ -170,6 +170,7 @@ def test_columns_by_name_and_as_squeue(daemon: FakeDaemon, gpuq: Gpuq) -> None:
     three(daemon)
 
     assert gpuq("queue", "-o", "id,name,gpus", "--no-header", "4").out.split() == ["4", "bert", "2"]
+    assert gpuq("queue", "-o", "JobID,JobName", "--no-header", "4").out.split() == ["4", "bert"]
     assert gpuq("queue", "-o", "%.5i|%3j|%t", "3").out.splitlines() == ["   ID|NAM|ST", "    3|res|PD"]
 
 

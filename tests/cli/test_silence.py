@@ -16,7 +16,7 @@ from gpuq.cli.views.silence import why_nothing
     ],
 )
 def test_a_job_that_has_not_started_has_nothing_to_draw(state: str, said: str) -> None:
-    assert f"Job 7 {said}" in why_nothing(7, state, has_started=False)
+    assert f"Job 7 {said}" in why_nothing("7", state, has_started=False)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_a_job_that_has_not_started_has_nothing_to_draw(state: str, said: str) -
     ],
 )
 def test_a_job_without_curves_is_explained(state: str, known: dict[str, object], said: str) -> None:
-    assert f"Job 7 {said}" in why_nothing(7, state, has_started=True, **known)  # type: ignore[arg-type]
+    assert f"Job 7 {said}" in why_nothing("7", state, has_started=True, **known)  # type: ignore[arg-type]
 
 
 def test_what_comes_from_elsewhere_is_made_harmless() -> None:
-    assert "\x1b" not in why_nothing(7, "RUNNING", has_started=True, error="\x1b[2J" + "x" * 1000)
+    assert "\x1b" not in why_nothing("7", "RUNNING", has_started=True, error="\x1b[2J" + "x" * 1000)

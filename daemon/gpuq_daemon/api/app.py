@@ -47,6 +47,7 @@ from gpuq_daemon.api import (
 )
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
+from gpuq_daemon.api.task_names import in_words
 from gpuq_daemon.api.trying import desk_of
 
 logger = logging.getLogger(__name__)
@@ -148,23 +149,22 @@ def make_app(desk: Desk) -> Litestar:
     def provide_desk(request: Request[Any, Any, Any]) -> Desk:
         return desk_of(request.scope, desk)
 
+    def refuse(_: Request[Any, Any, Any], error: GpuqError) -> Response[dict[str, Any]]:
+        return _problem(status_of(error), in_words(desk, str(error)))
+
     return Litestar(
         route_handlers=_ROUTES,
         dependencies={
             "desk": Provide(provide_desk, sync_to_thread=False),
             "which": Provide(series.which, sync_to_thread=False),
         },
-        exception_handlers={GpuqError: _refuse, HTTPException: _reject, Exception: _crash},
+        exception_handlers={GpuqError: refuse, HTTPException: _reject, Exception: _crash},
         openapi_config=OpenAPIConfig(
             title="gpuq", version=__version__, path="/v1/schema", render_plugins=[], use_handler_docstrings=True
         ),
         request_max_body_size=_LARGEST_BODY,
         logging_config=None,
     )
-
-
-def _refuse(_: Request[Any, Any, Any], error: GpuqError) -> Response[dict[str, Any]]:
-    return _problem(status_of(error), str(error))
 
 
 def _reject(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

@@ -125,7 +125,7 @@ async def test(
     if estimate and why.reason is not None:
         why = views.estimated(why, await desk.ahead.estimate_with(job))
     found = await asyncio.to_thread(desk.hindrances, asked.partition)
-    return seen_why(caller(request), replace(why, hindrances=found))
+    return seen_why(caller(request), desk, replace(why, hindrances=found))
 
 
 def unknown_fields(body: bytes) -> set[str]:

@@ -38,7 +38,7 @@ def task_of(desk: Desk, job_id: int, index: int | None) -> int:
     tasks = desk.jobs.tasks(job_id)
     if index not in tasks:
         desk.jobs.job(job_id)
-        raise NotFoundError(f"Job {job_id} has no task {index}." if tasks else f"Job {job_id} is no array.")
+        raise NotFoundError(f"Array {job_id} has no task {index}." if tasks else f"Job {job_id} is no array.")
     return tasks[index]
 
 
@@ -180,8 +180,8 @@ async def explain(
     """Return why the job is where it is, or was."""
     job = visible_job(request, desk, job_id)
     if at is not None:
-        return seen_why(caller(request), await desk.record.why(at, job_id, desk.gpu_kind(job.partition)))
-    return seen_why(caller(request), views.why(desk, job))
+        return seen_why(caller(request), desk, await desk.record.why(at, job_id, desk.gpu_kind(job.partition)))
+    return seen_why(caller(request), desk, views.why(desk, job))
 
 
 @get("/v1/jobs/{job_id:int}/when")
@@ -191,7 +191,7 @@ async def when(request: Request[Any, Any, Any], desk: Desk, job_id: JobId) -> Wh
     if job.state is JobState.PENDING and desk.estimate(job_id) is None:
         await desk.ahead.now()
         job = desk.jobs.job(job_id)
-    return seen_why(caller(request), views.why(desk, job))
+    return seen_why(caller(request), desk, views.why(desk, job))
 
 
 @get("/v1/jobs/{job_id:int}/priority")

@@ -19,6 +19,7 @@ from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.enqueue import queue, unknown_fields
 from gpuq_daemon.api.keys import KEY
 from gpuq_daemon.api.problem import OWN_ERROR, problem, status_of
+from gpuq_daemon.api.task_names import in_words
 from gpuq_daemon.api.timing import App, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def quick(app: App, desk: Desk) -> App:
         try:
             job: Job = await queue(desk, _Asked(scope), *read)
         except GpuqError as error:
-            return await _refuse(send, status_of(error), str(error))
+            return await _refuse(send, status_of(error), in_words(desk, str(error)))
         except Exception:
             logger.exception("a request failed")
             return await _refuse(send, 500, OWN_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from litestar import Request, get
@@ -49,12 +50,13 @@ async def queue_then(request: Request[Any, Any, Any], desk: Desk, at: At) -> Que
     who, found = caller(request), await desk.record.queue(at)
     kinds = desk.gpu_kinds()
     active = [job for job in found.active if may_see(who, job.user)]
+    places = desk.jobs.task_names({job.job_id for job in active})
     pending = [job for job in found.pending if may_see(who, job.user)]
     return QueueThen(
         at=found.at,
         queue=Queue(
             cluster=_cluster(desk, found),
-            jobs=[_job(job, kinds.get(job.partition, "GPU")) for job in active],
+            jobs=[_job(job, kinds.get(job.partition, "GPU"), places.get(job.job_id)) for job in active],
             pending=Pending(
                 id=[job.job_id for job in pending],
                 name=[job.name for job in pending],
@@ -88,12 +90,21 @@ async def replay(
         policy=policy,
         waiting=found.waiting,
         is_same=found.recorded == found.again,
-        recorded=_decisions(found.recorded),
-        again=_decisions(found.again),
+        recorded=_decisions(desk, found.recorded),
+        again=_decisions(desk, found.again),
     )
 
 
-def _decisions(decided: Decided) -> tuple[Decision, ...]:
+def _decisions(desk: Desk, decided: Decided) -> tuple[Decision, ...]:
+    every = _of(decided)
+    names = desk.jobs.task_names({number for one in every for number in (one.job_id, one.for_job) if number})
+    return tuple(
+        replace(one, task=names.get(one.job_id), for_task=None if one.for_job is None else names.get(one.for_job))
+        for one in every
+    )
+
+
+def _of(decided: Decided) -> tuple[Decision, ...]:
     stops = [
         Decision(
             job_id=one.job_id,
@@ -133,7 +144,7 @@ def _cluster(desk: Desk, found: Then) -> Cluster:
     return Cluster(name=now.name, version=now.version, engine_ok=True, nodes=nodes)
 
 
-def _job(job: ActiveJob, gpu_kind: str) -> Job:
+def _job(job: ActiveJob, gpu_kind: str, task: str | None) -> Job:
     workers = 1 if job.gang is None else job.gang.workers
     return Job(
         id=job.job_id,
@@ -153,4 +164,5 @@ def _job(job: ActiveJob, gpu_kind: str) -> Job:
         account=job.account,
         qos=job.qos,
         array_id=job.array_id,
+        array_index=None if task is None else int(task.partition("_")[2]),
     )

@@ -13,6 +13,7 @@ from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, JobState, Reason, SignalKind, Tasks, Why
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.forecast.estimate import Estimate
+from gpuq_daemon.hooks.job_hooks import HELD
 from gpuq_daemon.kubernetes.quota import exceeded
 from gpuq_daemon.policy.reasons import clock
 
@@ -142,10 +143,15 @@ def _why(desk: Desk, job: Job) -> Why:
 
 
 def _with_hooks(desk: Desk, job: Job, why: Why) -> str:
-    """Return why a job waits, with which of the site's programs failed when it was started last."""
+    """Return why a job waits, with which of the site's programs failed when it was started last.
+
+    Once a job that its prolog held is released, that is over, and is told no more.
+    """
     told = desk.metrics.told(job.id).signals if job.attempt else ()
     failed = [one for one in told if one.kind in _HOOKS and one.attempt == job.attempt]
-    is_prologs = why.reason is Reason.HELD_BY_USER and any(one.kind is SignalKind.PROLOG for one in failed)
+    is_held = why.reason is Reason.HELD_BY_USER
+    failed = [one for one in failed if is_held or one.kind is not SignalKind.PROLOG or not one.text.endswith(HELD)]
+    is_prologs = is_held and any(one.kind is SignalKind.PROLOG for one in failed)
     text = "held: its prolog failed; release it with `gpuq release`." if is_prologs else why.text
     return " ".join([text, *(one.text for one in failed)])
 

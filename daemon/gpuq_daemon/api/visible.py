@@ -12,6 +12,7 @@ from gpuq.gpus import Gpu
 from gpuq.models import Cluster, Job, Node, Why
 from gpuq_daemon.api.caller import Caller, caller
 from gpuq_daemon.api.desk import Desk
+from gpuq_daemon.api.task_names import named
 from gpuq_daemon.policy import gpu_map
 from gpuq_daemon.policy.reasons import without_others
 from gpuq_daemon.store.job_questions import unknown_job
@@ -56,9 +57,9 @@ def changeable_job(request: Request[Any, Any, Any], desk: Desk, job_id: int) -> 
     return job
 
 
-def seen_why(who: Caller, why: Why) -> Why:
-    """Return why a job waits, without what is others' to know."""
-    return why if who.sees_all else without_others(why, who.owner.user)
+def seen_why(who: Caller, desk: Desk, why: Why) -> Why:
+    """Return why a job waits as people name jobs, without what is others' to know."""
+    return named(desk, why if who.sees_all else without_others(why, who.owner.user))
 
 
 def seen_cluster(who: Caller, desk: Desk, cluster: Cluster) -> Cluster:

@@ -17,6 +17,8 @@ from gpuq_daemon.store.attempts import ActiveAttempt
 
 logger = logging.getLogger(__name__)
 
+HELD = "It waits, held, until it is released."  # what is said last of a prolog that failed
+
 
 class JobHooks:
     """The prolog and the epilog. What fails is told as something that is wrong with the job."""
@@ -37,7 +39,7 @@ class JobHooks:
         try:
             await run("prolog", self._config.hooks.prolog, words_of(self._config, attempt))
         except HookError as error:
-            self._failed(attempt, SignalKind.PROLOG, f"{error} It waits, held, until it is released.")
+            self._failed(attempt, SignalKind.PROLOG, f"{error} {HELD}")
             return False
         return True
 

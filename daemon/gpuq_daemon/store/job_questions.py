@@ -208,6 +208,12 @@ class JobQuestions:
         )
         return tuple(-row["array_id"] for row in rows)
 
+    def task_names(self, ids: Collection[int]) -> dict[int, str]:
+        """Return what those of the jobs are called that are tasks of arrays: `12_3`."""
+        sql = """SELECT id, array_id || '_' || array_index FROM jobs
+                 WHERE array_index IS NOT NULL AND id IN (SELECT value FROM json_each(:ids))"""
+        return dict(self._db.tuples(sql, _ids(ids)))
+
     def tasks(self, array_id: int) -> dict[int, int]:
         """Return the jobs of an array's tasks by index; empty if there is no such array."""
         rows = self._db.rows(

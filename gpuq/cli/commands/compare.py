@@ -61,6 +61,7 @@ def command(
         if any(found["hparams"]):
             terminal.say_json({"hparams": dict(zip(ids, found["hparams"], strict=True))})
         return
+    names = {number: shown_id(client.job(number)) for number in ids}
     is_ascii = is_ascii or not terminal.is_utf8()
     if has_chart:
         from gpuq.chart import ChartOptions
@@ -73,9 +74,8 @@ def command(
             x=x,
             color=terminal.has_color(),
         )
-        plot = Plot(client, ids, [_first(found)], options, rank=rank, run=run)
+        plot = Plot(client, ids, [_first(found)], options, rank=rank, run=run, names=names)
         terminal.say(plot.text(plot.ask()))
-    names = {number: shown_id(client.job(number)) for number in ids}
     for one in found["tags"]:
         lines = compared_lines(one, names=names, width=width or terminal.width(), mark="~" if is_ascii else "…")
         terminal.say("\n".join(["", *lines, *filter(None, [verdict_line(one, names=names)])]))

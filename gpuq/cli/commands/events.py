@@ -9,6 +9,7 @@ from gpuq.cli.attempts import earlier_attempts
 from gpuq.cli.listening import MOST_JOBS, heard
 from gpuq.cli.naming import jobs_named
 from gpuq.cli.views.events import event_line, past_lines
+from gpuq.cli.views.queue import shown_id
 from gpuq.client import Client
 from gpuq.errors import UsageError
 from gpuq.states import FINAL
@@ -45,13 +46,21 @@ def command(job_ids: tuple[str, ...], follow: bool, user: str | None, as_json: b
     left = {number for number, job in jobs.items() if job["state"] not in FINAL}
     if jobs and (not follow or not left):
         return
+    names = {number: shown_id(job) for number, job in jobs.items()}
     for kind, data in heard(client, sorted(left), user=user):
-        _say(kind, data, as_json)
+        names |= _names(kind, data)
+        _say(kind, data, names, as_json)
         if jobs and _ended(left, kind, data):
             return
 
 
-def _say(kind: str, data: Any, as_json: bool) -> None:
+def _names(kind: str, data: Any) -> dict[int, str]:
+    """Return what those jobs are called that an event tells all of: later ones tell only what has changed."""
+    rows = data["jobs"] if kind == "jobs" else [data] if kind == "job" and "submitted_at" in data else []
+    return {row["id"]: shown_id(row) for row in rows}
+
+
+def _say(kind: str, data: Any, names: dict[int, str], as_json: bool) -> None:
     now = time.time()
     if kind == "reset" and data.get("why", "new") != "new" and not as_json:
         terminal.say_error("gpuqd was away, or this was too slow: what changed meanwhile is not told here.")
@@ -61,7 +70,7 @@ def _say(kind: str, data: Any, as_json: bool) -> None:
     if as_json:
         terminal.say_json({"event": kind, "at": now, "data": data})
     else:
-        terminal.say(event_line(kind, data, now))
+        terminal.say(event_line(kind, data, now, names))
     terminal.flush()
 
 

@@ -82,7 +82,7 @@ def _print_earlier(
 def _say_unstarted(client: Client, job: Json) -> None:
     if job["state"] in ("PENDING", "CONFIGURING"):
         why = client.why(job["id"])
-        terminal.say_error(start_line(why) or f"job {job['id']} {why['text']}")
+        terminal.say_error(start_line(why) or f"Job {shown_id(job)} {why['text']}")
 
 
 def default_rank(job: Json, asked: int | None) -> int | None:

@@ -7,6 +7,7 @@ from gpuq.cli.naming import number_of
 from gpuq.cli.saving import save
 from gpuq.cli.selecting import chooses_jobs, chosen_of, numbers_chosen
 from gpuq.cli.undrawn import why_silent
+from gpuq.cli.views.queue import shown_id
 from gpuq.cli.views.table import table
 from gpuq.client import Client
 from gpuq.errors import UsageError
@@ -70,14 +71,16 @@ def command(
     went back is marked, and so is NaN.
     """
     client = Client()
-    ids, tags = split_words(words, client, chosen_of(look))
+    asked = chosen_of(look)
+    ids, tags = split_words(words, client, asked)
+    names = names_of(client, words, ids, is_chosen=bool(asked))
     if is_list:
-        _print_tags(client, ids, as_json)
+        _print_tags(client, ids, names, as_json)
         return
     from gpuq.cli.plotting import Plot, follow  # all that draws
 
     options = _options(width, height, look)
-    plot = Plot(client, ids, tags, options, rank=rank, run=run, attempt=attempt)
+    plot = Plot(client, ids, tags, options, rank=rank, run=run, attempt=attempt, names=names)
     if svg is not None or png is not None:
         for form, path in (("svg", svg), ("png", png)):
             if path is not None:
@@ -141,6 +144,13 @@ def split_words(
     return [number_of(client, word) for word in words[: max(1, count)]], list(words[max(1, count) :])
 
 
+def names_of(client: Client, words: Sequence[str], ids: Sequence[int], *, is_chosen: bool) -> dict[int, str]:
+    """Return what the jobs are called that are tasks of arrays: as they were typed, or (`is_chosen`) as gpuqd says."""
+    if is_chosen:
+        return {number: shown_id(client.job(number)) for number in ids}
+    return {number: word for word, number in zip(words, ids, strict=False) if "_" in word}
+
+
 def _options(width: int | None, height: int | None, look: dict[str, object]) -> ChartOptions:
     from gpuq.chart import ChartOptions
 
@@ -157,21 +167,29 @@ def _options(width: int | None, height: int | None, look: dict[str, object]) -> 
     )
 
 
-def _print_tags(client: Client, ids: Sequence[int], as_json: bool) -> None:
+def _print_tags(client: Client, ids: Sequence[int], names: Mapping[int, str], as_json: bool) -> None:
     series = [one for job_id in ids for one in client.series(job_id)]
     if as_json:
         for one in series:
             terminal.say_json(one)
     elif series:
-        terminal.say("\n".join(table(_TAGS, [_tag_row(one) for one in series], right=_TAGS_RIGHT)))
+        terminal.say(
+            "\n".join(
+                table(
+                    _TAGS,
+                    [_tag_row(one, names.get(one["job_id"], str(one["job_id"]))) for one in series],
+                    right=_TAGS_RIGHT,
+                )
+            )
+        )
     else:
         terminal.say("\n".join(why_silent(client, job_id) for job_id in ids))
 
 
-def _tag_row(one: Json) -> tuple[str, ...]:
+def _tag_row(one: Json, name: str) -> tuple[str, ...]:
     steps = f"{one['first_step']}-{one['last_step']}"
     return (
-        str(one["job_id"]),
+        name,
         str(one["rank"]),
         one["run"],
         one["tag"],

@@ -44,6 +44,8 @@ def command(
         raise UsageError("Ask for --code, --file, --text or --pictures, one at a time.")
     if tag is not None and not (has_text or has_pictures):
         raise UsageError("A tag is of texts or pictures: `gpuq show ID --text --tag TAG`.")
+    if words and words[0].isalpha():
+        _refuse_slurms(words[0])
     job_id = words[0] if len(words) == 1 and not any(asked.values()) else ""
     if not job_id or not job_id.replace("_", "", 1).isalnum():
         if has_text or has_pictures or has_code or path is not None:
@@ -55,6 +57,19 @@ def command(
         _print_code(job_id, path, as_json=as_json)
     else:
         print_job(job_id, as_json=as_json)
+
+
+def _refuse_slurms(word: str) -> None:
+    """Say what shows nodes, partitions and so on, as `scontrol show` names them.
+
+    Raises:
+        UsageError: the word is one of those.
+    """
+    from gpuq.cli.slurm import shown
+
+    other = shown(word)
+    if other is not None:
+        raise UsageError(f"`gpuq show` takes jobs, by number or by words about them; what shows a {word} is {other}.")
 
 
 def _print_several(words: tuple[str, ...], asked: dict[str, object], *, as_json: bool) -> None:

@@ -184,6 +184,8 @@ def _is_top(value: str) -> bool:
 
 
 def _hint(field: str) -> str:
+    if field.lower() in ("job", "jobid"):
+        return "name the job by its number alone, as in `gpuq update 12 time=2h`."
     known = [*FIELDS, "throttle", "priority"]
     meant = _SLURM.get(field.lower())
     return f"did you mean {meant}?" if meant is not None else hint(field, known, f"fields are {', '.join(known)}.")

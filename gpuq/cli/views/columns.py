@@ -171,6 +171,28 @@ _SQUEUE = {
 }
 
 
+# Source: Slurm, sacct and squeue, `--helpformat`; names of fields that are called otherwise here.
+_SACCT = {
+    "jobid": "id",
+    "jobidraw": "number",
+    "arrayjobid": "array_id",
+    "arraytaskid": "array_index",
+    "jobname": "name",
+    "username": "user",
+    "statecompact": "st",
+    "exitcode": "exit_code",
+    "submit": "submitted",
+    "submittime": "submitted",
+    "end": "ended",
+    "endtime": "ended",
+    "timelimit": "time_limit",
+    "timeused": "elapsed",
+    "timeleft": "left",
+    "nodelist": "nodes",
+    "reasonlist": "where",
+    "priorityl": "priority",
+}
+
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -180,8 +202,9 @@ def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> list[str]:
     Raises:
         UsageError: one is unknown.
     """
-    names = [word.strip().lower() for word in text.split(",") if word.strip()]
     known = list(known)
+    names = [word.strip().lower() for word in text.split(",") if word.strip()]
+    names = [name if name in known else _SACCT.get(name, name) for name in names]
     for name in names:
         if name not in known:
             there = hint(name, known, f"there are {', '.join(known)}.")

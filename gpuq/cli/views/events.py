@@ -10,7 +10,7 @@ from gpuq.units import moment, plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from gpuq.client import Json
@@ -41,9 +41,9 @@ _NEVER_SAID = (
 )
 
 
-def event_line(kind: str, data: Json, now: float) -> str:
-    """Return an event of the stream with the time it was heard."""
-    return f"{moment(now)}  {_said(kind, data)}"
+def event_line(kind: str, data: Json, now: float, names: Mapping[int, str]) -> str:
+    """Return an event of the stream with the time it was heard; `names` are what tasks of arrays are called."""
+    return f"{moment(now)}  {_said(kind, data, names)}"
 
 
 def past_lines(job: Json, earlier: Sequence[Json] = ()) -> list[str]:
@@ -74,14 +74,14 @@ def past_lines(job: Json, earlier: Sequence[Json] = ()) -> list[str]:
 _END = ("state", "exit_code", "failed_rank", "error")
 
 
-def _said(kind: str, data: Any) -> str:
+def _said(kind: str, data: Any, names: Mapping[int, str]) -> str:
     match kind:
         case "job":
-            return f"job {data['id']}  {'; '.join(_parts(data)) or 'changed'}"
+            return f"job {names.get(data['id'], data['id'])}  {'; '.join(_parts(data)) or 'changed'}"
         case "removed":
-            return f"job {data['id']}  not kept any more"
+            return f"job {names.get(data['id'], data['id'])}  not kept any more"
         case "node":
-            return f"node {clean(data['name'])}  {'; '.join(_of_node(data)) or 'changed'}"
+            return f"node {clean(data['name'])}  {'; '.join(_of_node(data, names)) or 'changed'}"
         case "node_removed":
             return f"node {clean(data['name'])}  gone"
         case "engine":
@@ -90,9 +90,10 @@ def _said(kind: str, data: Any) -> str:
             return "shares and priorities computed anew"
         case "gpus":
             gone = [f"gpu:{clean(one['node'])} slot {one['place']} gone" for one in data["gone"]]
-            return "  ".join(_first([*map(_of_gpu, data["gpus"]), *gone]))
+            return "  ".join(_first([*(_of_gpu(gpu, names) for gpu in data["gpus"]), *gone]))
         case "pods":
-            return f"job {data['job_id']}  {', '.join(_first([_of_pod(pod) for pod in data['pods']]))}"
+            name = names.get(data["job_id"], data["job_id"])
+            return f"job {name}  {', '.join(_first([_of_pod(pod) for pod in data['pods']]))}"
         case "rules":
             return "operators decided something"
         case _:
@@ -150,8 +151,8 @@ def _first(words: list[str]) -> list[str]:
     return words if left <= 0 else [*words[:_MOST_NAMED], f"and {left} more"]
 
 
-def _of_gpu(gpu: Json) -> str:
-    held = "" if gpu["job_id"] is None else f" (job {gpu['job_id']})"
+def _of_gpu(gpu: Json, names: Mapping[int, str]) -> str:
+    held = "" if gpu["job_id"] is None else f" (job {names.get(gpu['job_id'], gpu['job_id'])})"
     used = "" if gpu["util"] is None else f" {gpu['util']:.0f} %"
     return f"{gpu_name(gpu)} {clean(gpu['state'])}{held}{used}"
 
@@ -166,10 +167,10 @@ def _because(pod: Json) -> str:
     return "" if not pod["reason"] else f", {clean(pod['reason'])}"
 
 
-def _of_node(data: Json) -> Iterator[str]:
+def _of_node(data: Json, names: Mapping[int, str]) -> Iterator[str]:
     if "is_up" in data:
         yield "up" if data["is_up"] else "down"
     if "free_gpus" in data:
         yield f"{plural(data['free_gpus'], 'GPU')} free"
     if data.get("job_ids"):
-        yield "jobs " + ",".join(map(str, data["job_ids"]))
+        yield "jobs " + ",".join(names.get(job_id, str(job_id)) for job_id in data["job_ids"])

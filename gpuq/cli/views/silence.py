@@ -11,27 +11,27 @@ _HELD_BACK = "TensorFlow holds back what it writes for up to two minutes, unless
 
 
 def why_nothing(
-    job_id: int, state: str, *, has_started: bool, error: str | None = None, files: int | None = None, tags: int = 0
+    name: str, state: str, *, has_started: bool, error: str | None = None, files: int | None = None, tags: int = 0
 ) -> str:
-    """Return a sentence about a job that has no curve.
+    """Return a sentence about a job that has no curve, and is called `name`.
 
     `files` are its newest attempt's event files, None where that is not known; `tags` are those that are no curve.
     `error` is what is wrong with a job that runs: with reading its files.
     """
     if not has_started:
         if state in FINAL:
-            return f"Job {job_id} ended before it started, so it has no curve."
+            return f"Job {name} ended before it started, so it has no curve."
         if state == "PENDING":
-            return f"Job {job_id} has not started, so it has no curve yet: `gpuq why {job_id}` says what it waits for."
-        return f"Job {job_id} is starting, so it has no curve yet."
+            return f"Job {name} has not started, so it has no curve yet: `gpuq why {name}` says what it waits for."
+        return f"Job {name} is starting, so it has no curve yet."
     if error and state not in FINAL:
-        return f"Job {job_id} has no curve that could be read: {fit(clean(error), 300)}"
+        return f"Job {name} has no curve that could be read: {fit(clean(error), 300)}"
     ended = state in FINAL
     if files == 0:
-        return f"Job {job_id} {'ended without' if ended else 'runs, and has not begun'} an event file: {_WRITES}."
+        return f"Job {name} {'ended without' if ended else 'runs, and has not begun'} an event file: {_WRITES}."
     if tags:
-        return f"Job {job_id} has written no curve, but {plural(tags, 'other tag')}: `gpuq plot --list {job_id}`."
+        return f"Job {name} has written no curve, but {plural(tags, 'other tag')}: `gpuq plot --list {name}`."
     if files is not None:
         what = f"{plural(files, 'event file')}, without a curve in {'it' if files == 1 else 'them'}"
-        return f"Job {job_id} {'wrote' if ended else 'has'} {what}{'' if ended else f' so far: {_HELD_BACK}'}."
-    return f"Job {job_id} {'ended without' if ended else 'runs, and has not written'} a curve{'' if ended else ' yet'}."
+        return f"Job {name} {'wrote' if ended else 'has'} {what}{'' if ended else f' so far: {_HELD_BACK}'}."
+    return f"Job {name} {'ended without' if ended else 'runs, and has not written'} a curve{'' if ended else ' yet'}."

@@ -23,7 +23,7 @@ def why_lines(why: Json, now: float, *, name: str | None = None) -> list[str]:
     """
     reason = f" ({why['reason']})" if why["reason"] else ""
     return [
-        clean(f"Job {name or why['job_id']} is {why['state']}{reason}: {why['text']}"),
+        clean(f"Job {name or why.get('task') or why['job_id']} is {why['state']}{reason}: {why['text']}"),
         *(clean(_holder(holder)) for holder in why["held_by"] if len(why["held_by"]) > _NAMED),
         *estimate_lines(why, now),
     ]
@@ -115,7 +115,7 @@ def test_lines(why: Json, now: float) -> list[str]:
 
 def when_line(why: Json, now: float, *, name: str | None = None) -> str:
     """Return when a job, called `name` where it is a task, starts, in one line."""
-    job = f"Job {name or why['job_id']}"
+    job = f"Job {name or why.get('task') or why['job_id']}"
     if why["state"] != "PENDING":
         return clean(f"{job} does not wait: it is {why['state']}.")
     likely, promised = estimate_text(why, now), why["start_at"]
@@ -133,12 +133,13 @@ def when_line(why: Json, now: float, *, name: str | None = None) -> str:
 def start_line(why: Json) -> str | None:
     """Return why a job has not started, or that it is starting; None where nothing keeps it or it has started."""
     if why["state"] == "CONFIGURING":
-        return clean(f"job {why['job_id']} {why['text']}")
+        return clean(f"Job {why.get('task') or why['job_id']} {why['text']}")
     if why["state"] == "PENDING" and why["reason"]:
-        return clean(f"job {why['job_id']} waits: {why['reason']}: {why['text']}")
+        return clean(f"Job {why.get('task') or why['job_id']} waits ({why['reason']}): {why['text']}")
     return None
 
 
 def _holder(holder: Json) -> str:
     until = "no time limit" if holder["until"] is None else f"until {moment(holder['until'])} at the latest"
-    return f"  job {holder['job_id']} ({holder['user']}) holds {plural(holder['gpus'], 'GPU')}, {until}"
+    name = holder.get("task") or holder["job_id"]
+    return f"  job {name} ({holder['user']}) holds {plural(holder['gpus'], 'GPU')}, {until}"

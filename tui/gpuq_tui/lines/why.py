@@ -69,7 +69,9 @@ def _ahead(jobs: int) -> str:
 
 def _holder(holder: Holder, now: float, width: int) -> list[Line]:
     until = "no time limit" if holder.until is None else f"at most {short(holder.until - now)} more"
-    return _entry("Held", f"{plural(holder.gpus, 'GPU')} by job {holder.job_id} of {holder.user} ({until})", width)
+    return _entry(
+        "Held", f"{plural(holder.gpus, 'GPU')} by job {holder.task or holder.job_id} of {holder.user} ({until})", width
+    )
 
 
 def _entry(word: str, text: str, width: int, tone: Tone = Tone.PLAIN) -> list[Line]:

@@ -9,6 +9,7 @@ from gpuq.cli import declare, run, terminal
 from gpuq.cli.commands import ROOT
 from gpuq.cli.reading import read
 from gpuq.errors import GpuqError, UsageError
+from gpuq.progress import Progress
 from gpuq.text import clean, fit
 
 _LONGEST = 1024 * 1024
@@ -30,8 +31,18 @@ def command(file: str, dry_run: bool, keep_going: bool) -> int:
         for number, words in lines:
             terminal.say(clean(f"line {number}: gpuq {shlex.join(words)}"))
         return 0
+    if terminal.is_terminal():  # what each line says is told there
+        return _run(lines, keep_going)
+    with Progress(f"Running lines of {fit(clean(file), 60)}") as progress:
+        return _run(lines, keep_going, progress)
+
+
+def _run(lines: list[tuple[int, list[str]]], keep_going: bool, progress: Progress | None = None) -> int:
+    """Run the lines, and return the exit code of the first that failed; `progress` is told how far that is."""
     code = 0
-    for number, words in lines:
+    for place, (number, words) in enumerate(lines):
+        if progress is not None:
+            progress.done, progress.part = f"{place} of {len(lines)}", place / len(lines)
         try:
             failed = run(words)
         except GpuqError as error:

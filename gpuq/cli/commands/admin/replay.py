@@ -43,8 +43,8 @@ def replay_lines(found: Json, *, width: int | None, mark: str = "…") -> list[s
     rows = [
         (
             one["what"],
-            str(one["job_id"]),
-            "" if one["for_job"] is None else f"for {one['for_job']}",
+            one.get("task") or str(one["job_id"]),
+            "" if one["for_job"] is None else f"for {one.get('for_task') or one['for_job']}",
             ", ".join(one["nodes"]),
         )
         for one in decisions

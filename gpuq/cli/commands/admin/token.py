@@ -7,6 +7,9 @@ import sys
 from gpuq.cli import declare, terminal
 from gpuq.cli.commands.admin.listing import say_done, say_list
 from gpuq.client_admin import AdminClient
+from gpuq.errors import NotFoundError, UsageError
+from gpuq.near import hint
+from gpuq.text import clean, fit
 from gpuq.units import moment, parse_time_limit
 
 
@@ -50,7 +53,27 @@ def list_tokens(as_json: bool) -> None:
 
 
 @command.command("revoke", short_help="Let nobody in by a token any more.")
-@declare.argument("token_id", metavar="ID", type=declare.IntRange(min=1))
-def revoke(token_id: int) -> None:
-    """Let nobody in by the token ID any more, as `gpuq admin token list` numbers it."""
-    say_done(f"The token {AdminClient().revoke_token(token_id)['name']} is revoked.")
+@declare.argument("which", metavar="ID|NAME")
+def revoke(which: str) -> None:
+    """Let nobody in by a token any more: by its ID in `gpuq admin token list`, or its NAME if no other has it."""
+    client = AdminClient()
+    number = int(which) if which.isascii() and which.isdigit() and len(which) < 19 else _number_of(client, which)
+    say_done(f"The token {clean(client.revoke_token(number)['name'])} is revoked.")
+
+
+def _number_of(client: AdminClient, name: str) -> int:
+    """Return the number of the one token of a name.
+
+    Raises:
+        NotFoundError: there is none.
+        UsageError: several have it.
+    """
+    found = client.tokens()
+    numbers = [one["id"] for one in found if one["name"] == name]
+    shown = f"'{fit(clean(name), 40)}'"
+    if not numbers:
+        there = hint(name, [one["name"] for one in found], "`gpuq admin token list` lists those there are.")
+        raise NotFoundError(f"There is no token {shown}; {clean(there)}")
+    if len(numbers) > 1:
+        raise UsageError(f"{len(numbers)} tokens are called {shown}: give the ID of one, {numbers[0]} for example.")
+    return numbers[0]
