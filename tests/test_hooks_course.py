@@ -17,6 +17,7 @@ from gpuq.client_admin import AdminClient
 from gpuq.errors import ForbiddenError, GpuqError, UnavailableError, UsageError
 from gpuq_daemon.check_hooks import check_hooks, refuse_writable
 from gpuq_daemon.hook_tables import FilterTable, HooksTable, HookTable
+from gpuq_daemon.hooks.node_hooks import tries_left
 from tests.support.daemon import Gpuqd, plain_gpuqd, short_folder, until
 
 QUICK = "def main_fun(args, ctx):\n    pass\n"
@@ -412,3 +413,15 @@ def test_a_job_that_lies_of_its_nodes_empties_no_cluster(
         admin.resume(node)
     assert job["state"] == "COMPLETED"
     assert len(drains) == drained
+
+
+@pytest.mark.parametrize(("retries", "starts"), [(0, 3), (1, 3), (5, 6)])
+def test_a_job_for_which_every_node_is_unfit_is_started_three_times_or_as_often_as_it_asked(
+    retries: int, starts: int
+) -> None:
+    started = 1
+    while tries_left(retries - (started - 1), started, was_unfit=True) > 0:
+        started += 1
+
+    assert started == starts
+    assert tries_left(0, 1, was_unfit=False) == 0

@@ -16,7 +16,7 @@ from gpuq_daemon.clock import Clock
 from gpuq_daemon.config import Config
 from gpuq_daemon.dispatch import Dispatcher, LaunchError, text_of
 from gpuq_daemon.hooks.job_hooks import JobHooks
-from gpuq_daemon.hooks.node_hooks import MOST_TRIES
+from gpuq_daemon.hooks.node_hooks import tries_left
 from gpuq_daemon.ingest import Ingest
 from gpuq_daemon.policy.lifecycle import Event, Intent, Verdict, end_of, grace_s, tried_again, verdict
 from gpuq_daemon.policy.silence import silent_since
@@ -139,8 +139,8 @@ class Watch:
         attempt = self._jobs.active_attempt(job_id)
         ran_s = end.ran_s if ran_s is None else ran_s
         was_asked = self._grace_s(attempt) > 0
-        tries_left = attempt.retries_left + (self._was_unfit(attempt) and attempt.number < MOST_TRIES)
-        ending = tried_again(verdict(attempt.intent, attempt.outcome, end, was_asked=was_asked), tries_left)
+        tries = tries_left(attempt.retries_left, attempt.number, was_unfit=self._was_unfit(attempt))
+        ending = tried_again(verdict(attempt.intent, attempt.outcome, end, was_asked=was_asked), tries)
         await self._finish(attempt, self._explained(attempt, missing(ending)), end.ended_at, ran_s)
 
     def _was_unfit(self, attempt: ActiveAttempt) -> bool:

@@ -38,6 +38,14 @@ def node_hooks(hooks: HooksTable) -> tuple[NodeHook, ...]:
     )
 
 
+def tries_left(retries_left: int, number: int, *, was_unfit: bool) -> int:
+    """Return how often a job may be tried again after its attempt `number`, whose nodes may have been unfit for it.
+
+    `retries_left` are its own, below 0 where it was tried again more often than it asked for, since nodes were unfit.
+    """
+    return max(1, retries_left) if was_unfit and number < MOST_TRIES else retries_left
+
+
 class UnfitNodes:
     """Takes out nodes on which a program of the site's failed. `tell` keeps what is wrong with a job; it may block.
 
