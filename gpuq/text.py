@@ -9,6 +9,7 @@ from __future__ import annotations
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _MANY = 16
+_FORMULA = ("=", "+", "-", "@")
 
 
 def clean(text: str, *, keep: str = "") -> str:
@@ -79,3 +80,14 @@ def _escape(c: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def inert(cell: str) -> str:
+    """Return a cell of CSV with a `'` in front where a spreadsheet would run it. Source: OWASP, "CSV Injection"."""
+    if cell[:1] not in _FORMULA or cell == "-":
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

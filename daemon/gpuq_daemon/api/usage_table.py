@@ -7,6 +7,8 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any, Literal
 
+from gpuq.text import inert
+
 Format = Literal["parquet", "arrow", "csv"]
 
 
@@ -15,7 +17,8 @@ def table_bytes(by: Sequence[str], rows: Sequence[Any], kind: type, form: Format
     pa = import_module("pyarrow")
     types = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
     columns = {"period": pa.array([row.period for row in rows], pa.string())}
-    columns |= {name: pa.array([row.key[place] for row in rows], pa.string()) for place, name in enumerate(by)}
+    cell = inert if form == "csv" else str
+    columns |= {name: pa.array([cell(row.key[place]) for row in rows], pa.string()) for place, name in enumerate(by)}
     for name, hint in kind.__annotations__.items():
         if name not in ("key", "period"):
             columns[name] = pa.array([getattr(row, name) for row in rows], types[hint.split(" ")[0]])

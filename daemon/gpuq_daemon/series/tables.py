@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
 from gpuq.summaries import Series, SeriesKind
+from gpuq.text import inert
 from gpuq_daemon.series.points import HistogramPoint
 from gpuq_daemon.series.thin import Columns
 
@@ -48,6 +49,16 @@ def _rows(series: Series, columns: tuple[Any, ...]) -> Rows:
     )
 
 
+def _inert(batch: Rows) -> Rows:
+    """Return rows of one series with a run and a tag that no spreadsheet takes for a formula."""
+    pa, count = _arrow(), batch.num_rows
+    for place, name in enumerate(_WHOSE):
+        if name in ("run", "tag") and count:
+            word = batch.column(place)[0].as_py()
+            batch = batch.set_column(place, name, pa.repeat(pa.scalar(inert(word), pa.string()), count))
+    return batch
+
+
 def written(form: Format, kind: SeriesKind, batches: Iterable[Rows]) -> Iterator[bytes]:
     """Yield the bytes of a table of such rows while it is written; never more than some rows are held."""
     held = BytesIO()
@@ -60,6 +71,7 @@ def written(form: Format, kind: SeriesKind, batches: Iterable[Rows]) -> Iterator
         case "csv":
             csv: Any = import_module("pyarrow.csv")
             writer = csv.CSVWriter(held, schema(kind))
+            batches = map(_inert, batches)
     for batch in batches:
         writer.write_batch(batch)
         yield _taken(held)

@@ -13,7 +13,7 @@ from gpuq.cli.views.table import table
 from gpuq.errors import UsageError
 from gpuq.near import hint
 from gpuq.states import SHORT_STATES
-from gpuq.text import clean, display_width, fit, pad
+from gpuq.text import clean, display_width, fit, inert, pad
 from gpuq.units import duration
 
 TYPE_CHECKING = False
@@ -193,8 +193,6 @@ _SACCT = {
     "priorityl": "priority",
 }
 
-_FORMULA = ("=", "+", "-", "@")
-
 
 def parse_columns(text: str, known: Iterable[str] = COLUMNS) -> list[str]:
     """Return the columns that `id,name,gpus` names.
@@ -225,19 +223,8 @@ def quoted_lines(rows: Iterable[Sequence[str]]) -> list[str]:
     import io
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([_harmless(clean(cell)) for cell in row] for row in rows)
+    csv.writer(out, lineterminator="\n").writerows([inert(clean(cell)) for cell in row] for row in rows)
     return out.getvalue().removesuffix("\n").split("\n")
-
-
-def _harmless(cell: str) -> str:
-    """Return a cell with a `'` in front where a spreadsheet would run it. Source: OWASP, "CSV Injection"."""
-    if cell[:1] not in _FORMULA or cell == "-":
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
 
 
 def column_lines(
