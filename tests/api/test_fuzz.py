@@ -99,6 +99,7 @@ def test_routes_that_take_their_time_refuse_at_once_what_they_do_not_know(url: s
 def test_a_number_in_a_list_that_no_job_can_have_is_no_job(url: str, path: str, number: int) -> None:
     assert _asked(f"{url}{path}?job={number}")[0] in (400, 404)
     assert _asked(f"{url}/v1/events?job={number}") in _RIGHT
+    assert _asked(f"{url}/v1/messages?job={number}") in _RIGHT
 
 
 test_every_route_keeps_to_the_document = schema.parametrize()(

@@ -35,7 +35,7 @@ async def list_messages(
     request: Request[Any, Any, Any],
     desk: Desk,
     user: str | None = None,
-    job: Annotated[int, Parameter(ge=1, lt=2**62)] | None = None,
+    job: Annotated[int | None, Parameter(ge=1, lt=2**62)] = None,
     in_state: Annotated[Literal["waiting", "sent", "dropped"] | None, Parameter(query="state")] = None,
     limit: Annotated[int, Parameter(ge=1, le=_MOST)] = 100,
 ) -> Messages:
