@@ -8,6 +8,7 @@ import pwd
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -22,6 +23,7 @@ from gpuq.models import Cluster, JobState, PriorityTerm, Reason, Why
 from gpuq_daemon.api import snapshot as snapshot_module
 from gpuq_daemon.api.app import make_app
 from gpuq_daemon.api.caller import Caller, Role
+from gpuq_daemon.api.charts import in_turn
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.gate import Gate
 from gpuq_daemon.api.listing import Listing
@@ -333,6 +335,20 @@ def test_a_long_script_is_not_read_by_gpuqd_itself(rig: Rig, monkeypatch: pytest
     assert rig.enqueue(script=MAIN_FUN + long)["id"] == 2
     with pytest.raises(UsageError, match="has no `main_fun`"):
         rig.enqueue(script=long)
+
+
+def test_one_picture_is_drawn_at_a_time(rig: Rig) -> None:
+    both = threading.Barrier(2)
+
+    def draw() -> bytes:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return b"together" if not both.broken else b"alone"
+
+    async def drawn() -> list[bytes]:
+        return await asyncio.gather(*(in_turn(rig.desk, draw) for _ in range(2)))
+
+    assert asyncio.run_coroutine_threadsafe(drawn(), rig.loop).result(30) == [b"alone", b"alone"]
 
 
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
@@ -80,7 +81,7 @@ async def chart(
         only = Look(width=width, height=height, x=x, log_x=log_x, log_y=log_y, title=f"{title}: {min(tags)}")
         return written(curves.draw(found, names, only if len(tags) == 1 else look), picture)
 
-    return _answer(await asyncio.to_thread(drawn), picture)
+    return _answer(await in_turn(desk, drawn), picture)
 
 
 @get("/v1/jobs/{job_id:int}/heatmap/picture", responses=_ANSWERS)
@@ -101,7 +102,13 @@ async def heat_picture(
         found = heat_map(desk.metrics, job_id, tag, which, _BINS, width // 4)
         return written(heat.draw(found, f"job {job_id}: {tag}", width, height), picture)
 
-    return _answer(await asyncio.to_thread(drawn), picture)
+    return _answer(await in_turn(desk, drawn), picture)
+
+
+async def in_turn(desk: Desk, draw: Callable[[], bytes]) -> bytes:
+    """Return what `draw` does, of which one at a time runs: several side by side leave the event loop no turn."""
+    async with desk.pictures:
+        return await asyncio.to_thread(draw)
 
 
 def written(figure: Figure, picture: str) -> bytes:

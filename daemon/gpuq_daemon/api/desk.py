@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -62,7 +63,7 @@ class Desk:
     `door` leads to files that are elsewhere; `trouble` says why an attempt's points are not read now, or None.
     `messages` is the outbox, `notices_key` what a user's webhooks are signed with (it reads a file once).
     `remembered` is what admission need not judge again, `counted` what checkpoints have said of themselves.
-    `turns` are those of long questions about the past, `scripts` reads long ones.
+    `turns` are those of long questions about the past, `scripts` reads long ones, `pictures` are drawn in turn.
     """
 
     config: Config
@@ -123,6 +124,7 @@ class Desk:
     counted: Counted = field(default_factory=Counted)
     turns: Turns = field(default_factory=Turns)
     scripts: ScriptReader = field(default_factory=ScriptReader)
+    pictures: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
 
     def gpu_kind(self, partition: str) -> str:
         """Return what a GPU slot of the partition is called."""
