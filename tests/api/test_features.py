@@ -351,6 +351,25 @@ def test_one_picture_is_drawn_at_a_time(rig: Rig) -> None:
     assert asyncio.run_coroutine_threadsafe(drawn(), rig.loop).result(30) == [b"alone", b"alone"]
 
 
+def test_an_array_is_cancelled_in_few_transactions(rig: Rig) -> None:
+    array = rig.enqueue(array="0-39")["id"]
+    rig.start(array)
+    told = len(rig.told)
+    writes = list[object]()
+    write = rig.jobs._db.write  # pyright: ignore[reportPrivateUsage] - how many there are is told to nobody
+
+    def counted(of: Any) -> Any:
+        writes.append(of)
+        return write(of)
+
+    rig.jobs._db.write = counted  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    rig.client.cancel(array)
+
+    assert len(writes) <= 2
+    assert rig.told[told:] == [("nudge", array), *(("removed", array + i) for i in range(1, 40))]
+    assert {job["state"] for job in rig.client.jobs(everything=True)} == {"COMPLETING", "CANCELLED"}
+
+
 def test_an_array_is_queued_and_answered_by_its_first_task(rig: Rig) -> None:
     job = rig.enqueue(array="3-5%1", nice=2, begin_at=5.0, hold=True)
 

@@ -165,6 +165,14 @@ class JobStore(JobQuestions):
         self.job(job_id)
         return await self._db.write(partial(job_ends.intend, job_id=job_id, intent=intent, now=now))
 
+    async def intend_all(self, job_ids: Sequence[int], intent: Intent, *, now: float) -> list[tuple[Action, ...]]:
+        """Do as `intend` with jobs that there are, in one transaction; return for each what has to be done."""
+
+        def write(tables: Tables) -> list[tuple[Action, ...]]:
+            return [job_ends.intend(tables, job_id=job_id, intent=intent, now=now) for job_id in job_ids]
+
+        return await self._db.write(write)
+
     async def driver_ended(self, job_id: int) -> None:
         """Note that the driver is gone; its GPUs are not free before `finish`."""
         await self._db.write(partial(job_ends.driver_ended, job_id=job_id))
