@@ -396,6 +396,15 @@ class PriorityTerm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What gpuqd gives a job that does not say it: a field of `JobSpec`, its value, and which of its tables says so."""
+
+    field: str
+    value: int | str
+    said_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tasks:
     """The tasks of an array: how many are in which state, and from when to when those that wait are estimated to start.
 
@@ -414,7 +423,8 @@ class Why:
     `gpu_h_ahead` is what the jobs ahead may use at most by their time limits, None if one has no limit.
     `start_at` is the promised start: the job starts then at the latest, unless a node is lost or a job
     outlives its limit; None without a promise, or if it waits for a job without a time limit.
-    `hindrances` are what on gpuqd's machine would make the job fail, each with its fix; told of a tested job only.
+    `hindrances` are what on gpuqd's machine would make the job fail, each with its fix, and `given` what gpuqd's
+    `[defaults]` add to what was asked for; told of a tested job only.
     `share_text` says how the account stands, where accounts are used.
     `p50_at` and `p90_at` are estimates of the start, as a `Job` has them; `past_runs` is how many jobs that have ended
     run times were judged by.
@@ -438,6 +448,7 @@ class Why:
     terms: tuple[PriorityTerm, ...] = ()
     share_text: str | None = None
     hindrances: tuple[str, ...] = ()
+    given: tuple[Given, ...] = ()
     p50_at: float | None = None
     p90_at: float | None = None
     past_runs: int | None = None

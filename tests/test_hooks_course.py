@@ -333,7 +333,9 @@ def test_a_filter_that_answers_without_end_lets_nothing_in(site: Site) -> None:
         site.gpuqd.enqueue(SLEEPS)
 
 
-def test_jobs_get_the_defaults_of_their_user_their_account_and_their_partition(site: Site) -> None:
+def test_jobs_get_the_defaults_of_their_user_their_account_and_their_partition(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
     user = pwd.getpwuid(os.geteuid()).pw_name
     site.configured(
         f"[defaults.user.{user}]", "time_limit_s = 60",
@@ -342,12 +344,18 @@ def test_jobs_get_the_defaults_of_their_user_their_account_and_their_partition(s
     )  # fmt: skip
 
     given = site.gpuqd.client.job(site.gpuqd.enqueue(SLEEPS, hold=True))
-    said = site.gpuqd.client.job(site.gpuqd.enqueue(SLEEPS, hold=True, time_limit_s=50, stop_on="exploded"))
+    asked = site.gpuqd.client.job(site.gpuqd.enqueue(SLEEPS, hold=True, time_limit_s=50, stop_on="exploded"))
 
     assert (given["time_limit_s"], given["signal_s"], given["stop_on"]) == (60, 5, "nan")
-    assert (said["time_limit_s"], said["signal_s"], said["stop_on"]) == (50, 5, "exploded")
-    for job in (given, said):
+    assert (asked["time_limit_s"], asked["signal_s"], asked["stop_on"]) == (50, 5, "exploded")
+    for job in (given, asked):
         site.gpuqd.client.cancel(job["id"])
+    script = site.folder / "job.py"
+    script.write_text("#GPUQ --stop-on exploded\n" + SLEEPS)
+    shown = [line.split(maxsplit=2) for line in said(capfd, "enqueue", "--explain", str(script)).splitlines()]
+    assert ["time", "00:01:00", f"gpuqd's [defaults.user.{user}]"] in shown
+    assert ["signal", "00:00:05", "gpuqd's [defaults.account.root]"] in shown
+    assert not any("partition.plain" in " ".join(line) for line in shown), "all of that is said before"
 
 
 def test_gpuqd_check_says_which_programs_cannot_be_run(site: Site) -> None:

@@ -10,12 +10,13 @@ from gpuq.cli import terminal
 from gpuq.cli.views.job import queued_line
 from gpuq.client import Client
 from gpuq.code import code_of
-from gpuq.errors import UsageError
+from gpuq.errors import GpuqError, UsageError
 from gpuq.main_fun import check_driver, check_feed, check_main_fun
 from gpuq.pitfalls import keras_fit_line
 from gpuq.profiles import JobFile, defaults
 from gpuq.script import OPTIONS, late_directives, read_directives, read_script
 from gpuq.text import clean, fit
+from gpuq.units import duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def explained(script: str, args: Sequence[str], asked: Mapping[str, str | None])
     script, args, written = _read_job_file(script, args)
     text = read_script(script)
     given = given_of(script, text, asked, written)
-    spec(script, text, args, given, now=time.time())
+    sites = _given_by_site(spec(script, text, args, given, now=time.time()))
     import shlex  # loads `re`, for those who ask only
 
     from gpuq.cli.views.table import table
@@ -87,7 +88,23 @@ def explained(script: str, args: Sequence[str], asked: Mapping[str, str | None])
         for field, (word, where) in sorted(given.items(), key=lambda item: options[item[0]])
     ]
     words = [("args", shlex.join(args), "")] if args else []
-    return table(("OPTION", "VALUE", "SAID BY"), [("script", script, ""), *words, *rows])
+    return table(("OPTION", "VALUE", "SAID BY"), [("script", script, ""), *words, *rows, *sites])
+
+
+def _given_by_site(asked: Json) -> list[tuple[str, str, str]]:
+    """Return what gpuqd would add to a job, and say on stderr where it cannot be asked, or would not let it in."""
+    try:
+        given = Client().test(asked).get("given", ())
+    except GpuqError as error:
+        terminal.say_error(f"What gpuqd's own [defaults] add is not known: {error}")
+        return []
+    return [(*_option_of(one["field"], one["value"]), f"gpuqd's {clean(one['said_by'])}") for one in given]
+
+
+def _option_of(field: str, value: int | str) -> tuple[str, str]:
+    """Return a field of `models.JobSpec` as the option that it is, and its value as one types it."""
+    name = field.removesuffix("_s").replace("_", "-").removesuffix("-limit")
+    return name, duration(value) if isinstance(value, int) else clean(value)
 
 
 def _read_job_file(script: str, args: Sequence[str]) -> tuple[str, Sequence[str], Asked]:

@@ -47,7 +47,7 @@ def test_where_each_is_said_is_shown_and_nothing_is_queued(daemon: FakeDaemon, g
     assert "train.py line 2" in said["gpus-per-worker"]
     assert "job.toml" in said["hold"]
     assert "the command line" in said["qos"]
-    assert daemon.asked == []
+    assert [one[:2] for one in daemon.asked] == [("POST", "/v1/jobs/test")], "what its own defaults are, gpuqd is asked"
 
 
 @pytest.mark.parametrize(

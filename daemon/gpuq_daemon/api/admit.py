@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gpuq.errors import ForbiddenError, GpuqError, NotFoundError, UnavailableError, UsageError
-from gpuq.models import JobSpec
+from gpuq.models import Given, JobSpec
 from gpuq.near import hint
 from gpuq.notices import events_of
 from gpuq_daemon.api.caller import Caller, Role
@@ -68,14 +69,35 @@ async def admitted(desk: Desk, who: Caller, spec: JobSpec, *, for_user: str | No
 
 def with_defaults(desk: Desk, user: str, spec: JobSpec) -> JobSpec:
     """Return the job with what the site gives jobs of its user, its account and its partition that do not say it."""
+    for _, given in _in_turn(desk, user, spec):
+        spec = given
+    return spec
+
+
+def given_by_site(desk: Desk, user: str, spec: JobSpec) -> tuple[Given, ...]:
+    """Return what `with_defaults` adds to the job, each with the table that says it."""
+    found = list[Given]()
+    for table, given in _in_turn(desk, user, spec):
+        names = [name for name in JobDefaults.__struct_fields__ if getattr(given, name) != getattr(spec, name)]
+        found += [Given(field=name, value=getattr(given, name), said_by=table) for name in names]
+        spec = given
+    return tuple(found)
+
+
+def _in_turn(desk: Desk, user: str, spec: JobSpec) -> Iterator[tuple[str, JobSpec]]:
+    """Yield each table of defaults that counts, with the job as it is after it."""
     defaults = desk.config.defaults
     spec = _given(spec, defaults.user.get(user))
+    yield f"[defaults.user.{user}]", spec
     if defaults.account:
         try:
-            spec = _given(spec, defaults.account.get(account_for(desk.accounts.tree(), user, spec.account)))
+            account = account_for(desk.accounts.tree(), user, spec.account)
         except GpuqError:
-            return spec  # it is refused for that in a moment
-    return _given(spec, defaults.partition.get(_partition(desk, spec)))
+            return  # it is refused for that in a moment
+        spec = _given(spec, defaults.account.get(account))
+        yield f"[defaults.account.{account}]", spec
+    partition = _partition(desk, spec)
+    yield f"[defaults.partition.{partition}]", _given(spec, defaults.partition.get(partition))
 
 
 def _given(spec: JobSpec, defaults: JobDefaults | None) -> JobSpec:

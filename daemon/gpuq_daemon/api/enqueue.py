@@ -15,7 +15,7 @@ from gpuq.errors import UsageError
 from gpuq.models import Job, JobSpec, Why
 from gpuq.text import clean, fit
 from gpuq_daemon.api import views
-from gpuq_daemon.api.admit import admitted, check_queue, with_defaults, with_tasks
+from gpuq_daemon.api.admit import admitted, check_queue, given_by_site, with_defaults, with_tasks
 from gpuq_daemon.api.caller import Asking, Caller, caller
 from gpuq_daemon.api.desk import Desk
 from gpuq_daemon.api.keys import KEY, key_of
@@ -97,6 +97,7 @@ async def test(
 ) -> Why:
     """Return when the job would start, of an array its first task, and what would make it fail; nothing is queued."""
     _refuse_unknown(await request.body())
+    given = given_by_site(desk, caller(request).owner.user, data)
     data = with_tasks(desk, await _site_wants(desk, caller(request), data))
     asked = await admitted(desk, caller(request), data)
     data = asked.spec
@@ -125,7 +126,7 @@ async def test(
     if estimate and why.reason is not None:
         why = views.estimated(why, await desk.ahead.estimate_with(job))
     found = await asyncio.to_thread(desk.hindrances, asked.partition)
-    return seen_why(caller(request), desk, replace(why, hindrances=found))
+    return seen_why(caller(request), desk, replace(why, hindrances=found, given=given))
 
 
 def unknown_fields(body: bytes) -> set[str]:
