@@ -25,7 +25,7 @@ from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.own_driver import OwnDriver
 from gpuq_job.rank import MainFun, Words
-from gpuq_job.rank_log import shortened
+from gpuq_job.rank_log import flush, shortened
 from gpuq_job.reports import Reports
 
 _POLL_S = 0.1
@@ -212,8 +212,7 @@ def _main() -> None:
     run = spec.read(Path(sys.argv[1]))
     run = run if run.host else replace(run, host=os.environ["SPARK_DRIVER_BIND_ADDRESS"])  # known in its pod only
     code = (OwnDriver if run.driver else Driver)(run).main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     os._exit(code)  # threads of TFoS and py4j must not hold up the end
 
 

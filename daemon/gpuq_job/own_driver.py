@@ -10,7 +10,6 @@ import inspect
 import os
 import queue
 import runpy
-import sys
 import threading
 import time
 import traceback
@@ -25,11 +24,13 @@ from gpuq_job.driver_end import DriverEnd
 from gpuq_job.hearing import Hearing, removal
 from gpuq_job.outcome import Ranks, Report
 from gpuq_job.rank import MainFun, Words, surround
+from gpuq_job.rank_log import flush, say_error
 from gpuq_job.reports import Reports
 from gpuq_job.words import exit_code, one_line, words
 
 _POLL_S = 0.1
 _LAST_WORDS_S = 1.0
+_NOWHERE = Path(os.devnull)
 
 
 class OwnDriver:
@@ -82,10 +83,10 @@ class OwnDriver:
             runpy.run_path(self.run.script, run_name="__main__")
         except SystemExit as request:
             if request.code is not None and not isinstance(request.code, int):
-                print(words(request.code), file=sys.stderr)
+                say_error(f"{words(request.code)}\n", _NOWHERE)
             return *exit_code(request, "the driver script"), blame.USER_ERROR
         except BaseException as error:  # whatever it is, it ended the script
-            traceback.print_exc()
+            say_error(traceback.format_exc(), _NOWHERE)
             return 1, one_line(error), blame.of_driver_script(error)
         return 0, "", ""
 
@@ -106,7 +107,7 @@ class OwnDriver:
                 node = self.reserved.get()
                 self._report(self.ranks.reserved(node["executor_id"], node["job_name"], node["host"]))
         if self.ranks.outcome is not None:
-            sys.stdout.flush()
+            flush()
             os._exit(int(self.ranks.outcome["exit_code"]))
 
     def _give_settings(self) -> None:
