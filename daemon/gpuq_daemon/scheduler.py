@@ -254,9 +254,8 @@ class Scheduler:
     def outlooks(self) -> Iterator[tuple[PendingJob, Reason, int, float | None]]:
         """Go through the pending jobs with their reason, their priority and the start that they are promised."""
         self._plan_if_changed()
-        promises, _ = self._engine.remembered()
         for job, reason, priority in self._engine.outlooks():
-            promise = promises.get(job.job_id)
+            promise = self._engine.promise(job.job_id)
             yield job, reason, priority, promise.start_at if promise and isfinite(promise.start_at) else None
 
     def is_pending(self, job_id: int) -> bool:
@@ -434,7 +433,7 @@ class Scheduler:
         if not self._is_planned:
             self._is_planned = True
             with self._passes["plan when asked"].timed():
-                self._engine.plan(self._clock.now())
+                self._engine.think(self._clock.now())
 
     def _refresh(self) -> None:
         """Read everything anew if something has changed that the engine was not told of one by one."""

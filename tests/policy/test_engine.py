@@ -18,7 +18,7 @@ from gpuq_daemon.policy.plan import plan
 from gpuq_daemon.policy.reservation import Reservation
 from gpuq_daemon.policy.rules import Rules
 from gpuq_daemon.policy.snapshot import Hold, NodeView, PendingJob, Snapshot
-from tests.policy.build import begun
+from tests.policy.build import a_job, begun
 
 USERS, ACCOUNTS = ("ann", "bob", "cat"), ("a", "b")
 _T = TypeVar("_T")
@@ -179,6 +179,44 @@ def test_the_incremental_pass_is_the_full_one(data: st.DataObject):
             is_down, is_placing = data.draw(st.sampled_from([(0, 0), (1, 0), (0, 1)]))
             engine.set_stopped(down={"main": "no"} if is_down else {}, placing={"main": 7} if is_placing else {})
         same(engine, now)
+
+
+@settings(max_examples=100, deadline=None)
+@given(worlds(), st.lists(st.lists(jobs(0), max_size=6), min_size=1, max_size=4), st.integers(0, 3))
+def test_what_is_only_thought_of_changes_nothing_that_is_decided(
+    world: Snapshot, bursts: list[list[PendingJob]], thoughts: int
+):
+    asked, unasked, now, next_id = Engine(world), Engine(world), 1000.0, 1
+    for burst in bursts:
+        for job in burst:
+            job = replace(job, job_id=next_id)
+            asked.submit(job)
+            unasked.submit(job)
+            next_id += 1
+        for _ in range(thoughts):
+            asked.think(now)
+            now += 0.01
+        decided = asked.plan(now)
+
+        assert (decided.starts, decided.promises) == ((plan := unasked.plan(now)).starts, plan.promises)
+        for start in decided.starts:
+            for engine in (asked, unasked):
+                engine.begin(begun(engine.pending(start.job_id), start, now))
+        now += 40.0
+
+
+def test_nobody_goes_ahead_by_what_was_promised_when_it_was_only_asked_about():
+    nodes = (NodeView(name="n1", partition="main", gpus=1), NodeView(name="n2", partition="main", gpus=1))
+    engine = Engine(Snapshot(now=0.0, nodes=nodes, pending=(), active=(), rules=Rules()))
+    for job_id in (1, 2, 3):
+        engine.submit(a_job(job_id, time_limit_s=36000))
+
+    engine.think(10.0)
+    promised = engine.promise(3)
+
+    assert promised is not None
+    assert promised.start_at == 36010.0
+    assert [start.job_id for start in engine.plan(10.01).starts] == [1, 2]
 
 
 def some_job(rng: random.Random, job_id: int) -> PendingJob:

@@ -48,6 +48,7 @@ class Engine:
         self._active = {job.job_id: job for job in snapshot.active}
         self._fates = dict(snapshot.fates)
         self._promises: Mapping[int, Promise] = dict(snapshot.promises)
+        self._promised = self._promises  # by the last pass, be it in thought only
         self._walk: Walk | None = None
         self._stopped: list[tuple[Line, Owner]] = []
         self._memory = Memory()
@@ -189,8 +190,19 @@ class Engine:
         self._go(walk, self._keep_promises(walk))
         return self._told(walk)
 
+    def think(self, now: float) -> Plan:
+        """Decide as `plan` does, for what is asked about it: the next pass does not know what this one promises.
+
+        What it starts would else begin some milliseconds later than it thought, be in the way of what it promised
+        to those behind, and wait for them.
+        """
+        made = self._promises
+        decided = self.plan(now)
+        self._promises = made
+        return decided
+
     def _told(self, walk: Walk) -> Plan:
-        self._promises = walk.promises()
+        self._promised = self._promises = walk.promises()
         started = frozenset(start.job_id for start in walk.starts)
         return Plan(
             starts=tuple(walk.starts),
@@ -275,8 +287,8 @@ class Engine:
         return self._walk is not None and any(start.job_id == job_id for start in self._walk.starts)
 
     def promise(self, job_id: int) -> Promise | None:
-        """Return the start promised to a job, if there is one."""
-        return self._promises.get(job_id)
+        """Return the start that the last pass promised a job, if it did."""
+        return self._promised.get(job_id)
 
     def terms(self, job_id: int) -> tuple[PriorityTerm, ...]:
         """Return the terms of a pending job's priority."""
